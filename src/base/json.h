@@ -1,0 +1,40 @@
+/* json.h - what we add to jansson: limits on input, a canonical form, short accessors.
+ *
+ * json_t is used everywhere for values of users and of the wire. References follow jansson: a
+ * returned json_t is borrowed unless it says OWN. */
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
+#include "base/str.h"
+#include <jansson.h>
+
+#define JSON_DEPTH_MAX 128 /* nesting accepted from outside; deeper input is an error */
+
+void json_freep(json_t **j); /* AUTO(json_freep) json_t *j */
+
+/* Any JSON value. Duplicate keys, invalid UTF-8, NUL in strings and depth over JSON_DEPTH_MAX are
+ * errors (ERR_INVALID with the offset). Integers beyond 64 bits become reals. */
+struct err *MUST json_parse(const char *text, size_t n, json_t **OWN ret_json);
+/* Compact, in order of insertion. */
+void json_write(struct str *s, const json_t *j);
+char *OWN json_text(const json_t *j);
+/* Sorted keys, compact: equal values give equal bytes. For hashes. */
+char *OWN json_canonical(const json_t *j);
+char *OWN json_pretty(const json_t *j);
+
+/* Members of an object; the default when absent or of another type. */
+const char *json_str(const json_t *obj, const char *key, const char *otherwise);
+int64_t json_int(const json_t *obj, const char *key, int64_t otherwise); /* reals are rounded */
+double json_num(const json_t *obj, const char *key, double otherwise);
+bool json_bool(const json_t *obj, const char *key, bool otherwise);
+/* A path of member names: json_at(j, "usage", "input_tokens", NULL). */
+json_t *json_at(const json_t *j, ...) __attribute__((sentinel));
+
+/* What a value looks like as text for a person or a model: a string itself, other values as JSON.
+ */
+char *OWN json_as_text(const json_t *j);
+bool json_truthy(const json_t *j); /* false: absent, null and false */
+
+/* Bytes from outside as a JSON string; invalid UTF-8 and NUL are replaced by U+FFFD. */
+json_t *OWN json_string_lossy(const char *p, size_t n);
+json_t *OWN json_stringf(const char *fmt, ...) FMT(1);
+#endif

@@ -1,0 +1,69 @@
+/* host.h - what a kind may ask of the engine.
+ *
+ * A kind never talks to the world on its own account: each outside call is a step. The engine looks
+ * the step's path up in the journal; recorded, the result is returned at once; else it commits what
+ * the step rests on, guards it (deadline, limits, retry), runs it and records the result. Paths
+ * come from position, never from content: a kind that runs again from its top asks for the same
+ * steps in the same places and so finds them. */
+#ifndef MODEL_HOST_H
+#define MODEL_HOST_H
+#include "model/kind.h"
+
+struct step_call {            /* one try of a step; what the engine tells the function it runs */
+    int64_t deadline_ms;      /* absolute, monotonic; of this try */
+    const char *key;          /* idempotency key: the same in each try and after each crash */
+    unsigned attempt;         /* 1, 2, ... */
+    const char *profile_hint; /* reserved for fallbacks; NULL */
+};
+
+/* Does the call once. Sets *ret_value (any JSON; becomes the journal record) and adds to *usage. */
+typedef struct err *(*step_fn)(void *ctx, const struct step_call *call, json_t **ret_value,
+                               struct usage *usage);
+
+struct step {
+    const char *name;   /* last part of the path: "turn[2]", "tool[0]"; unique below this host */
+    const char *type;   /* for events and the journal: "model", "tool", "http", "exec", ... */
+    const char *target; /* who is called, for limits, breakers and events: "openai:gpt-4o",
+                           "files.read_file" */
+    enum effect effect;
+    step_fn run;
+    void *ctx;
+    const json_t *detail; /* small facts for the event (tool's arguments, model); or NULL */
+};
+
+enum chunk_kind {
+    CHUNK_TEXT,
+    CHUNK_PROGRESS,
+    CHUNK_RESET /* a new attempt: forget what was streamed */
+};
+
+struct host_ops {
+    struct err *(*step)(struct host *h, const struct step *s, json_t **OWN ret_value)MUST YIELDS;
+    /* Runs an agent or a workflow as a child at path/name. */
+    struct err *(*call)(struct host *h, const char *name, const char *worker, const struct task *t,
+                        struct reply *ret_reply)MUST YIELDS;
+    /* Runs fn(args[i]) at once for all i, each with a host of its own at path/name[i]; waits for
+     * all. errs[i] is what each returned. At most `limit` at a time (0: no limit). */
+    void (*each)(struct host *h, const char *name, size_t n, unsigned limit,
+                 struct err *(*fn)(struct host *child, void *arg), void **args,
+                 struct err **ret_errs) YIELDS;
+    void (*chunk)(struct host *h, enum chunk_kind kind, const char *text,
+                  size_t n); /* may be lost */
+    void (*note)(struct host *h, const char *event,
+                 json_t *OWN detail); /* an event, not journaled */
+    const json_t *(*section)(struct host *h, const char *section,
+                             const char *name); /* definition or NULL */
+    /* Text with ${NAME} resolved; a missing variable is ERR_MISSING naming it. Secrets found this
+     * way are redacted from logs and events. */
+    struct err *(*expand)(struct host *h, const char *text, char **OWN ret_text)MUST;
+    int64_t (*now_wall_ms)(struct host *h); /* recorded time of the current node */
+    void *(*service)(struct host *h,
+                     const char *name); /* what app registered: "llm", "mcp", "lua" */
+    const char *(*path)(struct host *h);
+};
+
+struct host {
+    const struct host_ops *ops;
+};
+
+#endif

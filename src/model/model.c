@@ -1,0 +1,158 @@
+/* model.c - names of states and effects, sums of usage, replies. */
+#include "model/host.h"
+#include "model/kind.h"
+#include "model/status.h"
+#include <stdlib.h>
+#include <string.h>
+
+struct name {
+    int value;
+    const char *name;
+};
+
+static const struct name effects[] = {{EFFECT_PURE, "pure"},
+                                      {EFFECT_IDEMPOTENT, "idempotent"},
+                                      {EFFECT_ONCE, "once"},
+                                      {EFFECT_LLM, "llm"}};
+static const struct name nodes[] = {
+    {NODE_PENDING, "pending"}, {NODE_RUNNING, "running"}, {NODE_COMPLETED, "completed"},
+    {NODE_FAILED, "failed"},   {NODE_SKIPPED, "skipped"}, {NODE_CANCELLED, "cancelled"},
+};
+static const struct name runs[] = {
+    {RUN_RUNNING, "running"},         {RUN_WAITING, "waiting"},
+    {RUN_QUARANTINED, "quarantined"}, {RUN_COMPLETED, "completed"},
+    {RUN_PARTIAL, "partial"},         {RUN_FAILED, "failed"},
+    {RUN_CANCELLED, "cancelled"},     {RUN_COMPENSATED, "compensated"},
+};
+
+static const char *
+name_of(const struct name *table, size_t n, int value)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (table[i].value == value)
+            return table[i].name;
+    }
+    return "unknown";
+}
+
+static bool
+value_of(const struct name *table, size_t n, const char *name, int *ret_value)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(table[i].name, name) == 0) {
+            *ret_value = table[i].value;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *
+effect_name(enum effect e)
+{
+    return name_of(effects, COUNT(effects), (int)e);
+}
+
+bool
+effect_parse(const char *name, enum effect *ret_effect)
+{
+    int v;
+    if (!value_of(effects, COUNT(effects), name, &v))
+        return false;
+    *ret_effect = (enum effect)v;
+    return true;
+}
+
+const char *
+node_status_name(enum node_status s)
+{
+    return name_of(nodes, COUNT(nodes), (int)s);
+}
+
+bool
+node_status_parse(const char *name, enum node_status *ret_status)
+{
+    int v;
+    if (!value_of(nodes, COUNT(nodes), name, &v))
+        return false;
+    *ret_status = (enum node_status)v;
+    return true;
+}
+
+const char *
+run_status_name(enum run_status s)
+{
+    return name_of(runs, COUNT(runs), (int)s);
+}
+
+bool
+run_status_parse(const char *name, enum run_status *ret_status)
+{
+    int v;
+    if (!value_of(runs, COUNT(runs), name, &v))
+        return false;
+    *ret_status = (enum run_status)v;
+    return true;
+}
+
+void
+usage_add(struct usage *to, const struct usage *more)
+{
+    bool had = to->model_calls > 0;
+    to->cost_known = (!had || to->cost_known) && (!more->model_calls || more->cost_known);
+    to->input_tokens += more->input_tokens;
+    to->output_tokens += more->output_tokens;
+    to->cached_tokens += more->cached_tokens;
+    to->model_calls += more->model_calls;
+    to->tool_calls += more->tool_calls;
+    to->cost_usd += more->cost_usd;
+}
+
+json_t *
+usage_to_json(const struct usage *u)
+{
+    return json_pack("{sI sI sI sI sI so}", "input_tokens", u->input_tokens, "output_tokens",
+                     u->output_tokens, "cached_tokens", u->cached_tokens, "model_calls",
+                     u->model_calls, "tool_calls", u->tool_calls, "cost_usd",
+                     u->cost_known || !u->model_calls ? json_real(u->cost_usd) : json_null());
+}
+
+void
+usage_from_json(const json_t *j, struct usage *ret_usage)
+{
+    *ret_usage = (struct usage){
+        .input_tokens = json_int(j, "input_tokens", 0),
+        .output_tokens = json_int(j, "output_tokens", 0),
+        .cached_tokens = json_int(j, "cached_tokens", 0),
+        .model_calls = json_int(j, "model_calls", 0),
+        .tool_calls = json_int(j, "tool_calls", 0),
+        .cost_usd = json_num(j, "cost_usd", 0),
+        .cost_known = json_is_number(json_object_get(j, "cost_usd")),
+    };
+}
+
+void
+reply_fini(struct reply *r)
+{
+    json_decref(r->output);
+    free(r->text);
+    *r = (struct reply){0};
+}
+
+void
+reply_set_text(struct reply *r, const char *text, size_t n)
+{
+    json_decref(r->output);
+    free(r->text);
+    r->output = json_string_lossy(text, n);
+    r->text = xstrndup(json_string_value(r->output), json_string_length(r->output));
+}
+
+void
+reply_set_json(struct reply *r, json_t *value)
+{
+    json_decref(r->output);
+    free(r->text);
+    r->output = value;
+    r->text = json_as_text(value);
+}

@@ -1,0 +1,50 @@
+/* status.h - states of nodes and runs, and the names of events. */
+#ifndef MODEL_STATUS_H
+#define MODEL_STATUS_H
+#include "base/lang.h"
+
+enum node_status {
+    NODE_PENDING,
+    NODE_RUNNING,
+    NODE_COMPLETED,
+    NODE_FAILED,
+    NODE_SKIPPED,
+    NODE_CANCELLED
+};
+const char *node_status_name(enum node_status s);
+bool node_status_parse(const char *name, enum node_status *ret_status);
+
+/* Below RUN_ENDED the run is live; the numbers are stored. */
+enum run_status {
+    RUN_RUNNING = 1,
+    RUN_WAITING = 2, /* parked: a human, a timer, an in-doubt effect */
+    RUN_QUARANTINED = 3,
+    RUN_ENDED = 10,
+    RUN_COMPLETED = 10,
+    RUN_PARTIAL = 11,
+    RUN_FAILED = 12,
+    RUN_CANCELLED = 13,
+    RUN_COMPENSATED = 14,
+};
+const char *run_status_name(enum run_status s);
+bool run_status_parse(const char *name, enum run_status *ret_status);
+
+#define EVENT_RUN_STARTED    "run.started"
+#define EVENT_RUN_RESUMED    "run.resumed"
+#define EVENT_RUN_WAITING    "run.waiting"
+#define EVENT_RUN_COMPLETED  "run.completed" /* also partial */
+#define EVENT_RUN_FAILED     "run.failed"
+#define EVENT_RUN_CANCELLED  "run.cancelled"
+#define EVENT_NODE_STARTED   "node.started"
+#define EVENT_NODE_COMPLETED "node.completed"
+#define EVENT_NODE_FAILED    "node.failed"
+#define EVENT_NODE_SKIPPED   "node.skipped"
+#define EVENT_NODE_CANCELLED "node.cancelled"
+#define EVENT_NODE_RETRYING  "node.retrying"
+#define EVENT_STEP_STARTED   "step.started"
+#define EVENT_STEP_COMPLETED "step.completed"
+#define EVENT_STEP_FAILED    "step.failed"
+#define EVENT_AGENT_CHUNK    "agent.chunk"
+#define EVENT_BREAKER_OPENED "breaker.opened"
+
+#endif

@@ -1,0 +1,626 @@
+/* fiber.c - stacks, switches, scopes and waits.
+ *
+ * Switching uses ucontext. The sanitizers and valgrind have to be told of each switch and each
+ * stack: without that AddressSanitizer takes another fiber's frames for its own, ThreadSanitizer
+ * sees races, and the leak checker does not look for pointers on stacks it does not know. */
+#include "rt/core.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#if defined(__has_feature)
+#define HAS_FEATURE(x) __has_feature(x)
+#else
+#define HAS_FEATURE(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
+#define WITH_ASAN 1
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
+#else
+#define WITH_ASAN 0
+#endif
+#if defined(__SANITIZE_THREAD__) || HAS_FEATURE(thread_sanitizer)
+#define WITH_TSAN 1
+#include <sanitizer/tsan_interface.h>
+#else
+#define WITH_TSAN 0
+#endif
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define VALGRIND_STACK_REGISTER(a, b) 0
+#define VALGRIND_STACK_DEREGISTER(id) (void)(id)
+#endif
+
+/* ---- stacks ------------------------------------------------------------------------------------
+ */
+
+static struct stack *
+stack_map(void)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *p = mmap(NULL, STACK_SIZE + page, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (p == MAP_FAILED || mprotect(p, page, PROT_NONE) != 0)
+        abort(); /* fibers_max keeps us below the kernel's limit of maps: this is out of memory */
+    struct stack *s = xcalloc(1, sizeof *s);
+    s->low = p + page;
+    s->size = STACK_SIZE;
+    s->valgrind_id = VALGRIND_STACK_REGISTER(s->low, s->low + s->size);
+#if WITH_ASAN
+    __lsan_register_root_region(s->low, s->size);
+#endif
+    return s;
+}
+
+static void
+stack_unmap(struct stack *s)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+#if WITH_ASAN
+    __lsan_unregister_root_region(s->low, s->size);
+    __asan_unpoison_memory_region(s->low, s->size);
+#endif
+    VALGRIND_STACK_DEREGISTER(s->valgrind_id);
+    munmap(s->low - page, s->size + page);
+    free(s);
+}
+
+static struct stack *
+stack_take(struct rt *rt)
+{
+    struct stack *s = rt->free_stacks;
+    if (!s) {
+        rt->stacks++;
+        return stack_map();
+    }
+    rt->free_stacks = s->next;
+    rt->stacks_free--;
+#if WITH_ASAN
+    __asan_unpoison_memory_region(s->low, s->size);
+#endif
+    return s;
+}
+
+static void
+stack_give(struct rt *rt, struct stack *s)
+{
+    if (rt->stacks_free >= STACKS_KEPT)
+        madvise(s->low, s->size, MADV_DONTNEED);
+    s->next = rt->free_stacks;
+    rt->free_stacks = s;
+    rt->stacks_free++;
+}
+
+void
+fiber_stacks_free(struct rt *rt)
+{
+    while (rt->free_stacks) {
+        struct stack *s = rt->free_stacks;
+        rt->free_stacks = s->next;
+        stack_unmap(s);
+    }
+}
+
+/* ---- switching ---------------------------------------------------------------------------------
+ */
+
+static void
+switch_started(void **save_fake, const void *low, size_t size)
+{
+#if WITH_ASAN
+    __sanitizer_start_switch_fiber(save_fake, low, size);
+#else
+    (void)save_fake, (void)low, (void)size;
+#endif
+}
+
+static void
+switch_finished(struct rt *rt, void *fake, bool came_from_main)
+{
+#if WITH_ASAN
+    const void *low;
+    size_t size;
+    __sanitizer_finish_switch_fiber(fake, &low, &size);
+    if (came_from_main) {
+        rt->main_stack = low;
+        rt->main_stack_size = size;
+    }
+#else
+    (void)rt, (void)fake, (void)came_from_main;
+#endif
+}
+
+void
+fiber_switch_in(struct rt *rt, struct fiber *f)
+{
+    assert(!rt->running);
+    rt->running = f;
+    rt->switches++;
+    rt_note(rt, f->id);
+    switch_started(&rt->main_fake, f->stack->low, f->stack->size);
+#if WITH_TSAN
+    __tsan_switch_to_fiber(f->tsan, 0);
+#endif
+    swapcontext(&rt->main_ctx, &f->ctx);
+    switch_finished(rt, rt->main_fake, false);
+    rt->running = NULL;
+    if (!f->done)
+        return;
+#if WITH_TSAN
+    __tsan_destroy_fiber(f->tsan);
+#endif
+    stack_give(rt, f->stack);
+    if (f->all_prev)
+        f->all_prev->all_next = f->all_next;
+    else
+        rt->all = f->all_next;
+    if (f->all_next)
+        f->all_next->all_prev = f->all_prev;
+    rt->fibers--;
+    free(f);
+}
+
+/* Back to the loop. A dying fiber gives up its fake stack by passing NULL. */
+static void
+fiber_switch_out(struct fiber *f)
+{
+    struct rt *rt = rt_now;
+    switch_started(f->done ? NULL : &f->asan_fake, rt->main_stack, rt->main_stack_size);
+#if WITH_TSAN
+    __tsan_switch_to_fiber(rt->main_tsan, 0);
+#endif
+    swapcontext(&f->ctx, &rt->main_ctx);
+    switch_finished(rt, f->asan_fake, true);
+}
+
+void
+rt_deep(void (*fn)(void *arg), void *arg)
+{
+    struct fiber *f = fiber_self();
+    if (!f) {
+        fn(arg);
+        return;
+    }
+    struct rt *rt = rt_now;
+    assert(!rt->deep_fn);
+    rt->deep_fn = fn;
+    rt->deep_arg = arg;
+    fiber_switch_out(f);
+}
+
+static void
+scope_left(struct fiber *f)
+{
+    struct scope *s = f->home;
+    if (f->prev)
+        f->prev->next = f->next;
+    else
+        s->fibers = f->next;
+    if (f->next)
+        f->next->prev = f->prev;
+    s->count--;
+    if (!s->count && s->joiner)
+        fiber_wake(s->joiner);
+}
+
+static void
+fiber_main(void)
+{
+    struct rt *rt = rt_now;
+    struct fiber *f = rt->running;
+    switch_finished(rt, NULL, true);
+    f->fn(f->arg);
+    assert(f->scope == f->home); /* every scope it opened is closed */
+    for (unsigned i = 0; i < rt->nslots; i++) {
+        if (f->slots[i] && rt->slot_fini[i])
+            rt->slot_fini[i](f->slots[i]);
+    }
+    tick_disarm(&f->tick);
+    scope_left(f);
+    f->done = true;
+    fiber_switch_out(f);
+    abort();
+}
+
+static void
+fiber_timed_out(struct tick *t)
+{
+    fiber_wake_as(container_of(t, struct fiber, tick), WAKE_TIMER);
+}
+
+struct fiber *
+fiber_new(struct scope *home, const char *name, void (*fn)(void *), void *arg)
+{
+    struct rt *rt = rt_now;
+    struct fiber *f = xcalloc(1, sizeof *f);
+    f->stack = stack_take(rt);
+    f->fn = fn;
+    f->arg = arg;
+    f->name = name;
+    f->home = f->scope = home;
+    f->id = ++rt->fiber_ids;
+    f->tick.fn = fiber_timed_out;
+    f->next = home->fibers;
+    if (f->next)
+        f->next->prev = f;
+    home->fibers = f;
+    home->count++;
+    f->all_next = rt->all;
+    if (rt->all)
+        rt->all->all_prev = f;
+    rt->all = f;
+    rt->fibers++;
+    rt->fibers_peak = MAX(rt->fibers_peak, rt->fibers);
+    getcontext(&f->ctx);
+    f->ctx.uc_stack.ss_sp = f->stack->low;
+    f->ctx.uc_stack.ss_size = f->stack->size;
+    f->ctx.uc_link = NULL;
+    makecontext(&f->ctx, fiber_main, 0);
+#if WITH_TSAN
+    f->tsan = __tsan_create_fiber(0);
+    if (!rt->main_tsan)
+        rt->main_tsan = __tsan_get_current_fiber();
+#endif
+    vec_push(&rt->ready, f);
+    return f;
+}
+
+/* ---- waits -------------------------------------------------------------------------------------
+ */
+
+struct fiber *
+fiber_self(void)
+{
+    return rt_now ? rt_now->running : NULL;
+}
+
+const char *
+fiber_name(const struct fiber *f)
+{
+    return f->name;
+}
+
+uint64_t
+fiber_switches(void)
+{
+    return rt_now->switches;
+}
+
+void
+fiber_wake_as(struct fiber *f, enum wake why)
+{
+    if (!f->parked)
+        return;
+    f->parked = false;
+    f->wake = why;
+    tick_disarm(&f->tick);
+    vec_push(&rt_now->ready, f);
+}
+
+void
+fiber_wake(struct fiber *f)
+{
+    fiber_wake_as(f, WAKE_DONE);
+}
+
+struct err *
+fiber_check(void)
+{
+    const struct fiber *f = fiber_self();
+    assert(f); /* waiting is for fibers */
+    if (rt_now->crashed)
+        return FAIL(ERR_CANCELLED, "cancelled");
+    if (f->shielded)
+        return NULL;
+    if (scope_is_cancelled(f->scope))
+        return FAIL(ERR_CANCELLED, "cancelled");
+    if (f->scope->deadline_ms != DEADLINE_NONE && f->scope->deadline_ms <= rt_now_ms())
+        return FAIL(ERR_TIMEOUT, "timed out");
+    return NULL;
+}
+
+struct err *
+fiber_park(int64_t deadline_ms)
+{
+    PASS(fiber_check());
+    struct fiber *f = fiber_self();
+    if (!f->shielded)
+        deadline_ms = MIN(deadline_ms, f->scope->deadline_ms);
+    f->parked = true;
+    f->wake = WAKE_NONE;
+    tick_arm(&f->tick, deadline_ms);
+    fiber_switch_out(f);
+    assert(!f->parked);
+    switch (f->wake) {
+    case WAKE_TIMER:
+        return FAIL(ERR_TIMEOUT, "timed out");
+    case WAKE_CANCEL:
+        return FAIL(ERR_CANCELLED, "cancelled");
+    default:
+        return NULL;
+    }
+}
+
+struct err *
+fiber_sleep(int64_t ms)
+{
+    int64_t until = rt_after(ms);
+    struct err *e = fiber_park(until);
+    if (e && err_kind(e) == ERR_TIMEOUT && rt_now_ms() >= until) {
+        err_drop(e); /* our own alarm, unless the scope's deadline came at the same moment */
+        return fiber_self()->shielded ? NULL : fiber_check();
+    }
+    return e;
+}
+
+void
+fiber_yield(void)
+{
+    struct fiber *f = fiber_self();
+    f->parked = true;
+    fiber_wake(f);
+    fiber_switch_out(f);
+}
+
+bool
+fiber_shield(bool on)
+{
+    struct fiber *f = fiber_self();
+    bool was = f->shielded;
+    f->shielded = on;
+    return was;
+}
+
+struct waiter {
+    struct waiter *next, *prev;
+    struct fiber *fiber;
+    bool queued;
+};
+
+static void
+waitq_remove(struct waitq *q, struct waiter *w)
+{
+    if (w->prev)
+        w->prev->next = w->next;
+    else
+        q->first = w->next;
+    if (w->next)
+        w->next->prev = w->prev;
+    else
+        q->last = w->prev;
+    w->queued = false;
+}
+
+struct err *
+waitq_wait(struct waitq *q, int64_t deadline_ms)
+{
+    struct waiter w = {.fiber = fiber_self(), .prev = q->last, .queued = true};
+    if (q->last)
+        q->last->next = &w;
+    else
+        q->first = &w;
+    q->last = &w;
+    struct err *e = fiber_park(deadline_ms);
+    if (w.queued) {
+        waitq_remove(q, &w);
+        return e;
+    }
+    /* We were woken: the wake-up must not be lost, even when a cancel came in the same turn. */
+    err_free(e);
+    return NULL;
+}
+
+bool
+waitq_wake_one(struct waitq *q)
+{
+    struct waiter *w = q->first;
+    if (!w)
+        return false;
+    waitq_remove(q, w);
+    fiber_wake(w->fiber);
+    return true;
+}
+
+void
+waitq_wake_all(struct waitq *q)
+{
+    while (waitq_wake_one(q))
+        ;
+}
+
+/* ---- scopes ------------------------------------------------------------------------------------
+ */
+
+static void
+scope_link(struct scope *s, struct scope *parent, int64_t deadline_ms)
+{
+    *s = (struct scope){.parent = parent, .deadline_ms = deadline_ms};
+    if (!parent)
+        return;
+    s->deadline_ms = MIN(deadline_ms, parent->deadline_ms);
+    s->sibling_next = parent->children;
+    if (parent->children)
+        parent->children->sibling_prev = s;
+    parent->children = s;
+}
+
+void
+scope_open(struct scope *s, int64_t deadline_ms)
+{
+    struct fiber *f = fiber_self();
+    assert(f);
+    scope_link(s, f->scope, deadline_ms);
+    s->owner = f;
+    f->scope = s;
+}
+
+void
+scope_open_detached(struct scope *s)
+{
+    scope_link(s, NULL, DEADLINE_NONE);
+    s->detached = true;
+}
+
+void
+scope_init_root(struct scope *s)
+{
+    scope_open_detached(s);
+}
+
+void
+scope_spawn(struct scope *s, const char *name, void (*fn)(void *arg), void *arg)
+{
+    assert(!s->closing);
+    fiber_new(s, name, fn, arg);
+}
+
+bool
+scope_is_cancelled(const struct scope *s)
+{
+    for (; s; s = s->parent) {
+        if (s->cancelled)
+            return true;
+    }
+    return false;
+}
+
+static bool
+scope_is_inside(const struct scope *s, const struct scope *outer)
+{
+    while (s && s != outer)
+        s = s->parent;
+    return s != NULL;
+}
+
+static void
+scope_interrupt(struct scope *s)
+{
+    for (struct fiber *f = s->fibers; f; f = f->next) {
+        if (!f->shielded)
+            fiber_wake_as(f, WAKE_CANCEL);
+    }
+    if (s->owner && !s->owner->shielded && scope_is_inside(s->owner->scope, s))
+        fiber_wake_as(s->owner, WAKE_CANCEL);
+    for (struct scope *c = s->children; c; c = c->sibling_next)
+        scope_interrupt(c);
+}
+
+void
+scope_cancel(struct scope *s)
+{
+    if (s->cancelled)
+        return;
+    s->cancelled = true;
+    scope_interrupt(s);
+}
+
+/* Waits until the scope is empty; an interruption cancels what is inside and is returned at the
+ * end. */
+struct err *
+scope_wait(struct scope *s)
+{
+    struct fiber *self = fiber_self();
+    struct err *interrupted = NULL;
+    assert(!s->joiner);
+    while (s->count && !rt_now->crashed) {
+        s->joiner = self;
+        struct err *e = fiber_park(interrupted ? DEADLINE_NONE : s->deadline_ms);
+        s->joiner = NULL;
+        if (!e)
+            continue;
+        if (interrupted) {
+            err_drop(e);
+            continue;
+        }
+        interrupted = e;
+        bool explicit =
+            s->cancelled; /* somebody inside called scope_cancel: not our caller's failure */
+        scope_cancel(s);
+        bool was = fiber_shield(true);
+        while (s->count && !rt_now->crashed) {
+            s->joiner = self;
+            err_drop(fiber_park(DEADLINE_NONE));
+            s->joiner = NULL;
+        }
+        fiber_shield(was);
+        if (explicit && err_kind(interrupted) == ERR_CANCELLED &&
+            !(s->parent && scope_is_cancelled(s->parent))) {
+            err_drop(interrupted);
+            interrupted = NULL;
+        }
+    }
+    /* After a simulated crash the fibers still have to unwind before their scope's storage goes. */
+    while (s->count) {
+        s->joiner = NULL;
+        fiber_yield();
+    }
+    return interrupted;
+}
+
+static void
+scope_leave(struct scope *s)
+{
+    struct fiber *f = fiber_self();
+    assert(!s->count && !s->children);
+    if (!s->detached) {
+        assert(f && f->scope == s && s->owner == f);
+        f->scope = s->parent;
+    }
+    if (!s->parent)
+        return;
+    if (s->sibling_prev)
+        s->sibling_prev->sibling_next = s->sibling_next;
+    else
+        s->parent->children = s->sibling_next;
+    if (s->sibling_next)
+        s->sibling_next->sibling_prev = s->sibling_prev;
+}
+
+struct err *
+scope_close(struct scope *s)
+{
+    struct err *e = scope_wait(s);
+    s->closing = true;
+    scope_leave(s);
+    return e;
+}
+
+void
+scope_end(struct scope *s)
+{
+    scope_cancel(s);
+    bool was = fiber_shield(true);
+    err_drop(scope_wait(s));
+    fiber_shield(was);
+    s->closing = true;
+    scope_leave(s);
+}
+
+/* ---- slots -------------------------------------------------------------------------------------
+ */
+
+int
+fiber_slot_new(void (*fini)(void *value))
+{
+    struct rt *rt = rt_now;
+    assert(rt->nslots < SLOTS_MAX);
+    rt->slot_fini[rt->nslots] = fini;
+    return (int)rt->nslots++;
+}
+
+void
+fiber_slot_set(int slot, void *value)
+{
+    fiber_self()->slots[slot] = value;
+}
+
+void *
+fiber_slot_get(int slot)
+{
+    return fiber_self()->slots[slot];
+}

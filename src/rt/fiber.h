@@ -1,0 +1,70 @@
+/* fiber.h - concurrency that reads top to bottom.
+ *
+ * A fiber runs until it waits. It lives in a scope; a scope ends only when its fibers have.
+ * Cancelling a scope, or passing its deadline, makes each wait inside return ERR_CANCELLED or
+ * ERR_TIMEOUT, so that ordinary clean-up runs. Between two waits code is atomic.
+ *
+ *   struct scope s;
+ *   scope_open(&s, rt_after(5000));      (nested in the caller's scope; its deadline is the nearer
+ * one) scope_spawn(&s, "fetch", fetch, &a); scope_spawn(&s, "fetch", fetch, &b); struct err *e =
+ * scope_close(&s);     (waits for both; ERR_TIMEOUT after 5 s, when both have ended)
+ */
+#ifndef RT_FIBER_H
+#define RT_FIBER_H
+#include "base/err.h"
+
+struct fiber;
+struct scope { /* lives on the opener's stack; fields belong to fiber.c */
+    struct scope *parent;
+    struct fiber *owner;
+    struct fiber *fibers; /* spawned here and not ended */
+    struct scope *children, *sibling_next, *sibling_prev;
+    struct fiber *joiner; /* who waits in scope_close or scope_wait */
+    int64_t deadline_ms;
+    unsigned count;
+    bool cancelled, closing;
+    bool detached; /* root scope of a runtime or a service: not on anyone's stack */
+};
+
+void scope_open(struct scope *s, int64_t deadline_ms);
+/* A scope without a parent on the stack: for services that live longer than their opener's scope.
+ * It is not cancelled with anyone; its owner closes it from any fiber. */
+void scope_open_detached(struct scope *s);
+void scope_spawn(struct scope *s, const char *name, void (*fn)(void *arg), void *arg);
+void scope_cancel(struct scope *s); /* returns at once; fibers see it at their next wait */
+bool scope_is_cancelled(const struct scope *s); /* it or one around it */
+/* Wait until no fiber of the scope is left; new ones may be spawned afterwards. When the deadline
+ * passes or the waiter is cancelled, the scope is cancelled and its fibers are still waited for. */
+struct err *MUST scope_wait(struct scope *s) YIELDS;
+struct err *MUST scope_close(struct scope *s) YIELDS; /* scope_wait, then leaves the scope */
+void scope_end(struct scope *s) YIELDS;               /* cancel, wait, leave; never fails */
+
+struct fiber *fiber_self(void); /* NULL on the loop */
+const char *fiber_name(const struct fiber *f);
+/* NULL, or the error that any wait would return now. */
+struct err *MUST fiber_check(void);
+/* Parks the running fiber until fiber_wake. NULL when woken. */
+struct err *MUST fiber_park(int64_t deadline_ms) YIELDS;
+void fiber_wake(struct fiber *f); /* makes a parked fiber ready; nothing when it is not parked */
+struct err *MUST fiber_sleep(int64_t ms) YIELDS;
+void fiber_yield(void) YIELDS; /* lets the others that are ready go first */
+/* While shielded a fiber's waits ignore scopes (their own deadlines still hold): for clean-up that
+ * has to wait. Returns the former state; give it back afterwards. */
+bool fiber_shield(bool on);
+uint64_t fiber_switches(void); /* counts switches; equal before and after: no yield in between */
+
+/* Who waits for one thing, in order of arrival. */
+struct waiter;
+struct waitq {
+    struct waiter *first, *last;
+};
+struct err *MUST waitq_wait(struct waitq *q, int64_t deadline_ms) YIELDS;
+bool waitq_wake_one(struct waitq *q); /* false: nobody waits */
+void waitq_wake_all(struct waitq *q);
+
+/* Fiber-local values: a slot with a destructor, owned by whoever asked for it. At most 8. */
+int fiber_slot_new(void (*fini)(void *value));
+void fiber_slot_set(int slot, void *value); /* of the running fiber */
+void *fiber_slot_get(int slot);
+
+#endif
