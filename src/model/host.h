@@ -13,7 +13,6 @@ struct step_call {            /* one try of a step; what the engine tells the fu
     int64_t deadline_ms;      /* absolute, monotonic; of this try */
     const char *key;          /* idempotency key: the same in each try and after each crash */
     unsigned attempt;         /* 1, 2, ... */
-    const char *profile_hint; /* reserved for fallbacks; NULL */
 };
 
 /* Does the call once. Sets *ret_value (any JSON; becomes the journal record) and adds to *usage. */
@@ -26,6 +25,7 @@ struct step {
     const char *target; /* who is called, for limits, breakers and events: "openai:gpt-4o",
                            "files.read_file" */
     enum effect effect;
+    int64_t timeout_ms; /* of one try, when neither node nor agent says; 0: settings' request_timeout */
     step_fn run;
     void *ctx;
     const json_t *detail; /* small facts for the event (tool's arguments, model); or NULL */

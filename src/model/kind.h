@@ -44,6 +44,7 @@ struct task {                /* what an agent is asked to do; all borrowed for t
     const json_t *params;    /* node's `parameters` with templates filled in, or NULL */
     const char *instruction; /* node's `instruction`: set when the agent has to see it; or NULL */
     const char *server_name; /* node's `server_name`, or NULL */
+    int effect;              /* enum effect said by the node or the agent; -1: neither did */
 };
 
 struct reply {      /* what an agent answers; owned by the caller, who calls reply_fini */

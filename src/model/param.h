@@ -27,6 +27,9 @@ enum param_type {
     P_PATH,   /* a file or folder, relative to the file it is written in; normal form: as written */
     P_ONE_OF, /* any of the alternatives in fields, told apart by the value's YAML type; `name` of
                  an alternative is a label for messages */
+    P_NODES, /* the nodes of a graph: a list whose items have `id` (or `name`), or a map; each is
+                checked by its kind's table; normal form: a list, `id` first */
+    P_NODE,  /* one inline node or workflow, without an id: a map with `type` */
     P_TYPES
 };
 
@@ -44,6 +47,7 @@ enum param_flag {
     PARAM_NONEMPTY = 4, /* P_STRING, P_TEXT, P_LIST, P_MAP */
     PARAM_SECRET = 8,   /* its value is redacted from every log and event */
     PARAM_NULL = 16,    /* null is accepted and means absent */
+    PARAM_PLAIN = 32,   /* P_STRING: a bare number or boolean is taken as it is written */
 };
 
 struct param {

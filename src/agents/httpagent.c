@@ -1,0 +1,204 @@
+/* httpagent.c - an agent that is an HTTP API. */
+#include "agents/agentlib.h"
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct call {
+    const char *name;
+    char method[16];
+    struct str url;
+    struct headers headers;
+    char *body;
+};
+
+static void
+call_fini(struct call *c)
+{
+    str_fini(&c->url);
+    headers_fini(&c->headers);
+    free(c->body);
+}
+
+/* RFC 3986: everything but the unreserved characters is escaped. */
+static void
+url_escape(struct str *to, const char *text)
+{
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        if (isalnum(*p) || strchr("-._~", *p))
+            str_addc(to, (char)*p);
+        else
+            str_addf(to, "%%%02X", *p);
+    }
+}
+
+static void
+query_add(struct str *url, const json_t *query)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)query, key, value)
+    {
+        AUTO(freep) char *text = json_as_text(value);
+        str_addc(url, strchr(str_c(url), '?') ? '&' : '?');
+        url_escape(url, key);
+        str_addc(url, '=');
+        url_escape(url, text);
+    }
+}
+
+/* "POST /orders", "GET", "/orders", "fetch" or another word: a method, a path, or neither. */
+static struct err *
+action_apply(struct call *c, const char *action, const json_t *def)
+{
+    const char *endpoint = json_str(def, "endpoint", NULL), *path = NULL;
+    if (!endpoint)
+        return FAIL(ERR_INVALID, "an http agent needs an endpoint");
+    snprintf(c->method, sizeof c->method, "%s", json_str(def, "method", ""));
+    if (action && *action) {
+        size_t n = strspn(action, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+        if (n && n < sizeof c->method && (!action[n] || action[n] == ' ')) {
+            snprintf(c->method, sizeof c->method, "%.*s", (int)n, action);
+            path = action[n] ? action + n + 1 : NULL;
+        } else if (action[0] == '/') {
+            path = action;
+        } else if (strcmp(action, "fetch") == 0) {
+            snprintf(c->method, sizeof c->method, "GET");
+        }
+    }
+    str_add(&c->url, endpoint);
+    if (path && *path) {
+        while (c->url.len && c->url.p[c->url.len - 1] == '/')
+            c->url.p[--c->url.len] = '\0';
+        str_addf(&c->url, "%s%s", path[0] == '/' ? "" : "/", path);
+    }
+    return NULL;
+}
+
+static struct err *
+call_make(struct host *h, const struct task *t, const json_t *def, struct call *c)
+{
+    const json_t *params = t->params, *body = json_object_get(params, "body");
+    const json_t *query = json_object_get(params, "query"), *extra = json_object_get(params, "headers");
+    bool shaped = body || query || extra;
+    const char *key;
+    json_t *value;
+    (void)h;
+    c->name = t->name;
+    PASS(action_apply(c, t->action, def));
+    if (!*c->method)
+        snprintf(c->method, sizeof c->method, "%s", body || (params && !shaped) ? "POST" : "GET");
+    bool bodyless = strcmp(c->method, "GET") == 0 || strcmp(c->method, "HEAD") == 0;
+    if (!shaped && params) {
+        if (bodyless)
+            query = params;
+        else
+            body = params;
+    }
+    query_add(&c->url, query);
+    PASS(headers_of(def, &c->headers));
+    json_object_foreach((json_t *)(uintptr_t)extra, key, value)
+    {
+        AUTO(freep) char *text = json_as_text(value);
+        headers_add(&c->headers, key, text);
+    }
+    if (body && !bodyless) {
+        c->body = json_is_string(body) ? xstrdup(json_string_value(body)) : json_text(body);
+        if (!json_is_string(body))
+            headers_add(&c->headers, "Content-Type", "application/json");
+    }
+    return NULL;
+}
+
+static struct err *
+http_step(void *ctx, const struct step_call *step, json_t **ret_value, struct usage *usage)
+{
+    struct call *c = ctx;
+    struct http_reply reply;
+    struct headers headers = {0};
+    for (size_t i = 0; i < c->headers.n; i++)
+        headers_add(&headers, c->headers.at[i].name, c->headers.at[i].value);
+    if (strcmp(c->method, "GET") != 0 && strcmp(c->method, "HEAD") != 0)
+        headers_add(&headers, "Idempotency-Key", step->key);
+    struct http_req req = {.method = c->method,
+                           .url = str_c(&c->url),
+                           .headers = headers.at,
+                           .nheaders = headers.n,
+                           .body = c->body,
+                           .body_len = c->body ? strlen(c->body) : 0};
+    usage->tool_calls++;
+    struct err *e = http_fetch(&req, step->deadline_ms, &reply);
+    headers_fini(&headers);
+    if (e)
+        return WRAP(e, "%s %s", c->method, str_c(&c->url));
+    AUTO(freep) char *who = xasprintf("%s %s", c->method, str_c(&c->url));
+    e = http_status_err(who, &reply);
+    if (!e) {
+        json_t *parsed = NULL;
+        if (reply.content_type && strstr(reply.content_type, "json") && reply.body.len)
+            e = json_parse(str_c(&reply.body), reply.body.len, &parsed);
+        if (e)
+            e = WRAP(e, "%s", who);
+        else
+            *ret_value = json_pack("{si so}", "status", reply.status, "body",
+                                   parsed ? parsed : json_string_lossy(str_c(&reply.body), reply.body.len));
+    }
+    http_reply_fini(&reply);
+    return e;
+}
+
+static enum effect
+method_effect(const char *method)
+{
+    static const struct {
+        const char *method;
+        enum effect effect;
+    } known[] = {{"GET", EFFECT_PURE},        {"HEAD", EFFECT_PURE},         {"OPTIONS", EFFECT_PURE},
+                 {"PUT", EFFECT_IDEMPOTENT},  {"DELETE", EFFECT_IDEMPOTENT}, {"POST", EFFECT_ONCE},
+                 {"PATCH", EFFECT_ONCE}};
+    for (size_t i = 0; i < COUNT(known); i++) {
+        if (strcmp(known[i].method, method) == 0)
+            return known[i].effect;
+    }
+    return EFFECT_ONCE;
+}
+
+static struct err *
+http_run(struct host *h, const struct task *t, struct reply *ret_reply)
+{
+    AUTO(call_fini) struct call c = {0};
+    AUTO(json_freep) json_t *def = NULL, *value = NULL;
+    PASS(def_expand(h, t->def, &def));
+    PASS(call_make(h, t, def, &c));
+    AUTO(freep) char *target = xasprintf("http:%s", t->name);
+    struct step s = {.name = "request",
+                     .type = "http",
+                     .target = target,
+                     .effect = effect_of(t, method_effect(c.method)),
+                     .run = http_step,
+                     .ctx = &c};
+    PASS(h->ops->step(h, &s, &value));
+    json_t *body = json_object_get(value, "body");
+    reply_from_value(ret_reply, body ? json_incref(body) : json_null()); /* null: given up as done */
+    return NULL;
+}
+
+const struct kind http_kind = {
+    .name = "http",
+    .also = NAMES("http_api"),
+    .doc = "an HTTP API; the action is \"METHOD /path\"",
+    .roles = ROLE_AGENT,
+    .effect = EFFECT_ONCE,
+    .params = FIELDS({"endpoint", P_STRING, PARAM_REQUIRED | PARAM_NONEMPTY, "the URL", .also = NAMES("url", "base_url")},
+                     {"method", P_ENUM, 0, "when the action does not say",
+                      .choices = NAMES("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")},
+                     {"headers", P_MAP, 0, "sent with each request", .fields = ITEM("header", P_STRING)},
+                     {"authentication", P_OBJECT, 0, "who is asking",
+                      .fields = FIELDS({"type", P_ENUM, 0, "how", .choices = NAMES("bearer", "api_key", "basic", "oauth2")},
+                                       {"token", P_STRING, PARAM_SECRET, "of bearer"},
+                                       {"key", P_STRING, PARAM_SECRET, "of api_key"},
+                                       {"header", P_STRING, 0, "of api_key"}, {"username", P_STRING, 0, "of basic"},
+                                       {"password", P_STRING, PARAM_SECRET, "of basic"})}),
+    .run = http_run,
+};

@@ -1,0 +1,477 @@
+/* llmagent.c - an agent that is a language model: asks it, runs the tools it wants, until it answers. */
+#include "agents/agentlib.h"
+#include "agents/toolbox.h"
+#include "llm/jsonish.h"
+#include "llm/llm.h"
+#include "rt/rt.h"
+#include "schema/schema.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define ITERATIONS  15
+#define REPAIRS_MAX 3
+
+struct conversation {
+    struct host *host;
+    const struct task *task;
+    struct llm *llm;
+    json_t *def;      /* ${} resolved */
+    json_t *messages;
+    struct toolbox tools;
+    const json_t *output_schema;
+    unsigned turn, repairs;
+    json_t *profile_def; /* of the call under way, resolved */
+    const char *profile_name;
+    bool streaming;
+};
+
+static void
+conversation_fini(struct conversation *c)
+{
+    json_decref(c->def);
+    json_decref(c->messages);
+    json_decref(c->profile_def);
+    toolbox_fini(&c->tools);
+}
+
+/* ---- what is said first ---------------------------------------------------------------------------- */
+
+static bool
+is_parts(const json_t *v)
+{
+    static const char *const types[] = {"text", "image", "audio", "file"};
+    const json_t *part;
+    size_t i;
+    json_array_foreach(v, i, part)
+    {
+        bool known = false;
+        for (size_t k = 0; k < COUNT(types); k++)
+            known |= part_is(part, types[k]);
+        if (!known)
+            return false;
+    }
+    return json_array_size(v) > 0;
+}
+
+static json_t *
+first_user_message(const struct task *t)
+{
+    json_t *parts = json_array();
+    if (t->instruction && *t->instruction)
+        json_array_append_new(parts, part_text(t->instruction, strlen(t->instruction)));
+    if (is_parts(t->input)) {
+        json_array_extend(parts, (json_t *)(uintptr_t)t->input);
+    } else if (t->message && *t->message) {
+        if (json_array_size(parts)) {
+            AUTO(freep) char *both = xasprintf("%s\n\n%s", t->instruction, t->message);
+            json_array_clear(parts);
+            json_array_append_new(parts, part_text(both, strlen(both)));
+        } else {
+            json_array_append_new(parts, part_text(t->message, strlen(t->message)));
+        }
+    }
+    if (!json_array_size(parts))
+        json_array_append_new(parts, part_text("", 0));
+    return message_new("user", parts);
+}
+
+/* seeds' `ai_agent` with an endpoint: `parameters` are the request in chat-completions form. */
+static void
+messages_from_params(struct conversation *c, const json_t *given)
+{
+    const json_t *m, *part;
+    size_t i, k;
+    json_array_foreach(given, i, m)
+    {
+        const json_t *content = json_object_get(m, "content");
+        json_t *parts = json_array();
+        if (json_is_string(content))
+            json_array_append_new(parts, part_text(json_string_value(content), json_string_length(content)));
+        json_array_foreach(content, k, part)
+        {
+            const char *url = json_str(json_object_get(part, "image_url"), "url", NULL);
+            const char *text = json_str(part, "text", "");
+            json_array_append_new(parts, url ? part_media("image", NULL, NULL, NULL, url) : part_text(text, strlen(text)));
+        }
+        const char *role = json_str(m, "role", "user");
+        json_array_append_new(c->messages, message_new(strcmp(role, "developer") == 0 ? "system" : role, parts));
+    }
+}
+
+static void
+conversation_begin(struct conversation *c)
+{
+    const json_t *given = json_object_get(c->task->params, "messages");
+    const char *instruction = json_str(c->def, "instruction", NULL);
+    c->messages = json_array();
+    if (instruction && *instruction)
+        json_array_append_new(c->messages, message_text("system", instruction));
+    if (json_is_array(given))
+        messages_from_params(c, given);
+    else
+        json_array_append_new(c->messages, first_user_message(c->task));
+}
+
+/* ---- whom to ask ----------------------------------------------------------------------------------- */
+
+/* The definition of a profile by name or inline; *ret_name for messages. */
+static struct err *
+profile_def(struct conversation *c, const json_t *which, json_t **ret_def, const char **ret_name)
+{
+    const json_t *def = which;
+    *ret_name = NULL;
+    if (json_is_string(which)) {
+        *ret_name = json_string_value(which);
+        def = c->host->ops->section(c->host, "profiles", *ret_name);
+        if (!def)
+            return FAIL(ERR_INVALID, "there is no profile '%s'", *ret_name);
+    }
+    TRY(def_expand(c->host, def, ret_def), "profile '%s'", *ret_name ? *ret_name : "inline");
+    return NULL;
+}
+
+static const json_t *
+main_profile(struct conversation *c)
+{
+    const json_t *which = json_object_get(c->def, "profile");
+    return which ? which : c->host->ops->section(c->host, "default_profile", NULL);
+}
+
+/* An endpoint of its own makes the profile: OpenAI's form, posted to that very URL. */
+static void
+profile_of_endpoint(struct conversation *c, json_t *def)
+{
+    const char *const skipped[] = {"messages", "model"};
+    const char *key;
+    json_t *value;
+    const json_t *auth = json_object_get(c->def, "authentication");
+    json_t *extra = json_object();
+    json_object_set_new(def, "provider", json_string("openai"));
+    json_object_set_new(def, "model", json_string(json_str(c->task->params, "model", json_str(c->def, "model", "default"))));
+    const char *type = json_str(auth, "type", "bearer");
+    if (strcmp(type, "bearer") == 0 && json_str(auth, "token", NULL))
+        json_object_set(def, "api_key", json_object_get(auth, "token"));
+    if (strcmp(type, "api_key") == 0)
+        json_object_set_new(def, "headers", json_pack("{ss}", json_str(auth, "header", "X-API-Key"), json_str(auth, "key", "")));
+    json_object_foreach((json_t *)(uintptr_t)c->task->params, key, value)
+    {
+        if (strcmp(key, skipped[0]) != 0 && strcmp(key, skipped[1]) != 0)
+            json_object_set(extra, key, value);
+    }
+    json_object_set_new(def, "extra", extra);
+}
+
+/* ---- one model call -------------------------------------------------------------------------------- */
+
+struct asking {
+    struct conversation *c;
+    struct llm_profile profile;
+};
+
+static void
+on_text(void *ctx, const char *text, size_t n)
+{
+    struct conversation *c = ctx;
+    c->host->ops->chunk(c->host, CHUNK_TEXT, text, n);
+}
+
+static void
+usage_take(struct usage *usage, const struct llm_usage *u)
+{
+    struct usage more = {.input_tokens = u->input_tokens,
+                         .output_tokens = u->output_tokens,
+                         .cached_tokens = u->cached_tokens,
+                         .model_calls = 1,
+                         .cost_usd = u->cost_usd,
+                         .cost_known = u->cost_known};
+    usage_add(usage, &more);
+}
+
+/* The routes of the tools it asked for are recorded with the reply: a resumed run need not ask the
+ * servers for their lists to know what is to be done. */
+static json_t *
+routes_used(const struct conversation *c, const json_t *calls)
+{
+    const json_t *call;
+    size_t i;
+    json_t *used = json_object();
+    json_array_foreach(calls, i, call)
+    {
+        const char *name = json_str(call, "name", "");
+        json_t *route = json_object_get(c->tools.routes, name);
+        if (route)
+            json_object_set(used, name, route);
+    }
+    return used;
+}
+
+static struct err *
+ask_once(void *ctx, const struct step_call *step, json_t **ret_value, struct usage *usage)
+{
+    struct asking *a = ctx;
+    struct conversation *c = a->c;
+    struct llm_reply reply = {0};
+    if (toolbox_has_any(&c->tools))
+        TRY(toolbox_load(&c->tools, step->deadline_ms), "the tools of '%s'", c->task->name);
+    if (step->attempt > 1)
+        c->host->ops->chunk(c->host, CHUNK_RESET, "", 0);
+    struct llm_request req = {.messages = c->messages,
+                              .tools = json_array_size(c->tools.offered) ? c->tools.offered : NULL,
+                              .output_schema = c->output_schema,
+                              .attempt = step->attempt,
+                              .key = step->key,
+                              .on_text = c->streaming ? on_text : NULL,
+                              .ctx = c};
+    PASS(llm_call(c->llm, &a->profile, &req, step->deadline_ms, &reply));
+    *ret_value = llm_reply_to_json(&reply);
+    if (reply.tool_calls)
+        json_object_set_new(*ret_value, "routes", routes_used(c, reply.tool_calls));
+    usage_take(usage, &reply.usage);
+    llm_reply_fini(&reply);
+    return NULL;
+}
+
+static struct err *
+ask_profile(struct conversation *c, const json_t *which, const char *name, json_t **ret_value)
+{
+    struct asking a = {.c = c};
+    const char *endpoint = json_str(c->def, "endpoint", NULL);
+    json_freep(&c->profile_def);
+    if (endpoint && !which) {
+        c->profile_def = json_object();
+        profile_of_endpoint(c, c->profile_def);
+    } else {
+        PASS(profile_def(c, which, &c->profile_def, &c->profile_name));
+    }
+    PASS(llm_profile_read(c->profile_name, c->profile_def, &a.profile));
+    a.profile.url = which ? NULL : endpoint;
+    a.profile.stream = c->streaming;
+    AUTO(freep) char *target = xasprintf("%s:%s", a.profile.provider, a.profile.model);
+    if (a.profile.price.input < 0) {
+        const json_t *price = llm_price_find(c->host->ops->section(c->host, "price", NULL), a.profile.provider, a.profile.model);
+        if (price)
+            PASS(llm_price_read(price, &a.profile.price));
+    }
+    struct step s = {.name = name,
+                     .type = "model",
+                     .target = target,
+                     .effect = EFFECT_LLM,
+                     .timeout_ms = json_int(c->profile_def, "timeout", 0),
+                     .run = ask_once,
+                     .ctx = &a};
+    return c->host->ops->step(c->host, &s, ret_value);
+}
+
+static bool
+worth_a_fallback(const struct err *e)
+{
+    switch (err_kind(e)) {
+    case ERR_TRANSIENT:
+    case ERR_TIMEOUT:
+    case ERR_LIMIT:
+    case ERR_DENIED:
+    case ERR_TOO_LONG:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The agent's profile, then its fallbacks in order. */
+static struct err *
+ask(struct conversation *c, json_t **ret_value)
+{
+    const json_t *which = json_str(c->def, "endpoint", NULL) ? NULL : main_profile(c), *fallback;
+    if (!which && !json_str(c->def, "endpoint", NULL))
+        return FAIL(ERR_INVALID, "no profile says which model to use; add `profiles` and `default_profile`");
+    AUTO(freep) char *name = xasprintf("turn[%u]", c->turn);
+    struct err *e = ask_profile(c, which, name, ret_value);
+    AUTO(json_freep) json_t *fallbacks = json_incref(json_object_get(c->profile_def, "fallbacks"));
+    size_t i;
+    json_array_foreach(fallbacks, i, fallback)
+    {
+        if (!e || !worth_a_fallback(e))
+            break;
+        AUTO(freep) char *text = err_text(e);
+        err_free(e);
+        c->host->ops->note(c->host, "model.fallback", json_pack("{sO so}", "to", fallback, "because", json_string_lossy(text, strlen(text))));
+        AUTO(freep) char *again = xasprintf("turn[%u].fallback[%zu]", c->turn, i + 1);
+        e = ask_profile(c, fallback, again, ret_value);
+    }
+    return e;
+}
+
+/* ---- tools ----------------------------------------------------------------------------------------- */
+
+static struct err *
+use_tools(struct conversation *c, const json_t *calls, const json_t *routes)
+{
+    size_t n = json_array_size(calls);
+    struct tool_use *uses = xcalloc(n, sizeof *uses);
+    void **args = xcalloc(n, sizeof *args);
+    struct err **errs = xcalloc(n, sizeof *errs), *first = NULL;
+    AUTO(freep) char *name = xasprintf("turn[%u]/tool", c->turn);
+    for (size_t i = 0; i < n; i++) {
+        uses[i].call = json_array_get(calls, i);
+        uses[i].route = json_object_get(routes, json_str(uses[i].call, "name", ""));
+        uses[i].effect = c->task->effect;
+        args[i] = &uses[i];
+    }
+    c->host->ops->each(c->host, name, n, 0, tool_use_run, args, errs);
+    for (size_t i = 0; i < n; i++) {
+        if (uses[i].result)
+            json_array_append_new(c->messages, uses[i].result);
+        if (!errs[i])
+            continue;
+        if (!first)
+            first = errs[i];
+        else
+            err_free(errs[i]);
+    }
+    free(uses);
+    free(args);
+    free(errs);
+    return first;
+}
+
+/* ---- structured output ----------------------------------------------------------------------------- */
+
+struct fitting {
+    const json_t *schema;
+    const char *text;
+    json_t *value;
+    char *complaint; /* what is wrong with it, for the model; NULL: it fits */
+    struct err *e;
+};
+
+static void
+fit_deep(void *arg)
+{
+    struct fitting *f = arg;
+    AUTO(schema_freep) struct schema *schema = NULL;
+    f->e = schema_compile(f->schema, &schema);
+    if (f->e)
+        return;
+    f->value = jsonish_find(f->text, strlen(f->text));
+    if (!f->value) {
+        f->complaint = xstrdup("there is no JSON value in the reply");
+        return;
+    }
+    struct schema_report report = SCHEMA_REPORT_INIT;
+    f->e = schema_check(schema, f->value, &report);
+    if (!f->e && !report.valid)
+        f->complaint = schema_explain(&report);
+    schema_report_fini(&report);
+}
+
+/* True when the reply is the answer; else the model has been told what is wrong. */
+static struct err *
+answer_take(struct conversation *c, const struct llm_reply *reply, struct reply *ret_reply, bool *ret_done)
+{
+    struct fitting f = {.schema = c->output_schema, .text = reply->text};
+    *ret_done = true;
+    if (!c->output_schema) {
+        reply_set_text(ret_reply, reply->text, strlen(reply->text));
+        return NULL;
+    }
+    rt_deep(fit_deep, &f);
+    TRY(f.e, "output_schema");
+    if (!f.complaint) {
+        reply_set_json(ret_reply, f.value);
+        return NULL;
+    }
+    json_decref(f.value);
+    AUTO(freep) char *complaint = f.complaint;
+    if (c->repairs++ == REPAIRS_MAX)
+        return FAIL(ERR_INVALID, "the reply does not fit output_schema after %d repairs: %s", REPAIRS_MAX, complaint);
+    AUTO(freep) char *text = xasprintf("Your reply does not fit the required JSON Schema:\n%s\nReply again with only "
+                                       "the corrected JSON.", complaint);
+    json_array_append_new(c->messages, message_text("user", text));
+    *ret_done = false;
+    return NULL;
+}
+
+/* ---- the loop -------------------------------------------------------------------------------------- */
+
+static void
+context_keep_within(struct conversation *c)
+{
+    int64_t max = json_int(json_object_get(c->def, "context"), "max_tokens", 0);
+    size_t dropped;
+    if (!max)
+        return;
+    json_t *kept = message_trim(c->messages, max, &dropped);
+    json_decref(c->messages);
+    c->messages = kept;
+}
+
+static struct err *
+turn(struct conversation *c, struct reply *ret_reply, bool *ret_done)
+{
+    AUTO(json_freep) json_t *value = NULL;
+    AUTO(llm_reply_fini) struct llm_reply reply = {0};
+    *ret_done = false;
+    context_keep_within(c);
+    PASS(ask(c, &value));
+    PASS(llm_reply_from_json(value, &reply));
+    json_array_append_new(c->messages, llm_reply_message(&reply));
+    if (reply.tool_calls)
+        return use_tools(c, reply.tool_calls, json_object_get(value, "routes"));
+    return answer_take(c, &reply, ret_reply, ret_done);
+}
+
+static struct err *
+llm_run(struct host *h, const struct task *t, struct reply *ret_reply)
+{
+    AUTO(conversation_fini) struct conversation c = {.host = h, .task = t, .llm = h->ops->service(h, "llm")};
+    PASS(def_expand(h, t->def, &c.def));
+    c.output_schema = json_object_get(c.def, "output_schema");
+    c.streaming = h->ops->service(h, "watching") != NULL;
+    c.tools = (struct toolbox){.host = h, .def = c.def, .server_name = t->server_name};
+    conversation_begin(&c);
+    int64_t limit = json_int(h->ops->section(h, "settings", NULL), "max_iterations", ITERATIONS);
+    limit = json_int(c.def, "max_iterations", limit);
+    for (c.turn = 0; c.turn < (unsigned)limit; c.turn++) {
+        bool done;
+        PASS(turn(&c, ret_reply, &done));
+        if (done)
+            return NULL;
+    }
+    return FAIL(ERR_LIMIT, "no answer after %lld model calls (max_iterations)", (long long)limit);
+}
+
+const struct kind llm_kind = {
+    .name = "llm",
+    .also = NAMES("ai_agent"),
+    .doc = "a language model with tools",
+    .roles = ROLE_AGENT,
+    .effect = EFFECT_LLM,
+    .params = FIELDS(
+        {"instruction", P_STRING, 0, "what it is and how it works", .also = NAMES("system_prompt", "prompt")},
+        {"profile", P_ONE_OF, 0, "which model it uses", .also = NAMES("model"),
+         .fields = FIELDS({"profile", P_REF, .ref = REF_PROFILE},
+                          {"model", P_OBJECT, .fields = FIELDS({"provider", P_STRING, PARAM_REQUIRED, "who runs the model"},
+                                                               {"model", P_STRING, PARAM_REQUIRED, "the model's name"},
+                                                               {"temperature", P_NUMBER, 0, "0 to 2", .max = 2},
+                                                               {"max_tokens", P_INT, 0, "of a reply", .min = 1, .max = 1e7})})},
+        {"servers", P_LIST, PARAM_ONE, "tool servers it may use", .fields = ITEM("server", P_REF, .ref = REF_SERVER)},
+        {"tools", P_OBJECT, 0, "which tools, as server.tool with * and ?",
+         .fields = FIELDS({"allow", P_LIST, PARAM_ONE, "only these", .fields = ITEM("pattern", P_STRING)},
+                          {"deny", P_LIST, PARAM_ONE, "not these", .fields = ITEM("pattern", P_STRING)},
+                          {"approve", P_LIST, PARAM_ONE, "only when a person agrees", .fields = ITEM("pattern", P_STRING)})},
+        {"agents", P_LIST, PARAM_ONE, "agents and workflows it may call as tools",
+         .fields = ITEM("agent", P_REF, .ref = REF_WORKER)},
+        {"output_schema", P_SCHEMA, 0, "the reply is JSON of this schema"},
+        {"max_iterations", P_INT, 0, "model calls at most", .min = 1, .max = 1000, .def = ITERATIONS},
+        {"use_history", P_BOOL, 0, "earlier conversations are remembered"},
+        {"context", P_OBJECT, 0, "what is sent when the conversation grows",
+         .fields = FIELDS({"max_tokens", P_INT, 0, "estimated tokens at most", .min = 100, .max = 1e8},
+                          {"strategy", P_ENUM, 0, "what to do beyond", .choices = NAMES("trim")})},
+        {"endpoint", P_STRING, 0, "a chat-completions URL, instead of a profile"},
+        {"authentication", P_OBJECT, 0, "for the endpoint",
+         .fields = FIELDS({"type", P_ENUM, 0, "how", .choices = NAMES("bearer", "api_key", "basic", "oauth2")},
+                          {"token", P_STRING, PARAM_SECRET, "of bearer"}, {"key", P_STRING, PARAM_SECRET, "of api_key"},
+                          {"header", P_STRING, 0, "of api_key"}, {"username", P_STRING, 0, "of basic"},
+                          {"password", P_STRING, PARAM_SECRET, "of basic"})}),
+    .run = llm_run,
+};

@@ -1,0 +1,301 @@
+/* toolbox.c - offering tools to a model and running what it asks for. */
+#include "agents/toolbox.h"
+#include "base/hash.h"
+#include "llm/message.h"
+#include "mcp/content.h"
+#include "mcp/servers.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define WIRE_NAME_MAX   64 /* of OpenAI's functions; the others allow more */
+#define RESULT_TEXT_MAX ((size_t)256 << 10)
+
+void
+toolbox_fini(struct toolbox *tb)
+{
+    json_decref(tb->offered);
+    json_decref(tb->routes);
+}
+
+bool
+toolbox_has_any(const struct toolbox *tb)
+{
+    return tb->server_name || json_array_size(json_object_get(tb->def, "servers")) ||
+           json_array_size(json_object_get(tb->def, "agents"));
+}
+
+static bool
+listed(const json_t *globs, const char *name)
+{
+    const json_t *glob;
+    size_t i;
+    json_array_foreach(globs, i, glob)
+    {
+        if (json_is_string(glob) && str_glob(json_string_value(glob), name))
+            return true;
+    }
+    return false;
+}
+
+static bool
+allowed(const json_t *def, const char *name)
+{
+    const json_t *tools = json_object_get(def, "tools"), *allow = json_object_get(tools, "allow");
+    if (listed(json_object_get(tools, "deny"), name))
+        return false;
+    return !allow || listed(allow, name);
+}
+
+static char *
+wire_name(const char *owner, const char *name)
+{
+    char *wire = xasprintf("%s__%s", owner, name);
+    for (char *p = wire; *p; p++) {
+        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '_' ||
+                     *p == '-';
+        if (!plain)
+            *p = '_';
+    }
+    if (strlen(wire) <= WIRE_NAME_MAX)
+        return wire;
+    char hash[SHA256_HEX];
+    sha256_hex(wire, strlen(wire), hash);
+    snprintf(wire + WIRE_NAME_MAX - 9, 10, "_%.8s", hash);
+    return wire;
+}
+
+static void
+offer(struct toolbox *tb, const char *wire, const char *description, json_t *schema, json_t *route)
+{
+    json_array_append_new(tb->offered, json_pack("{ss ss so}", "name", wire, "description", description,
+                                                 "input_schema", schema));
+    json_object_set_new(tb->routes, wire, route);
+}
+
+enum effect
+tool_effect(const json_t *tool, int said)
+{
+    struct tool_hints hints = tool_hints(tool);
+    if (hints.read_only)
+        return EFFECT_PURE;
+    if (hints.idempotent)
+        return EFFECT_IDEMPOTENT;
+    return said >= 0 ? (enum effect)said : EFFECT_ONCE;
+}
+
+static void
+offer_server(struct toolbox *tb, const char *server, const json_t *tools)
+{
+    const json_t *tool;
+    size_t i;
+    json_array_foreach(tools, i, tool)
+    {
+        const char *name = json_str(tool, "name", "");
+        AUTO(freep) char *dotted = xasprintf("%s.%s", server, name);
+        AUTO(freep) char *wire = wire_name(server, name);
+        if (!allowed(tb->def, dotted))
+            continue;
+        json_t *schema = json_object_get(tool, "inputSchema");
+        bool approve = listed(json_object_get(json_object_get(tb->def, "tools"), "approve"), dotted);
+        json_t *route = json_pack("{ss ss si sb}", "server", server, "tool", name, "effect",
+                                  (int)tool_effect(tool, -1), "approve", approve);
+        offer(tb, wire, json_str(tool, "description", json_str(tool, "title", name)), json_incref(schema), route);
+    }
+}
+
+static struct err *
+load_server(struct toolbox *tb, const char *server, int64_t deadline_ms)
+{
+    struct servers *servers = tb->host->ops->service(tb->host, "mcp");
+    json_t *tools = NULL;
+    struct err *e = servers_tools(servers, server, deadline_ms, &tools);
+    if (!e) {
+        offer_server(tb, server, tools);
+        json_decref(tools);
+        return NULL;
+    }
+    if (err_kind(e) == ERR_CANCELLED)
+        return e;
+    AUTO(freep) char *text = err_text(e);
+    err_free(e);
+    tb->host->ops->note(tb->host, "server.failed",
+                        json_pack("{ss so}", "server", server, "error", json_string_lossy(text, strlen(text))));
+    return NULL;
+}
+
+static void
+offer_agents(struct toolbox *tb)
+{
+    const json_t *name;
+    size_t i;
+    json_array_foreach(json_object_get(tb->def, "agents"), i, name)
+    {
+        const char *agent = json_string_value(name);
+        const json_t *def = tb->host->ops->section(tb->host, "agents", agent);
+        if (!def)
+            def = tb->host->ops->section(tb->host, "workflows", agent);
+        AUTO(freep) char *wire = wire_name("agent", agent);
+        const char *about = json_str(def, "description", json_str(def, "instruction", agent));
+        json_t *schema = json_pack("{ss s{s{ss ss}} s[s]}", "type", "object", "properties", "message", "type", "string",
+                                   "description", "what to do, with all it needs to know", "required", "message");
+        offer(tb, wire, about, schema, json_pack("{ss}", "agent", agent));
+    }
+}
+
+struct err *
+toolbox_load(struct toolbox *tb, int64_t deadline_ms)
+{
+    const json_t *server;
+    size_t i;
+    if (tb->offered)
+        return NULL;
+    tb->offered = json_array();
+    tb->routes = json_object();
+    struct err *e = NULL;
+    if (tb->server_name)
+        e = load_server(tb, tb->server_name, deadline_ms);
+    json_array_foreach(json_object_get(tb->def, "servers"), i, server)
+    {
+        if (!e && !tb->server_name)
+            e = load_server(tb, json_string_value(server), deadline_ms);
+    }
+    if (!e)
+        offer_agents(tb);
+    if (e)
+        json_freep(&tb->offered);
+    return e;
+}
+
+/* ---- running ---------------------------------------------------------------------------------------- */
+
+struct tool_calling {
+    struct servers *servers;
+    const char *server, *tool;
+    const json_t *args;
+    struct host *host;
+};
+
+static void
+on_progress(void *ctx, double progress, double total, const char *message)
+{
+    struct tool_calling *c = ctx;
+    AUTO(freep) char *text = total >= 0 ? xasprintf("%g/%g %s", progress, total, message ? message : "")
+                                        : xasprintf("%g %s", progress, message ? message : "");
+    c->host->ops->chunk(c->host, CHUNK_PROGRESS, text, strlen(text));
+}
+
+static struct err *
+tool_call_once(void *ctx, const struct step_call *step, json_t **ret_value, struct usage *usage)
+{
+    struct tool_calling *c = ctx;
+    usage->tool_calls++;
+    return servers_call(c->servers,
+                        &(struct servers_call){.server = c->server,
+                                               .tool = c->tool,
+                                               .args = c->args,
+                                               .key = step->key,
+                                               .deadline_ms = step->deadline_ms,
+                                               .on_progress = on_progress,
+                                               .progress_ctx = c},
+                        ret_value);
+}
+
+struct err *
+tool_step(struct host *h, const char *server, const char *tool, const json_t *args, enum effect effect,
+          json_t **ret_result)
+{
+    struct tool_calling c = {h->ops->service(h, "mcp"), server, tool, args, h};
+    AUTO(freep) char *target = xasprintf("%s.%s", server, tool);
+    struct step s = {.name = "call",
+                     .type = "tool",
+                     .target = target,
+                     .effect = effect,
+                     .run = tool_call_once,
+                     .ctx = &c,
+                     .detail = args};
+    return h->ops->step(h, &s, ret_result);
+}
+
+static json_t *
+result_parts(const json_t *result, bool *ret_error)
+{
+    const json_t *block;
+    size_t i;
+    AUTO(str_fini) struct str text = STR_INIT;
+    *ret_error = tool_result_text(result, RESULT_TEXT_MAX, &text);
+    json_t *parts = json_array();
+    json_array_append_new(parts, part_text(str_c(&text), text.len));
+    json_array_foreach(json_object_get(result, "content"), i, block)
+    {
+        if (strcmp(json_str(block, "type", ""), "image") == 0)
+            json_array_append_new(parts, part_media("image", json_str(block, "mimeType", NULL), NULL,
+                                                    json_str(block, "data", ""), NULL));
+    }
+    return parts;
+}
+
+static void
+use_fails(struct tool_use *u, const char *text)
+{
+    json_t *parts = json_array();
+    json_array_append_new(parts, part_text(text, strlen(text)));
+    u->result = message_tool_result(json_str(u->call, "id", ""), json_str(u->call, "name", ""), parts, true);
+}
+
+static struct err *
+use_agent(struct host *child, struct tool_use *u, const char *agent)
+{
+    struct reply reply = {0};
+    const json_t *args = json_object_get(u->call, "arguments");
+    struct task t = {.message = json_str(args, "message", ""), .effect = -1};
+    struct err *e = child->ops->call(child, "agent", agent, &t, &reply);
+    if (!e) {
+        json_t *parts = json_array();
+        json_array_append_new(parts, part_text(reply.text, strlen(reply.text)));
+        u->result = message_tool_result(json_str(u->call, "id", ""), json_str(u->call, "name", ""), parts, false);
+    }
+    reply_fini(&reply);
+    return e;
+}
+
+static struct err *
+use_server(struct host *child, struct tool_use *u)
+{
+    AUTO(json_freep) json_t *result = NULL;
+    enum effect effect = (enum effect)json_int(u->route, "effect", EFFECT_ONCE);
+    bool failed = false;
+    if (effect == EFFECT_ONCE && u->effect >= 0)
+        effect = (enum effect)u->effect;
+    PASS(tool_step(child, json_str(u->route, "server", ""), json_str(u->route, "tool", ""),
+                   json_object_get(u->call, "arguments"), effect, &result));
+    json_t *parts = result_parts(result, &failed);
+    u->result = message_tool_result(json_str(u->call, "id", ""), json_str(u->call, "name", ""), parts, failed);
+    return NULL;
+}
+
+struct err *
+tool_use_run(struct host *child, void *tool_use)
+{
+    struct tool_use *u = tool_use;
+    const char *name = json_str(u->call, "name", ""), *agent = json_str(u->route, "agent", NULL);
+    if (!u->route) {
+        AUTO(freep) char *text = xasprintf("there is no tool '%s'", name);
+        use_fails(u, text);
+        return NULL;
+    }
+    if (json_object_get(u->call, "invalid")) {
+        use_fails(u, "the arguments were not a JSON object; send them again");
+        return NULL;
+    }
+    if (json_bool(u->route, "approve", false)) {
+        use_fails(u, "this tool needs a person's approval, which cannot be asked for here");
+        return NULL;
+    }
+    struct err *e = agent ? use_agent(child, u, agent) : use_server(child, u);
+    if (!e || err_kind(e) == ERR_CANCELLED || err_kind(e) == ERR_PARKED)
+        return e;
+    AUTO(freep) char *text = err_text(e); /* the model is told, and may do something else */
+    err_free(e);
+    use_fails(u, text);
+    return NULL;
+}

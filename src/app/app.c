@@ -1,0 +1,507 @@
+/* app.c - joins the parts: store, engine, models, tool servers, the real network. */
+#include "app/app.h"
+#include "agents/agentlib.h"
+#include "app/secrets.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "llm/llm.h"
+#include "mcp/content.h"
+#include "mcp/servers.h"
+#include "net/client.h"
+#include "plan/lower.h"
+#include "rt/fiber.h"
+#include "rt/file.h"
+#include "rt/rt.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define FILE_BYTES_MAX ((size_t)16 << 20)
+#define KEY_BYTES      32
+#define KEEP_MS        ((int64_t)30 * 86400 * 1000) /* ended runs are kept this long */
+
+static const struct kind *const agent_kinds[] = {&llm_kind,  &mcp_kind, &http_kind,  &exec_kind,
+                                                 &lua_kind, &custom_kind, NULL};
+static const struct kind *const workflow_kinds[] = {&dag_kind,    &task_kind,   &chain_kind, &parallel_kind,
+                                                    &router_kind, &orchestrator_kind, NULL};
+static const struct spec_tables tables = {agent_kinds, workflow_kinds};
+
+struct app {
+    struct app_opts opts;
+    struct store *store;
+    struct engine *engine;
+    struct llm *llm;
+    struct servers *servers; /* NULL until a file that has some is used */
+    struct secrets *secrets;
+    struct map *dotenv; /* name -> value, owned */
+    struct spec_env env;
+    unsigned char install_key[KEY_BYTES];
+    char *root; /* what file reads are held under */
+};
+
+/* ---- the environment --------------------------------------------------------------------------------- */
+
+static const char *
+env_get(void *ctx, const char *name)
+{
+    struct app *a = ctx;
+    const char *value = rt_env(name);
+    if (!value)
+        value = map_get(a->dotenv, name);
+    if (value && secret_name(name))
+        secrets_add(a->secrets, value);
+    return value;
+}
+
+static const char *
+env_at(void *ctx, size_t i)
+{
+    (void)ctx;
+    char *const *all = rt_environ();
+    for (size_t k = 0; k < i && all[k]; k++) {
+        if (!all[k + 1])
+            return NULL;
+    }
+    return all[i];
+}
+
+static void
+dotenv_set(void *ctx, const char *name, const char *value)
+{
+    free(map_put(((struct app *)ctx)->dotenv, name, xstrdup(value)));
+}
+
+static struct err *
+dotenv_read(struct app *a, const char *dir)
+{
+    AUTO(freep) char *path = path_join(dir, ".env");
+    AUTO(str_fini) struct str text = STR_INIT;
+    if (!file_exists(path))
+        return NULL;
+    PASS(file_read(path, FILE_BYTES_MAX, &text));
+    return spec_dotenv_parse(path, str_c(&text), text.len, dotenv_set, a);
+}
+
+static struct err *
+app_expand(void *ctx, const char *text, char **ret_text)
+{
+    struct app *a = ctx;
+    struct str out = STR_INIT;
+    struct err *e = spec_expand(text, &a->env, &out);
+    if (e)
+        str_fini(&out);
+    else
+        *ret_text = str_steal(&out);
+    return e;
+}
+
+static void *
+app_service(void *ctx, const char *name)
+{
+    struct app *a = ctx;
+    if (strcmp(name, "llm") == 0)
+        return a->llm;
+    if (strcmp(name, "mcp") == 0)
+        return app_servers(a);
+    if (strcmp(name, "lua") == 0)
+        return engine_lua(a->engine);
+    if (strcmp(name, "watching") == 0)
+        return a->opts.stream ? a : NULL;
+    return NULL;
+}
+
+void
+app_redact(struct app *a, const char *text, size_t n, struct str *to)
+{
+    secrets_hide(a->secrets, text, n, to);
+}
+
+static void
+app_log(void *ctx, enum log_level level, const char *area, const char *text)
+{
+    static const char *const names[] = {"debug", "info", "warning", "error", ""};
+    struct app *a = ctx;
+    AUTO(str_fini) struct str shown = STR_INIT;
+    secrets_hide(a->secrets, text, strlen(text), &shown);
+    fprintf(stderr, "%s: %s: %s\n", names[level], area, str_c(&shown));
+}
+
+/* ---- opening and closing ------------------------------------------------------------------------------ */
+
+static struct err *
+install_key_load(struct app *a)
+{
+    AUTO(str_fini) struct str key = STR_INIT;
+    rt_random(a->install_key, KEY_BYTES);
+    if (!a->opts.store_dir)
+        return NULL;
+    AUTO(freep) char *path = path_join(a->opts.store_dir, "install.key");
+    if (file_exists(path)) {
+        PASS(file_read(path, 1024, &key));
+        if (key.len != KEY_BYTES)
+            return FAIL(ERR_INVALID, "'%s' is damaged: %zu bytes instead of %d", path, key.len, KEY_BYTES);
+        memcpy(a->install_key, key.p, KEY_BYTES);
+        return NULL;
+    }
+    return a->opts.read_only ? NULL : file_write(path, a->install_key, KEY_BYTES, 0600);
+}
+
+static struct err *
+app_open_parts(struct app *a)
+{
+    struct store_opts so = {.dir = a->opts.store_dir, .read_only = a->opts.read_only};
+    struct llm_opts lo = {.record = a->opts.record, .replay = a->opts.replay};
+    PASS(llm_new(&lo, &a->llm));
+    TRY(store_open(&so, &a->store), "opening the store");
+    PASS(install_key_load(a));
+    struct engine_opts eo = {.store = a->store,
+                             .agents = agent_kinds,
+                             .workflows = workflow_kinds,
+                             .service = app_service,
+                             .expand = app_expand,
+                             .ctx = a,
+                             .install_key = a->install_key,
+                             .keep_ms = KEEP_MS};
+    a->engine = engine_new(&eo);
+    return NULL;
+}
+
+struct err *
+app_open(const struct app_opts *opts, struct app **ret_app)
+{
+    struct app *a = xcalloc(1, sizeof *a);
+    a->opts = *opts;
+    a->secrets = secrets_new();
+    a->dotenv = map_new();
+    a->env = (struct spec_env){.get = env_get, .at = env_at, .ctx = a};
+    log_set(opts->debug ? LOG_DEBUG : LOG_WARN, app_log, a);
+    if (!rt_is_simulated())
+        net_client_install(NULL);
+    struct err *e = app_open_parts(a);
+    if (e) {
+        app_close(a);
+        return e;
+    }
+    *ret_app = a;
+    return NULL;
+}
+
+void
+app_close(struct app *a)
+{
+    if (!a)
+        return;
+    bool was = fiber_shield(true);
+    engine_free(a->engine);
+    servers_free(a->servers);
+    store_close(a->store);
+    llm_free(a->llm);
+    if (!rt_is_simulated())
+        net_client_remove();
+    fiber_shield(was);
+    log_set(LOG_WARN, NULL, NULL);
+    size_t i = 0;
+    void *value;
+    while (map_next(a->dotenv, &i, NULL, &value))
+        free(value);
+    map_free(a->dotenv);
+    secrets_free(a->secrets);
+    free(a->root);
+    free(a);
+}
+
+struct engine *
+app_engine(struct app *a)
+{
+    return a->engine;
+}
+
+struct store *
+app_store(struct app *a)
+{
+    return a->store;
+}
+
+struct servers *
+app_servers(struct app *a)
+{
+    if (!a->servers)
+        a->servers = servers_new(&(struct servers_opts){
+            .version = TUTTI_VERSION, .base_dir = a->root, .expand = app_expand, .expand_ctx = a});
+    return a->servers;
+}
+
+json_t *
+app_servers_status(struct app *a)
+{
+    return servers_status(app_servers(a));
+}
+
+struct err *
+app_server_tools(struct app *a, const char *server, int64_t deadline_ms, json_t **ret_tools)
+{
+    return servers_tools(app_servers(a), server, deadline_ms, ret_tools);
+}
+
+struct err *
+app_server_call(struct app *a, const char *server, const char *tool, const json_t *args, int64_t deadline_ms,
+                json_t **ret_result, struct str *text)
+{
+    struct servers_call c = {.server = server, .tool = tool, .args = args, .deadline_ms = deadline_ms};
+    PASS(servers_call(app_servers(a), &c, ret_result));
+    tool_result_text(*ret_result, FILE_BYTES_MAX, text);
+    return NULL;
+}
+
+/* ---- files ------------------------------------------------------------------------------------------------ */
+
+/* Included files are held under the folder of the first one, links resolved. */
+static struct err *
+read_under_root(void *ctx, const char *path, struct str *ret_text)
+{
+    struct app *a = ctx;
+    AUTO(freep) char *here = realpath(".", NULL);
+    AUTO(freep) char *absolute = path_join(here ? here : ".", path);
+    AUTO(freep) char *real = NULL;
+    PASS(path_under(a->root, absolute, &real));
+    return file_read(real, FILE_BYTES_MAX, ret_text);
+}
+
+static struct err *
+list_under_root(void *ctx, const char *folder, const char *suffix, void (*found)(void *arg, const char *path),
+                void *arg)
+{
+    char **names = NULL;
+    size_t n = 0;
+    (void)ctx;
+    if (!file_is_dir(folder))
+        return NULL;
+    PASS(dir_list(folder, &names, &n));
+    for (size_t i = 0; i < n; i++) {
+        AUTO(freep) char *path = path_join(folder, names[i]);
+        if (str_ends(names[i], suffix))
+            found(arg, path);
+    }
+    file_names_free(names, n);
+    return NULL;
+}
+
+/* "openai.gpt-4o", "openai/gpt-4o", "openai:gpt-4o" or a profile: used everywhere. */
+static struct err *
+model_apply(json_t *doc, const char *model)
+{
+    json_t *profiles = json_object_get(doc, "profiles"), *agent;
+    const char *name;
+    if (!profiles)
+        json_object_set_new(doc, "profiles", profiles = json_object());
+    if (!json_object_get(profiles, model)) {
+        size_t n = strcspn(model, "./:");
+        AUTO(freep) char *provider = xstrndup(model, n);
+        if (!llm_provider_known(provider))
+            return FAIL(ERR_INVALID, "'%s' is neither a profile of the file nor provider.model", model);
+        json_object_set_new(profiles, model, json_pack("{ssss}", "provider", provider, "model", model[n] ? model + n + 1 : provider));
+    }
+    json_object_set_new(doc, "default_profile", json_string(model));
+    json_object_foreach(json_object_get(doc, "agents"), name, agent) json_object_del(agent, "profile");
+    return NULL;
+}
+
+/* A profile of a known provider without a key takes the usual variable; never with an address of its
+ * own, because that would hand the key to whoever runs it. */
+static void
+keys_default(json_t *doc)
+{
+    const char *name;
+    json_t *profile;
+    json_object_foreach(json_object_get(doc, "profiles"), name, profile)
+    {
+        const char *variable = llm_key_env(json_str(profile, "provider", ""));
+        if (!variable || json_object_get(profile, "api_key") || json_object_get(profile, "base_url"))
+            continue;
+        json_object_set_new(profile, "api_key", json_stringf("${%s}", variable));
+    }
+}
+
+/* With one profile there is no question which one is meant. */
+static void
+profile_default(json_t *doc)
+{
+    json_t *profiles = json_object_get(doc, "profiles");
+    if (json_object_get(doc, "default_profile") || json_object_size(profiles) != 1)
+        return;
+    json_object_set_new(doc, "default_profile", json_string(json_object_iter_key(json_object_iter(profiles))));
+}
+
+struct loading {
+    struct spec_source source;
+    struct spec *spec;
+    struct err *e;
+};
+
+static void
+load_deep(void *arg)
+{
+    struct loading *l = arg;
+    l->e = spec_load(&tables, &l->source, &l->spec);
+}
+
+struct err *
+app_load(struct app *a, const char *path, struct spec **ret_spec)
+{
+    AUTO(str_fini) struct str text = STR_INIT;
+    AUTO(freep) char *dir = path_dir(path);
+    PASS(file_read(path, FILE_BYTES_MAX, &text));
+    free(a->root);
+    a->root = realpath(dir, NULL);
+    PASS(dotenv_read(a, dir));
+    struct spec_files files = {read_under_root, list_under_root, a};
+    struct loading l = {.source = {.path = path,
+                                   .text = str_c(&text),
+                                   .len = text.len,
+                                   .env = &a->env,
+                                   .files = &files,
+                                   .space = engine_space(a->engine)}};
+    rt_deep(load_deep, &l);
+    PASS(l.e);
+    struct err *e = a->opts.model ? model_apply(l.spec->doc, a->opts.model) : NULL;
+    if (e) {
+        spec_free(l.spec);
+        return e;
+    }
+    keys_default(l.spec->doc);
+    profile_default(l.spec->doc);
+    *ret_spec = l.spec;
+    return NULL;
+}
+
+static struct src_pos
+pos_of(void *ctx, const char *pointer)
+{
+    return spec_pos(ctx, pointer);
+}
+
+struct err *
+app_servers_know(struct app *a, const json_t *doc)
+{
+    const char *name;
+    json_t *def;
+    json_object_foreach(json_object_get(doc, "mcp_servers"), name, def)
+    {
+        if (!json_bool(def, "disabled", false) && !servers_has(app_servers(a), name))
+            TRY(servers_add(app_servers(a), name, def), "mcp server '%s'", name);
+    }
+    return NULL;
+}
+
+struct err *
+app_flow(struct app *a, struct spec *spec, const char *workflow, struct flow **ret_flow)
+{
+    PASS(app_servers_know(a, spec->doc));
+    return engine_flow(a->engine, spec->doc, pos_of, spec, workflow, ret_flow);
+}
+
+struct err *
+app_resume(struct app *a, const char *id, enum in_doubt in_doubt, struct run **ret_run)
+{
+    struct run *r = NULL;
+    PASS(engine_resume(a->engine, id, in_doubt, &r));
+    const char *dir = json_str(run_started(r), "dir", NULL);
+    if (dir && !a->root)
+        a->root = xstrdup(dir);
+    struct err *e = a->root ? dotenv_read(a, a->root) : NULL;
+    if (!e)
+        e = app_servers_know(a, flow_doc(run_flow(r)));
+    if (e) {
+        run_interrupt(r);
+        run_unref(r);
+        return e;
+    }
+    *ret_run = r;
+    return NULL;
+}
+
+const char *
+app_root(const struct app *a)
+{
+    return a->root;
+}
+
+struct planned {
+    struct plan_source source;
+    struct expr_space *space;
+    const char *workflow;
+    struct plan *plan;
+    struct err *e;
+};
+
+static void
+check_deep(void *arg)
+{
+    struct planned *p = arg;
+    p->e = plan_check_all(&p->source, p->space);
+}
+
+static void
+plan_deep(void *arg)
+{
+    struct planned *p = arg;
+    p->e = plan_make(&p->source, p->workflow, p->space, &p->plan);
+}
+
+static struct planned
+planned_of(struct app *a, struct spec *spec)
+{
+    return (struct planned){.source = {.doc = spec->doc, .pos = pos_of, .pos_ctx = spec, .kinds = workflow_kinds},
+                            .space = engine_space(a->engine)};
+}
+
+struct err *
+app_check(struct app *a, struct spec *spec)
+{
+    struct planned p = planned_of(a, spec);
+    rt_deep(check_deep, &p);
+    return p.e;
+}
+
+struct err *
+app_plan(struct app *a, struct spec *spec, const char *workflow, struct plan **ret_plan)
+{
+    struct planned p = planned_of(a, spec);
+    p.workflow = workflow;
+    rt_deep(plan_deep, &p);
+    PASS(p.e);
+    *ret_plan = p.plan;
+    return NULL;
+}
+
+json_t *
+app_schema(void)
+{
+    return spec_schema(&tables);
+}
+
+struct err *
+app_find_file(const char *given, char **ret_path)
+{
+    static const char *const usual[] = {"tutti.yaml", "tutti.yml", "tutti.json"};
+    for (size_t i = 0; !given && i < COUNT(usual); i++) {
+        if (file_exists(usual[i]))
+            given = usual[i];
+    }
+    if (!given)
+        return FAIL(ERR_MISSING, "no file was named, and there is no tutti.yaml here; `tutti init` makes one");
+    *ret_path = xstrdup(given);
+    return NULL;
+}
+
+char *
+app_store_dir(const char *option, const char *file)
+{
+    if (!option)
+        option = rt_env("TUTTI_STORE");
+    if (option && *option)
+        return xstrdup(option);
+    if (!file)
+        return xstrdup(".tutti");
+    AUTO(freep) char *dir = path_dir(file);
+    return path_join(dir, ".tutti");
+}

@@ -1,0 +1,415 @@
+/* tutti.c - the public API: each call is one turn of the runtime with a fiber that does the work. */
+#include "tutti/tutti.h"
+#include "app/app.h"
+#include "rt/fiber.h"
+#include "rt/file.h"
+#include "rt/rt.h"
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct tutti {
+    struct rt *rt;
+    struct app *app; /* NULL until the first file says where the store is */
+    struct app_opts opts;
+    char *store_dir, *model, *record, *replay, *store_option;
+    bool memory, handle_signals;
+    int interrupted; /* signals so far */
+    void (*event_fn)(void *ctx, const struct tutti_event *event);
+    void *event_ctx;
+    struct tutti_run *runs;
+};
+
+struct tutti_run {
+    struct tutti *engine;
+    struct run *run;
+    struct tutti_run *next;
+};
+
+const char *
+tutti_version(void)
+{
+    return TUTTI_VERSION;
+}
+
+void
+tutti_free(char *text)
+{
+    free(text);
+}
+
+/* ---- errors ------------------------------------------------------------------------------------------ */
+
+static enum tutti_status
+status_of(const struct err *e)
+{
+    switch (err_kind(e)) {
+    case ERR_INVALID:
+        return err_pos(e).line || err_next(e) ? TUTTI_INVALID : TUTTI_USAGE;
+    case ERR_MISSING:
+        return TUTTI_USAGE;
+    case ERR_TIMEOUT:
+        return TUTTI_TIMEOUT;
+    case ERR_CANCELLED:
+        return TUTTI_INTERRUPTED;
+    default:
+        return TUTTI_FAILED;
+    }
+}
+
+/* Frees e; its text goes to *error, secrets taken out. */
+static enum tutti_status
+give_up(struct tutti *t, struct err *e, char **error)
+{
+    enum tutti_status status = status_of(e);
+    if (error) {
+        char *text = NULL;
+        size_t n = 0;
+        FILE *f = open_memstream(&text, &n);
+        err_print(e, f);
+        fclose(f);
+        struct str shown = STR_INIT;
+        while (n && text[n - 1] == '\n')
+            n--;
+        if (t && t->app)
+            app_redact(t->app, text, n, &shown);
+        else
+            str_addn(&shown, text, n);
+        free(text);
+        *error = str_steal(&shown);
+    }
+    err_free(e);
+    return status;
+}
+
+/* ---- events ------------------------------------------------------------------------------------------ */
+
+static void
+on_event(void *ctx, const struct run_event *ev)
+{
+    struct tutti *t = ctx;
+    AUTO(freep) char *detail = ev->detail ? json_text(ev->detail) : NULL;
+    AUTO(str_fini) struct str shown = STR_INIT;
+    if (!t->event_fn)
+        return;
+    if (detail)
+        app_redact(t->app, detail, strlen(detail), &shown);
+    struct tutti_event out = {.run = ev->run,
+                              .name = ev->name,
+                              .path = ev->path,
+                              .seq = ev->seq,
+                              .time_ms = ev->wall_ms,
+                              .detail = detail ? str_c(&shown) : NULL,
+                              .text = ev->text,
+                              .text_len = ev->text_len};
+    t->event_fn(t->event_ctx, &out);
+}
+
+void
+tutti_subscribe(struct tutti *engine, void (*fn)(void *ctx, const struct tutti_event *event), void *ctx)
+{
+    engine->event_fn = fn;
+    engine->event_ctx = ctx;
+    if (engine->app)
+        engine_subscribe(app_engine(engine->app), on_event, engine);
+}
+
+static void
+on_signal(void *ctx, int signum)
+{
+    struct tutti *t = ctx;
+    (void)signum;
+    t->interrupted++;
+    if (t->interrupted > 2) /* three times: now */
+        _exit(TUTTI_INTERRUPTED);
+    for (struct tutti_run *r = t->runs; r; r = r->next)
+        run_interrupt(r->run);
+}
+
+/* ---- one call, one fiber ------------------------------------------------------------------------------- */
+
+struct call {
+    struct tutti *t;
+    struct tutti_run *run;
+    const struct tutti_request *request;
+    const char *file, *id, *in_doubt;
+    int64_t timeout_ms;
+    char *document;
+    struct err *e;
+};
+
+static struct err *
+app_ready(struct tutti *t, const char *file)
+{
+    if (t->app)
+        return NULL;
+    if (!t->memory && !t->store_dir)
+        t->store_dir = app_store_dir(t->store_option, file);
+    t->opts.store_dir = t->store_dir;
+    PASS(app_open(&t->opts, &t->app));
+    if (t->event_fn)
+        engine_subscribe(app_engine(t->app), on_event, t);
+    return NULL;
+}
+
+static struct tutti_run *
+handle_new(struct tutti *t, struct run *r)
+{
+    struct tutti_run *h = xcalloc(1, sizeof *h);
+    h->engine = t;
+    h->run = r;
+    h->next = t->runs;
+    t->runs = h;
+    return h;
+}
+
+static struct err *
+start(struct call *c)
+{
+    const struct tutti_request *q = c->request;
+    AUTO(freep) char *file = NULL;
+    AUTO(spec_freep) struct spec *spec = NULL;
+    AUTO(json_freep) json_t *inputs = NULL, *input = NULL;
+    struct flow *flow = NULL;
+    struct run *run = NULL;
+    bool existing = false;
+    PASS(app_find_file(q->file, &file));
+    if (q->inputs)
+        TRY(json_parse(q->inputs, strlen(q->inputs), &inputs), "inputs");
+    if (inputs && !json_is_object(inputs))
+        return FAIL(ERR_INVALID, "inputs: a JSON object is expected");
+    PASS(app_ready(c->t, file));
+    PASS(app_load(c->t->app, file, &spec));
+    PASS(app_flow(c->t->app, spec, q->workflow, &flow));
+    if (q->input)
+        input = json_string_lossy(q->input, strlen(q->input));
+    else if (inputs && json_object_size(inputs))
+        input = json_incref(inputs);
+    struct run_request req = {.flow = flow,
+                              .input = input,
+                              .inputs = inputs,
+                              .run_id = q->run_id,
+                              .goal = q->goal,
+                              .dir = app_root(c->t->app)};
+    struct err *e = engine_start(app_engine(c->t->app), &req, &run, &existing);
+    flow_unref(flow);
+    PASS(e);
+    c->run = handle_new(c->t, run);
+    return NULL;
+}
+
+static void
+start_main(void *arg)
+{
+    struct call *c = arg;
+    c->e = start(c);
+}
+
+static struct err *
+in_doubt_parse(const char *text, enum in_doubt *ret)
+{
+    static const char *const names[] = {"park", "done", "retry", "fail"};
+    *ret = IN_DOUBT_PARK;
+    for (size_t i = 0; text && i < COUNT(names); i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *ret = (enum in_doubt)i;
+            return NULL;
+        }
+    }
+    return text ? FAIL(ERR_INVALID, "in doubt: '%s' is none of park, done, retry, fail", text) : NULL;
+}
+
+static struct err *
+resume(struct call *c)
+{
+    enum in_doubt in_doubt;
+    struct run *run = NULL;
+    PASS(in_doubt_parse(c->in_doubt, &in_doubt));
+    PASS(app_ready(c->t, NULL));
+    PASS(app_resume(c->t->app, c->id, in_doubt, &run));
+    c->run = handle_new(c->t, run);
+    return NULL;
+}
+
+static void
+resume_main(void *arg)
+{
+    struct call *c = arg;
+    c->e = resume(c);
+}
+
+static void
+wait_main(void *arg)
+{
+    struct call *c = arg;
+    struct run *r = c->run->run;
+    c->e = run_wait(r, rt_after(c->timeout_ms));
+    if (c->e)
+        return;
+    json_t *doc = NULL;
+    if (run_is_over(r))
+        c->e = engine_document(app_engine(c->t->app), run_id(r), &doc);
+    if (!doc)
+        return;
+    AUTO(freep) char *text = json_text(doc);
+    struct str shown = STR_INIT;
+    app_redact(c->t->app, text, strlen(text), &shown);
+    c->document = str_steal(&shown);
+    json_decref(doc);
+}
+
+static void
+close_main(void *arg)
+{
+    app_close(((struct tutti *)arg)->app);
+}
+
+/* ---- the calls --------------------------------------------------------------------------------------- */
+
+static char *
+copy_of(const char *s)
+{
+    return s ? xstrdup(s) : NULL;
+}
+
+enum tutti_status
+tutti_open(const struct tutti_options *options, struct tutti **engine, char **error)
+{
+    static const struct tutti_options none;
+    const struct tutti_options *o = options ? options : &none;
+    struct tutti *t = xcalloc(1, sizeof *t);
+    t->store_option = copy_of(o->store);
+    t->memory = o->memory;
+    t->opts.model = t->model = copy_of(o->model);
+    t->opts.record = t->record = copy_of(o->record);
+    t->opts.replay = t->replay = copy_of(o->replay);
+    t->opts.debug = o->debug;
+    t->opts.stream = o->stream;
+    struct err *e = rt_open(&(struct rt_opts){0}, &t->rt);
+    if (!e && o->handle_signals) {
+        e = rt_on_signal(SIGINT, on_signal, t);
+        if (!e)
+            e = rt_on_signal(SIGTERM, on_signal, t);
+    }
+    if (e) {
+        enum tutti_status status = give_up(t, e, error);
+        tutti_close(t);
+        return status;
+    }
+    *engine = t;
+    return TUTTI_OK;
+}
+
+void
+tutti_close(struct tutti *engine)
+{
+    struct tutti *t = engine;
+    if (!t)
+        return;
+    while (t->runs)
+        tutti_release(t->runs);
+    if (t->rt) {
+        if (t->app)
+            rt_run(t->rt, close_main, t);
+        rt_close(t->rt);
+    }
+    free(t->store_dir);
+    free(t->store_option);
+    free(t->model);
+    free(t->record);
+    free(t->replay);
+    free(t);
+}
+
+enum tutti_status
+tutti_start(struct tutti *engine, const struct tutti_request *request, struct tutti_run **run, char **error)
+{
+    struct call c = {.t = engine, .request = request};
+    rt_run(engine->rt, start_main, &c);
+    if (c.e)
+        return give_up(engine, c.e, error);
+    *run = c.run;
+    return TUTTI_OK;
+}
+
+enum tutti_status
+tutti_resume(struct tutti *engine, const char *run_id, const char *in_doubt, struct tutti_run **run, char **error)
+{
+    struct call c = {.t = engine, .id = run_id, .in_doubt = in_doubt};
+    rt_run(engine->rt, resume_main, &c);
+    if (c.e)
+        return give_up(engine, c.e, error);
+    *run = c.run;
+    return TUTTI_OK;
+}
+
+static enum tutti_status
+status_of_document(const char *document, bool interrupted)
+{
+    AUTO(json_freep) json_t *doc = NULL;
+    enum run_status status = RUN_FAILED;
+    err_drop(json_parse(document, strlen(document), &doc));
+    run_status_parse(json_str(doc, "status", ""), &status);
+    switch (status) {
+    case RUN_COMPLETED:
+        return TUTTI_OK;
+    case RUN_PARTIAL:
+        return TUTTI_PARTIAL;
+    case RUN_WAITING:
+        return TUTTI_WAITING;
+    case RUN_RUNNING:
+        return interrupted ? TUTTI_INTERRUPTED : TUTTI_FAILED;
+    default:
+        return TUTTI_FAILED;
+    }
+}
+
+enum tutti_status
+tutti_wait(struct tutti_run *run, int64_t timeout_ms, char **document, char **error)
+{
+    struct call c = {.t = run->engine, .run = run, .timeout_ms = timeout_ms};
+    rt_run(run->engine->rt, wait_main, &c);
+    if (c.e)
+        return give_up(run->engine, c.e, error);
+    enum tutti_status status = status_of_document(c.document ? c.document : "{}", run_was_interrupted(run->run));
+    if (document)
+        *document = STEAL(c.document);
+    free(c.document);
+    return status;
+}
+
+const char *
+tutti_run_id(const struct tutti_run *run)
+{
+    return run_id(run->run);
+}
+
+static void
+cancel_main(void *arg)
+{
+    struct call *c = arg;
+    c->e = store_cancel(app_store(c->t->app), run_id(c->run->run), false);
+    run_cancel(c->run->run);
+}
+
+enum tutti_status
+tutti_cancel(struct tutti_run *run, char **error)
+{
+    struct call c = {.t = run->engine, .run = run};
+    rt_run(run->engine->rt, cancel_main, &c);
+    return c.e ? give_up(run->engine, c.e, error) : TUTTI_OK;
+}
+
+void
+tutti_release(struct tutti_run *run)
+{
+    if (!run)
+        return;
+    struct tutti_run **at = &run->engine->runs;
+    while (*at != run)
+        at = &(*at)->next;
+    *at = run->next;
+    run_unref(run->run);
+    free(run);
+}

@@ -1,0 +1,125 @@
+/* cli.c - options, errors, and the frame of commands. */
+#include "cli/cli.h"
+#include "base/near.h"
+#include "rt/rt.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct option_def *
+option_find(const struct option_def *defs, size_t n, const char *word, size_t len)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool name = strlen(defs[i].name) == len && strncmp(defs[i].name, word, len) == 0;
+        if (name || (defs[i].brief && strlen(defs[i].brief) == len && strncmp(defs[i].brief, word, len) == 0))
+            return &defs[i];
+    }
+    return NULL;
+}
+
+static int
+option_unknown(const struct option_def *defs, size_t n, const char *word)
+{
+    struct near near = NEAR_INIT(word);
+    for (size_t i = 0; i < n; i++)
+        near_offer(&near, defs[i].name);
+    fprintf(stderr, "tutti: there is no option '%s'%s%s%s\n", word, near.best ? " (did you mean '" : "",
+            near.best ? near.best : "", near.best ? "'?)" : "");
+    return -1;
+}
+
+int
+options_take(const struct option_def *defs, size_t n, int *argc, char **argv)
+{
+    int kept = 1;
+    bool options = true;
+    for (int i = 1; i < *argc; i++) {
+        const char *word = argv[i], *equals = strchr(word, '=');
+        if (!options || word[0] != '-' || !word[1]) {
+            argv[kept++] = argv[i];
+            continue;
+        }
+        if (strcmp(word, "--") == 0) {
+            options = false;
+            continue;
+        }
+        size_t len = equals && word[1] == '-' ? (size_t)(equals - word) : strlen(word);
+        const struct option_def *d = option_find(defs, n, word, len);
+        if (!d)
+            return option_unknown(defs, n, word);
+        if (d->flag) {
+            *d->flag = true;
+            continue;
+        }
+        const char *value = word[len] == '=' ? word + len + 1 : i + 1 < *argc ? argv[++i] : NULL;
+        if (!value) {
+            fprintf(stderr, "tutti: the option '%s' needs a value\n", word);
+            return -1;
+        }
+        if (d->each)
+            d->each(d->ctx, value);
+        else
+            *d->value = value;
+    }
+    *argc = kept;
+    argv[kept] = NULL;
+    return 0;
+}
+
+int
+usage_error(const struct command *c, const char *fmt, ...)
+{
+    AUTO(str_fini) struct str s = STR_INIT;
+    va_list ap;
+    va_start(ap, fmt);
+    str_addv(&s, fmt, ap);
+    va_end(ap);
+    fprintf(stderr, "tutti %s: %s\nusage: tutti %s\n", c->name, str_c(&s), c->usage);
+    return TUTTI_USAGE;
+}
+
+int
+fail(struct err *e)
+{
+    enum err_kind kind = err_kind(e);
+    bool placed = err_pos(e).line || err_next(e);
+    err_print(e, stderr);
+    err_free(e);
+    return kind == ERR_INVALID && placed ? TUTTI_INVALID : kind == ERR_MISSING || kind == ERR_INVALID ? TUTTI_USAGE : TUTTI_FAILED;
+}
+
+void
+print_json(const json_t *j)
+{
+    AUTO(freep) char *text = json_pretty(j);
+    printf("%s\n", text);
+}
+
+struct frame {
+    struct with_app *w;
+    struct err *e;
+};
+
+static void
+frame_main(void *arg)
+{
+    struct frame *f = arg;
+    struct app *a = NULL;
+    f->e = app_open(&f->w->opts, &a);
+    if (!f->e)
+        f->e = f->w->fn(a, f->w->arg);
+    app_close(a);
+}
+
+int
+with_app(struct with_app *w)
+{
+    struct rt *rt;
+    struct frame f = {.w = w};
+    struct err *e = rt_open(&(struct rt_opts){0}, &rt);
+    if (e)
+        return fail(e);
+    rt_run(rt, frame_main, &f);
+    rt_close(rt);
+    return f.e ? fail(f.e) : 0;
+}

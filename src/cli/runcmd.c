@@ -1,0 +1,159 @@
+/* runcmd.c - `tutti run`: start a workflow and watch it. */
+#include "base/map.h"
+#include "cli/cli.h"
+#include "cli/watch.h"
+#include "rt/file.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define INPUT_BYTES_MAX ((size_t)16 << 20)
+
+struct inputs {
+    json_t *keys; /* from -i key=value */
+    struct str text; /* from -i text, -i @file and stdin */
+    struct err *e;
+};
+
+static struct err *
+input_file(const char *path, struct str *to)
+{
+    if (strcmp(path, "-") == 0)
+        path = "/dev/stdin";
+    return file_read(path, INPUT_BYTES_MAX, to);
+}
+
+/* key=value, key=@file, @file or text; a value that is JSON is taken as JSON. */
+static void
+input_add(void *ctx, const char *value)
+{
+    struct inputs *in = ctx;
+    size_t key = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+    if (in->e)
+        return;
+    if (value[0] == '@') {
+        in->e = input_file(value + 1, &in->text);
+        return;
+    }
+    if (!key || value[key] != '=') {
+        str_addf(&in->text, "%s%s", in->text.len ? "\n" : "", value);
+        return;
+    }
+    AUTO(freep) char *name = xstrndup(value, key);
+    AUTO(str_fini) struct str text = STR_INIT;
+    json_t *parsed = NULL;
+    if (value[key + 1] == '@')
+        in->e = input_file(value + key + 2, &text);
+    else
+        str_add(&text, value + key + 1);
+    if (in->e)
+        return;
+    struct err *e = json_parse(str_c(&text), text.len, &parsed);
+    if (e) { /* then it is text */
+        err_drop(e);
+        parsed = json_string_lossy(str_c(&text), text.len);
+    }
+    json_object_set_new(in->keys, name, parsed);
+}
+
+struct run_args {
+    struct tutti_options options;
+    struct tutti_request request;
+    struct watch_opts watch;
+    bool dry_run, strict, debug;
+};
+
+static int
+run_with(struct run_args *a)
+{
+    struct tutti *t;
+    struct tutti_run *run;
+    char *error = NULL;
+    enum tutti_status status = tutti_open(&a->options, &t, &error);
+    if (!status) {
+        struct watch *w = watch_new(t, &a->watch);
+        status = tutti_start(t, &a->request, &run, &error);
+        if (!status)
+            status = (enum tutti_status)watch_run(w, run, a->strict);
+        watch_free(w);
+        tutti_close(t);
+    }
+    if (error)
+        fprintf(stderr, "%s\n", error);
+    tutti_free(error);
+    return status;
+}
+
+static struct err *
+dry_run_show(struct app *a, void *arg)
+{
+    struct run_args *r = arg;
+    AUTO(freep) char *file = NULL;
+    AUTO(spec_freep) struct spec *spec = NULL;
+    AUTO(plan_freep) struct plan *plan = NULL;
+    AUTO(str_fini) struct str text = STR_INIT;
+    PASS(app_find_file(r->request.file, &file));
+    PASS(app_load(a, file, &spec));
+    PASS(app_plan(a, spec, r->request.workflow, &plan));
+    plan_draw_text(plan, &text);
+    printf("%splan %s; nothing was run\n", str_c(&text), plan_hash(plan));
+    return NULL;
+}
+
+static int
+cmd_run_main(int argc, char **argv)
+{
+    struct run_args a = {0};
+    struct inputs in = {.keys = json_object()};
+    bool json = false, events = false, quiet = false, no_stream = false;
+    const struct option_def defs[] = {
+        {"--input", "-i", .each = input_add, .ctx = &in},
+        {"--json", .flag = &json},
+        {"--events", .flag = &events},
+        {"--quiet", "-q", .flag = &quiet},
+        {"--store", .value = &a.options.store},
+        {"--model", "-m", .value = &a.options.model},
+        {"--record", .value = &a.options.record},
+        {"--replay", .value = &a.options.replay},
+        {"--run-id", .value = &a.request.run_id},
+        {"--goal", .value = &a.request.goal},
+        {"--dry-run", .flag = &a.dry_run},
+        {"--strict", .flag = &a.strict},
+        {"--no-stream", .flag = &no_stream},
+        {"--debug", .flag = &a.debug},
+    };
+    if (options_take(defs, COUNT(defs), &argc, argv)) {
+        json_decref(in.keys);
+        return TUTTI_USAGE;
+    }
+    if (argc > 3) {
+        json_decref(in.keys);
+        return usage_error(&cmd_run, "'%s' is one word too many", argv[3]);
+    }
+    a.request.file = argc > 1 ? argv[1] : NULL;
+    a.request.workflow = argc > 2 ? argv[2] : NULL;
+    a.watch = (struct watch_opts){.json = json, .events = events, .quiet = quiet};
+    a.options.debug = a.debug;
+    a.options.handle_signals = 1;
+    a.options.stream = !no_stream && !json && !quiet && isatty(2);
+    if (!in.e && !in.text.len && !json_object_size(in.keys) && !isatty(0) && !a.dry_run)
+        in.e = input_file("-", &in.text);
+    AUTO(freep) char *keys = json_object_size(in.keys) ? json_text(in.keys) : NULL;
+    a.request.inputs = keys;
+    a.request.input = in.text.len ? str_c(&in.text) : NULL;
+    int code = in.e        ? fail(in.e)
+               : a.dry_run ? with_app(&(struct with_app){.opts = {.model = a.options.model}, .fn = dry_run_show, .arg = &a})
+                           : run_with(&a);
+    json_decref(in.keys);
+    str_fini(&in.text);
+    return code;
+}
+
+const struct command cmd_run = {
+    "run",
+    "run [FILE [WORKFLOW]] [-i TEXT|KEY=VALUE|@FILE] [--json] [--events] [-m MODEL] [--record F|--replay F]\n"
+    "                 [--run-id ID] [--goal TEXT] [--store DIR] [--dry-run] [--strict] [--quiet] [--debug]",
+    "run a workflow",
+    cmd_run_main,
+};

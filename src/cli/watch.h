@@ -1,0 +1,17 @@
+/* watch.h - following a run from the terminal until it is over. */
+#ifndef CLI_WATCH_H
+#define CLI_WATCH_H
+#include "cli/cli.h"
+
+struct watch;
+struct watch_opts {
+    bool json;   /* one JSON document on stdout and nothing else */
+    bool events; /* JSON lines of events on stdout */
+    bool quiet;  /* only the result */
+};
+struct watch *OWN watch_new(struct tutti *t, const struct watch_opts *opts); /* subscribes */
+void watch_free(struct watch *OWN w);
+/* Waits for the run and prints what came of it. Releases the handle. Returns the exit code. */
+int watch_run(struct watch *w, struct tutti_run *OWN run, bool strict);
+
+#endif

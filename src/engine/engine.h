@@ -1,0 +1,99 @@
+/* engine.h - runs plans, durably.
+ *
+ * A run is a fiber (and more where branches run at once) that walks a plan. What it does to the world
+ * are steps; each finished step, node and run is a record in the journal. Nothing leaves the process
+ * before all that it rests on is committed. A run that died is resumed: it walks the same plan again
+ * and finds its recorded nodes and steps by path. */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+#include "base/json.h"
+#include "model/event.h"
+#include "model/host.h"
+#include "model/status.h"
+#include "plan/plan.h"
+#include "store/store.h"
+
+struct engine;
+struct engine_opts {                     /* all borrowed for the engine's life */
+    struct store *store;
+    const struct kind *const *agents;    /* NULL-ended */
+    const struct kind *const *workflows; /* NULL-ended */
+    void *(*service)(void *ctx, const char *name);
+    struct err *(*expand)(void *ctx, const char *text, char **OWN ret_text); /* ${NAME} */
+    void *ctx;
+    const unsigned char *install_key; /* 32 bytes: idempotency keys cannot be guessed */
+    int64_t keep_ms;                  /* ended runs expire after this; 0: kept */
+};
+struct engine *OWN engine_new(const struct engine_opts *opts);
+/* Interrupts the runs that are left: they stay live in the store and can be resumed. */
+void engine_free(struct engine *OWN e) YIELDS;
+
+struct expr_space *engine_space(struct engine *e); /* what flows are compiled in; borrowed */
+struct luastate *engine_lua(struct engine *e);
+
+/* One workflow of one document, ready to run; shared by its runs. */
+struct flow;
+/* pos may be NULL. Stores the definition. The document is kept by reference. */
+struct err *MUST engine_flow(struct engine *e, json_t *doc,
+                             struct src_pos (*pos)(void *ctx, const char *pointer), void *pos_ctx,
+                             const char *workflow, struct flow **OWN ret_flow) YIELDS;
+struct flow *flow_ref(struct flow *f);
+void flow_unref(struct flow *OWN f); /* accepts NULL */
+const struct plan *flow_plan(const struct flow *f);
+const json_t *flow_doc(const struct flow *f);
+
+struct run;
+struct run_request {
+    struct flow *flow;
+    const json_t *input;  /* text or any value; NULL: "" */
+    const json_t *inputs; /* object or NULL; checked against the workflow's `inputs` */
+    const char *run_id;   /* names the run (client key); NULL: a new one. The same start again is the same run */
+    const char *goal;     /* kept with it; or NULL */
+    const char *dir;      /* where relative paths start, for whoever resumes it; or NULL */
+};
+/* Creates the run (committed when this returns) and starts it. ERR_INVALID: inputs do not fit.
+ * *ret_existing: the run_id is taken by the same start; the run is then only found, not started. */
+struct err *MUST engine_start(struct engine *e, const struct run_request *req, struct run **OWN ret_run,
+                              bool *ret_existing) YIELDS;
+enum in_doubt { /* what to believe of a `once` step that was under way when the process died */
+    IN_DOUBT_PARK,  /* ask: the run waits */
+    IN_DOUBT_DONE,  /* it was carried out; its result is lost: null */
+    IN_DOUBT_RETRY, /* it was not: run it */
+    IN_DOUBT_FAIL,  /* let it fail */
+};
+/* Claims the run and goes on with it. ERR_LIMIT: another process has it; ERR_INVALID: it has ended. */
+struct err *MUST engine_resume(struct engine *e, const char *id, enum in_doubt in_doubt,
+                               struct run **OWN ret_run) YIELDS;
+/* Waits until it has ended, waits for something outside, or was interrupted. */
+struct err *MUST run_wait(struct run *r, int64_t deadline_ms) YIELDS;
+void run_unref(struct run *OWN r); /* accepts NULL; the run itself goes on */
+const char *run_id(const struct run *r);
+const json_t *run_started(const struct run *r); /* body of its first record */
+struct flow *run_flow(const struct run *r);     /* borrowed */
+enum run_status run_state(const struct run *r);
+bool run_is_over(const struct run *r);        /* nothing of it runs here any more */
+bool run_was_interrupted(const struct run *r);
+/* The document of `tutti run --json`. */
+json_t *OWN run_document(const struct run *r);
+void run_cancel(struct run *r);    /* ends it: cancelled */
+void run_interrupt(struct run *r); /* leaves it resumable */
+
+/* Called after the commit, in order per run. Returns a handle. */
+int engine_subscribe(struct engine *e, run_event_fn fn, void *ctx);
+void engine_unsubscribe(struct engine *e, int handle);
+
+/* A stored run, from its journal alone: the same document. ERR_MISSING. */
+struct err *MUST engine_document(struct engine *e, const char *id, json_t **OWN ret_doc) YIELDS;
+
+/* The stored records of a run as events, in order; fn may stop by returning an error. */
+typedef struct err *(*history_fn)(void *ctx, const struct run_event *ev);
+struct err *MUST engine_history(struct engine *e, const char *id, history_fn fn, void *ctx) YIELDS;
+/* Cancels a live run, whoever has it; one that nobody has ends here and now. */
+struct err *MUST engine_cancel_stored(struct engine *e, const char *id, bool force) YIELDS;
+
+struct engine_stats {
+    int64_t runs, steps, commits, records, replayed; /* replayed: steps found in the journal */
+};
+void engine_stats(const struct engine *e, struct engine_stats *ret_stats);
+
+#endif

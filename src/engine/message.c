@@ -1,0 +1,190 @@
+/* message.c - what a node is told, and what a graph answers. */
+#include "engine/runcore.h"
+#include <string.h>
+
+static const char *
+text_of(const struct node_state *s)
+{
+    return s->reply.text ? s->reply.text : "";
+}
+
+static void
+sections(const struct graph *g, const struct node *n, const struct node_state *states, struct str *to)
+{
+    for (size_t i = 0; i < n->ndeps; i++) {
+        const struct node_state *s = &states[n->deps[i]];
+        if (s->status != NODE_COMPLETED)
+            continue;
+        str_addf(to, "%s[%s]:\n", to->len ? "\n\n" : "", g->nodes[n->deps[i]]->label);
+        str_add(to, text_of(s));
+    }
+}
+
+static void
+message_default(const struct graph *g, const struct node *n, const struct node_state *states,
+                const struct task *outer, struct str *to)
+{
+    if (n->ndeps == 0)
+        str_add(to, outer->message);
+    else if (n->ndeps == 1)
+        str_add(to, text_of(&states[n->deps[0]]));
+    else
+        sections(g, n, states, to);
+}
+
+void
+message_make(const struct graph *g, const struct node *n, const struct node_state *states,
+             const struct task *outer, struct str *to)
+{
+    switch (n->input_rule) {
+    case INPUT_GRAPH:
+        str_add(to, outer->message);
+        return;
+    case INPUT_CUMULATIVE:
+        str_add(to, outer->message);
+        for (unsigned i = 0; i < n->index; i++) {
+            if (states[i].status != NODE_COMPLETED)
+                continue;
+            str_addf(to, "\n\n--- Response from %s ---\n", g->nodes[i]->label);
+            str_add(to, text_of(&states[i]));
+        }
+        return;
+    case INPUT_FAN_IN:
+    case INPUT_RESPONSES: {
+        AUTO(str_fini) struct str parts = STR_INIT;
+        if (n->input_rule == INPUT_FAN_IN)
+            str_addf(to, "Original Request: %s\n\n", outer->message);
+        sections(g, n, states, &parts);
+        str_addf(to, "--- Agent Responses ---\n\n%s", str_c(&parts));
+        return;
+    }
+    case INPUT_DEFAULT:
+    case INPUT_TEMPLATE: /* its text is made from the template */
+        message_default(g, n, states, outer, to);
+        return;
+    }
+}
+
+json_t *
+context_make(const struct graph *g, const struct node *n, const struct node_state *states, const struct task *outer)
+{
+    json_t *context = outer->context ? json_copy((json_t *)(uintptr_t)outer->context) : NULL;
+    if (g->positional_context && n->index) {
+        if (!context)
+            context = json_object();
+        for (unsigned i = 0; i < n->index; i++) {
+            AUTO(freep) char *key = xasprintf("agent_%u_output", i + 1);
+            if (states[i].status == NODE_COMPLETED)
+                json_object_set_new(context, key, json_string(text_of(&states[i])));
+        }
+    }
+    if (n->input_rule == INPUT_FAN_IN || n->input_rule == INPUT_RESPONSES) {
+        json_t *results = json_object();
+        for (size_t i = 0; i < n->ndeps; i++) {
+            const struct node_state *s = &states[n->deps[i]];
+            if (s->status == NODE_COMPLETED)
+                json_object_set_new(results, g->nodes[n->deps[i]]->id, json_string(text_of(s)));
+        }
+        if (!context)
+            context = json_object();
+        json_object_set_new(context, "parallel_results", results);
+    }
+    return context;
+}
+
+json_t *
+step_view(const struct node_state *s)
+{
+    json_t *usage = usage_to_json(&s->reply.usage);
+    return json_pack("{ss sO? ss? ss? so}", "status", node_status_name(s->status), "output", s->reply.output,
+                     "text", s->reply.text, "error", s->error, "usage", usage);
+}
+
+/* ---- output of a graph --------------------------------------------------------------------------- */
+
+static void
+reply_copy(struct reply *to, const struct node_state *s)
+{
+    to->output = json_incref(s->reply.output);
+    to->text = xstrdup(text_of(s));
+}
+
+static void
+output_joined(const struct graph *g, const struct node_state *states, size_t n, struct reply *ret)
+{
+    struct str text = STR_INIT;
+    for (size_t i = 0; i < n; i++) {
+        if (states[i].status != NODE_COMPLETED)
+            continue;
+        str_addf(&text, "%s[%s]: %s", text.len ? "\n\n" : "", g->nodes[i]->label, text_of(&states[i]));
+    }
+    reply_set_text(ret, str_c(&text), text.len);
+    str_fini(&text);
+}
+
+static void
+output_leaves(const struct graph *g, const struct node_state *states, struct reply *ret)
+{
+    json_t *all = json_object();
+    const struct node_state *only = NULL;
+    AUTO(str_fini) struct str text = STR_INIT;
+    for (size_t i = 0; i < g->nnodes; i++) {
+        if (g->nodes[i]->ndependents || states[i].status != NODE_COMPLETED)
+            continue;
+        only = &states[i];
+        json_object_set(all, g->nodes[i]->id, states[i].reply.output);
+        str_addf(&text, "%s[%s]:\n%s", text.len ? "\n\n" : "", g->nodes[i]->label, text_of(&states[i]));
+    }
+    if (json_object_size(all) == 1) {
+        reply_copy(ret, only);
+        json_decref(all);
+        return;
+    }
+    if (!json_object_size(all)) {
+        json_decref(all);
+        all = json_null();
+    }
+    ret->output = all;
+    ret->text = str_steal(&text);
+}
+
+static void
+output_last(const struct graph *g, const struct node_state *states, struct reply *ret)
+{
+    for (size_t i = g->nnodes; i-- > 0;) {
+        if (states[i].status == NODE_COMPLETED) {
+            reply_copy(ret, &states[i]);
+            return;
+        }
+    }
+    reply_set_json(ret, json_null());
+}
+
+struct err *
+graph_output(const struct graph *g, const struct node_state *states, const struct expr_scope *scope,
+             struct reply *ret_reply)
+{
+    json_t *made = NULL;
+    switch (g->output_rule) {
+    case OUTPUT_TEMPLATE:
+        TRY(value_template_eval(g->output, scope, &made), "the output of '%s'", g->name);
+        reply_set_json(ret_reply, made);
+        return NULL;
+    case OUTPUT_FAN_IN:
+        if (states[g->nnodes - 1].status == NODE_COMPLETED)
+            reply_copy(ret_reply, &states[g->nnodes - 1]);
+        else
+            output_joined(g, states, g->nnodes - 1, ret_reply);
+        return NULL;
+    case OUTPUT_JOIN:
+        output_joined(g, states, g->nnodes, ret_reply);
+        return NULL;
+    case OUTPUT_LAST:
+        output_last(g, states, ret_reply);
+        return NULL;
+    case OUTPUT_LEAVES:
+        output_leaves(g, states, ret_reply);
+        return NULL;
+    }
+    return NULL;
+}

@@ -1,0 +1,532 @@
+/* run.c - the life of a run: started or claimed, walked, committed, ended, parked or interrupted. */
+#include "base/units.h"
+#include "engine/runcore.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define INPUT_BYTES_MAX ((size_t)16 << 20)
+
+/* ---- events -------------------------------------------------------------------------------------- */
+
+void
+run_publish(struct run *r, const char *name, const char *path, int64_t seq, const json_t *detail,
+            const char *text, size_t n)
+{
+    struct engine *e = r->engine;
+    struct run_event ev = {.run = r->lease.id,
+                       .name = name,
+                       .path = path,
+                       .seq = seq,
+                       .wall_ms = rt_wall_ms(),
+                       .detail = detail,
+                       .text = text,
+                       .text_len = n};
+    for (size_t i = 0; i < e->subscribers.len; i++)
+        e->subscribers.at[i].fn(e->subscribers.at[i].ctx, &ev);
+}
+
+/* ---- the journal --------------------------------------------------------------------------------- */
+
+void
+run_append(struct run *r, enum record_kind kind, const char *path, json_t *body, bool lazy)
+{
+    vec_push(&r->pending, ((struct pending){kind, xstrdup(path), body}));
+    r->appended++;
+    if (!lazy)
+        r->must_commit = r->appended;
+}
+
+static void
+pending_free(struct pending *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(p[i].path);
+        json_decref(p[i].body);
+    }
+    free(p);
+}
+
+static struct err *
+broken_again(const struct run *r)
+{
+    AUTO(freep) char *text = err_text(r->broken);
+    return FAIL(err_kind(r->broken), "%s", text);
+}
+
+/* The end of the run is in its last batch, with which it is given up. */
+static void
+commit_outcome(const struct run *r, const struct pending *last, struct store_commit *c)
+{
+    c->status = RUN_RUNNING;
+    if (last->kind == REC_RUN_ENDED) {
+        c->status = (int)r->status;
+        c->release = true;
+        c->expires_at = r->engine->opts.keep_ms ? rt_wall_ms() + r->engine->opts.keep_ms : 0;
+    } else if (last->kind == REC_RUN_WAITING) {
+        c->status = RUN_WAITING;
+        c->release = true;
+        c->wake_at = INT64_MAX;
+    }
+}
+
+static void
+batch_published(struct run *r, const struct pending *batch, size_t n, int64_t first_seq)
+{
+    for (size_t i = 0; i < n; i++) {
+        view_feed(r->view, batch[i].kind, batch[i].path, batch[i].body);
+        run_publish(r, record_event(batch[i].kind, batch[i].body), batch[i].path, first_seq + (int64_t)i,
+                    batch[i].body, NULL, 0);
+    }
+}
+
+/* One commit at a time; what is appended meanwhile goes into the next one. */
+static struct err *
+commit_batch(struct run *r)
+{
+    struct pending *batch = r->pending.at;
+    size_t n = r->pending.len;
+    r->pending.at = NULL;
+    r->pending.len = r->pending.cap = 0;
+    struct store_record *records = xcalloc(n, sizeof *records);
+    struct str *bodies = xcalloc(n, sizeof *bodies);
+    for (size_t i = 0; i < n; i++) {
+        record_encode(batch[i].body, &bodies[i]);
+        records[i] = (struct store_record){
+            .kind = (int)batch[i].kind, .path = batch[i].path, .body = bodies[i].p, .body_len = bodies[i].len};
+    }
+    struct store_commit c = {.lease = &r->lease, .records = records, .nrecords = n};
+    commit_outcome(r, &batch[n - 1], &c);
+    int64_t first_seq = r->lease.seq + 1;
+    struct err *e = store_commit(r->engine->opts.store, &c);
+    r->engine->stats.commits++;
+    r->engine->stats.records += (int64_t)n;
+    if (!e) {
+        r->committed += n;
+        batch_published(r, batch, n, first_seq);
+    }
+    for (size_t i = 0; i < n; i++)
+        str_fini(&bodies[i]);
+    free(bodies);
+    free(records);
+    pending_free(batch, n);
+    return e;
+}
+
+static struct err *
+commit_until(struct run *r, uint64_t goal)
+{
+    while (r->committed < goal) {
+        if (r->broken)
+            return broken_again(r);
+        if (r->committing) {
+            PASS(waitq_wait(&r->commits, DEADLINE_NONE));
+            continue;
+        }
+        r->committing = true;
+        struct err *e = commit_batch(r);
+        r->committing = false;
+        if (e) {
+            r->broken = WRAP(e, "writing the journal");
+            scope_cancel(&r->scope);
+        }
+        waitq_wake_all(&r->commits);
+    }
+    return NULL;
+}
+
+struct err *
+run_barrier(struct run *r)
+{
+    return commit_until(r, r->must_commit);
+}
+
+/* ---- walking ------------------------------------------------------------------------------------- */
+
+static void
+run_end(struct run *r, enum run_status status, const struct reply *reply, const struct err *e)
+{
+    AUTO(freep) char *error = e ? err_text(e) : NULL;
+    r->status = status;
+    json_t *body = json_pack("{ss sI sO* ss*}", "status", run_status_name(status), "at", rt_wall_ms(), "output",
+                             reply->output, "error", error);
+    if (reply->text && !json_is_string(reply->output))
+        json_object_set_new(body, "text", json_string_lossy(reply->text, strlen(reply->text)));
+    run_append(r, REC_RUN_ENDED, "", body, false);
+}
+
+static void
+run_outcome(struct run *r, struct err *e, enum graph_end end, const struct reply *reply)
+{
+    if (!e) {
+        run_end(r, end == GRAPH_PARTIAL ? RUN_PARTIAL : RUN_COMPLETED, reply, NULL);
+    } else if (r->broken) {
+        r->status = RUN_RUNNING; /* nothing more can be written: it stays as it was committed */
+    } else if (r->cancelled) {
+        run_end(r, RUN_CANCELLED, reply, NULL);
+    } else if (r->interrupted) {
+        r->status = RUN_RUNNING;
+    } else if (err_kind(e) == ERR_PARKED) {
+        AUTO(freep) char *why = err_text(e);
+        r->parked = xstrdup(why);
+        r->status = RUN_WAITING;
+        run_append(r, REC_RUN_WAITING, "", json_pack("{ss sI}", "reason", why, "at", rt_wall_ms()), false);
+    } else {
+        run_end(r, RUN_FAILED, reply, e);
+    }
+}
+
+static void
+engine_forget(struct run *r)
+{
+    struct engine *e = r->engine;
+    for (size_t i = 0; i < e->runs.len; i++) {
+        if (e->runs.at[i] == r) {
+            e->runs.at[i] = e->runs.at[e->runs.len - 1];
+            e->runs.len--;
+            break;
+        }
+    }
+}
+
+static void
+run_walk(struct run *r, struct reply *reply)
+{
+    const struct graph *g = plan_root(r->flow->plan);
+    struct task task = {.name = g->name, .message = r->message, .input = r->input};
+    enum graph_end end = GRAPH_COMPLETED;
+    scope_open(&r->scope, g->timeout_ms ? rt_after(g->timeout_ms) : DEADLINE_NONE);
+    r->scope_open = true;
+    if (r->cancelled || r->interrupted)
+        scope_cancel(&r->scope);
+    struct err *e = graph_run(r, g, "", &task, 0, reply, &end);
+    r->scope_open = false;
+    struct err *closed = scope_close(&r->scope);
+    if (!e)
+        e = closed;
+    else
+        err_free(closed);
+    if (e && err_kind(e) == ERR_TIMEOUT && g->timeout_ms && rt_now_ms() >= r->started_ms + g->timeout_ms)
+        e = WRAP(e, "the workflow's timeout of %lld ms", (long long)g->timeout_ms);
+    run_outcome(r, e, end, reply);
+    err_free(e);
+}
+
+static void
+run_main(void *arg)
+{
+    struct run *r = arg;
+    struct reply reply = {0};
+    run_walk(r, &reply);
+    bool was = fiber_shield(true);
+    struct err *e = commit_until(r, r->appended);
+    err_drop(e); /* kept in r->broken */
+    if (r->broken || r->interrupted)
+        err_drop(store_release(r->engine->opts.store, &r->lease, 0)); /* lost already when fenced */
+    fiber_shield(was);
+    reply_fini(&reply);
+    r->over = true;
+    engine_forget(r);
+    waitq_wake_all(&r->waiting);
+    run_unref(r);
+}
+
+/* ---- handles ------------------------------------------------------------------------------------- */
+
+void
+run_unref(struct run *r)
+{
+    if (!r || --r->refs)
+        return;
+    flow_unref(r->flow);
+    json_decref(r->input);
+    json_decref(r->inputs);
+    json_decref(r->info);
+    free(r->message);
+    free(r->parked);
+    memo_free(r->memo);
+    view_free(r->view);
+    pending_free(r->pending.at, r->pending.len);
+    err_free(r->broken);
+    free(r);
+}
+
+const json_t *
+run_started(const struct run *r)
+{
+    return view_started(r->view);
+}
+
+struct flow *
+run_flow(const struct run *r)
+{
+    return r->flow;
+}
+
+const char *
+run_id(const struct run *r)
+{
+    return r->lease.id;
+}
+
+enum run_status
+run_state(const struct run *r)
+{
+    return r->status;
+}
+
+bool
+run_is_over(const struct run *r)
+{
+    return r->over;
+}
+
+bool
+run_was_interrupted(const struct run *r)
+{
+    return r->interrupted;
+}
+
+struct err *
+run_wait(struct run *r, int64_t deadline_ms)
+{
+    while (!r->over)
+        PASS(waitq_wait(&r->waiting, deadline_ms));
+    return r->broken ? broken_again(r) : NULL;
+}
+
+json_t *
+run_document(const struct run *r)
+{
+    return view_document(r->view, rt_wall_ms());
+}
+
+void
+run_cancel(struct run *r)
+{
+    r->cancelled = true;
+    if (r->scope_open)
+        scope_cancel(&r->scope);
+}
+
+void
+run_interrupt(struct run *r)
+{
+    if (r->over)
+        return;
+    r->interrupted = true;
+    if (r->scope_open)
+        scope_cancel(&r->scope);
+}
+
+/* ---- starting and resuming ----------------------------------------------------------------------- */
+
+static struct run *
+run_new(struct engine *e, struct flow *f)
+{
+    struct run *r = xcalloc(1, sizeof *r);
+    r->engine = e;
+    r->flow = flow_ref(f);
+    r->refs = 1;
+    r->status = RUN_RUNNING;
+    return r;
+}
+
+static void
+run_set_input(struct run *r, const json_t *started)
+{
+    json_t *input = json_object_get(started, "input"), *inputs = json_object_get(started, "inputs");
+    r->input = input ? json_incref(input) : json_string("");
+    r->inputs = inputs ? json_incref(inputs) : json_object();
+    r->message = json_as_text(r->input);
+    r->started_wall_ms = json_int(started, "at", 0);
+    char iso[32];
+    time_iso(r->started_wall_ms, iso);
+    r->info = json_pack("{ssssss}", "id", r->lease.id, "name", plan_workflow(r->flow->plan), "started", iso);
+}
+
+static void
+run_launch(struct run *r)
+{
+    r->started_ms = rt_now_ms();
+    r->refs++;
+    vec_push(&r->engine->runs, r);
+    r->engine->stats.runs++;
+    scope_spawn(&r->engine->scope, "run", run_main, r);
+    engine_watch_start(r->engine);
+}
+
+static struct err *
+started_body(const struct run_request *req, json_t **ret_body)
+{
+    const struct plan *plan = req->flow->plan;
+    json_t *body = json_pack("{ss ss sI sO* sO* ss* ss*}", "workflow", plan_workflow(plan), "def",
+                             plan_hash(plan), "at", rt_wall_ms(), "input", req->input, "inputs", req->inputs,
+                             "goal", req->goal, "dir", req->dir);
+    AUTO(freep) char *text = json_text(body);
+    if (strlen(text) > INPUT_BYTES_MAX) {
+        json_decref(body);
+        return FAIL(ERR_INVALID, "the input is larger than %zu MB", INPUT_BYTES_MAX >> 20);
+    }
+    *ret_body = body;
+    return NULL;
+}
+
+struct err *
+engine_start(struct engine *e, const struct run_request *req, struct run **ret_run, bool *ret_existing)
+{
+    AUTO(json_freep) json_t *body = NULL;
+    PASS(flow_check_inputs(req->flow, req->inputs));
+    PASS(started_body(req, &body));
+    unsigned char chance[10];
+    char id[RUN_ID_LEN];
+    rt_random(chance, sizeof chance);
+    store_make_id(rt_wall_ms(), chance, id);
+    AUTO(str_fini) struct str bytes = STR_INIT;
+    record_encode(body, &bytes);
+    struct store_record first = {.kind = REC_RUN_STARTED, .path = "", .body = bytes.p, .body_len = bytes.len};
+    struct store_new_run row = {.id = id,
+                                .def_hash = plan_hash(req->flow->plan),
+                                .name = plan_workflow(req->flow->plan),
+                                .client_key = req->run_id,
+                                .records = &first,
+                                .nrecords = 1,
+                                .status = RUN_RUNNING};
+    struct run *r = run_new(e, req->flow);
+    struct err *err = store_create(e->opts.store, &row, &r->lease, ret_existing);
+    if (err) {
+        run_unref(r);
+        return WRAP(err, "starting the run");
+    }
+    r->view = view_new(r->lease.id);
+    run_set_input(r, body);
+    if (*ret_existing) {
+        r->over = true;
+    } else {
+        view_feed(r->view, REC_RUN_STARTED, "", body);
+        run_publish(r, EVENT_RUN_STARTED, "", 1, body, NULL, 0);
+        run_launch(r);
+    }
+    *ret_run = r;
+    return NULL;
+}
+
+struct reading {
+    struct memo *memo;
+    struct view *view;
+};
+
+static struct err *
+read_record(void *ctx, const struct store_record *rec)
+{
+    struct reading *to = ctx;
+    AUTO(json_freep) json_t *body = NULL;
+    TRY(record_decode(rec->body, rec->body_len, &body), "record %lld", (long long)rec->seq);
+    view_feed(to->view, (enum record_kind)rec->kind, rec->path, body);
+    if (to->memo)
+        memo_feed(to->memo, (enum record_kind)rec->kind, rec->path, body);
+    return NULL;
+}
+
+struct err *
+engine_resume(struct engine *e, const char *id, enum in_doubt in_doubt, struct run **ret_run)
+{
+    struct store_lease lease;
+    TRY(store_claim(e->opts.store, id, &lease), "resuming '%s'", id);
+    struct reading to = {memo_new(), view_new(lease.id)};
+    struct err *err = store_read(e->opts.store, lease.id, 1, read_record, &to);
+    struct flow *f = NULL;
+    if (!err && !view_started(to.view))
+        err = FAIL(ERR_INVALID, "the journal does not begin with the start of a run");
+    if (!err)
+        err = flow_stored(e, json_str(view_started(to.view), "def", ""), &f);
+    if (err) {
+        memo_free(to.memo);
+        view_free(to.view);
+        bool was = fiber_shield(true);
+        err_drop(store_release(e->opts.store, &lease, INT64_MAX));
+        fiber_shield(was);
+        return WRAP(err, "resuming '%s'", id);
+    }
+    struct run *r = run_new(e, f);
+    flow_unref(f);
+    r->lease = lease;
+    r->memo = to.memo;
+    r->view = to.view;
+    r->in_doubt = in_doubt;
+    run_set_input(r, view_started(r->view));
+    run_append(r, REC_RUN_RESUMED, "", json_pack("{sI}", "at", rt_wall_ms()), true);
+    int cancel = 0;
+    err_drop(store_cancel_state(e->opts.store, lease.id, &cancel));
+    r->cancelled = cancel > 0;
+    run_launch(r);
+    *ret_run = r;
+    return NULL;
+}
+
+struct err *
+engine_document(struct engine *e, const char *id, json_t **ret_doc)
+{
+    struct store_run row = {0};
+    PASS(store_get_run(e->opts.store, id, &row));
+    struct reading to = {NULL, view_new(row.id)};
+    struct err *err = store_read(e->opts.store, row.id, 1, read_record, &to);
+    if (!err)
+        *ret_doc = view_document(to.view, rt_wall_ms());
+    view_free(to.view);
+    store_run_fini(&row);
+    return err;
+}
+
+struct telling {
+    history_fn fn;
+    void *ctx;
+    const char *run;
+};
+
+static struct err *
+tell_record(void *ctx, const struct store_record *rec)
+{
+    struct telling *t = ctx;
+    AUTO(json_freep) json_t *body = NULL;
+    TRY(record_decode(rec->body, rec->body_len, &body), "record %lld", (long long)rec->seq);
+    struct run_event ev = {.run = t->run,
+                           .name = record_event((enum record_kind)rec->kind, body),
+                           .path = rec->path,
+                           .seq = rec->seq,
+                           .wall_ms = json_int(body, "at", json_int(body, "started", 0) + json_int(body, "duration_ms", 0)),
+                           .detail = body};
+    return t->fn(t->ctx, &ev);
+}
+
+struct err *
+engine_history(struct engine *e, const char *id, history_fn fn, void *ctx)
+{
+    struct store_run row = {0};
+    PASS(store_get_run(e->opts.store, id, &row));
+    struct telling t = {fn, ctx, row.id};
+    struct err *err = store_read(e->opts.store, row.id, 1, tell_record, &t);
+    store_run_fini(&row);
+    return err;
+}
+
+struct err *
+engine_cancel_stored(struct engine *e, const char *id, bool force)
+{
+    struct store_lease lease;
+    PASS(store_cancel(e->opts.store, id, force));
+    struct err *err = store_claim(e->opts.store, id, &lease);
+    if (err && err_kind(err) == ERR_LIMIT && !force) { /* its owner will see the request */
+        err_drop(err);
+        return NULL;
+    }
+    PASS(err);
+    json_t *body = json_pack("{ss sI}", "status", "cancelled", "at", rt_wall_ms());
+    AUTO(str_fini) struct str bytes = STR_INIT;
+    record_encode(body, &bytes);
+    json_decref(body);
+    struct store_record rec = {.kind = REC_RUN_ENDED, .path = "", .body = bytes.p, .body_len = bytes.len};
+    struct store_commit c = {
+        .lease = &lease, .records = &rec, .nrecords = 1, .status = RUN_CANCELLED, .release = true};
+    return store_commit(e->opts.store, &c);
+}

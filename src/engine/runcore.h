@@ -1,0 +1,132 @@
+/* runcore.h - the inside of a run; for the files of this folder only. */
+#ifndef ENGINE_RUNCORE_H
+#define ENGINE_RUNCORE_H
+#include "base/map.h"
+#include "base/vec.h"
+#include "engine/engine.h"
+#include "engine/journal.h"
+#include "guard/breaker.h"
+#include "guard/retry.h"
+#include "rt/fiber.h"
+#include "rt/rt.h"
+#include "rt/sync.h"
+
+struct subscriber {
+    run_event_fn fn;
+    void *ctx;
+    int handle;
+};
+struct engine {
+    struct engine_opts opts;
+    struct expr_space *space;
+    struct map *flows;    /* plan hash -> struct flow; not owned: a flow leaves when its last user does */
+    struct map *breakers; /* target -> struct breaker */
+    VEC(struct run *) runs;
+    VEC(struct subscriber) subscribers;
+    int handles;
+    struct scope scope; /* of the runs' fibers */
+    struct engine_stats stats;
+    json_t *nothing;        /* an empty object to lend */
+    bool watching;          /* the fiber that looks for cancels is there */
+};
+struct flow {
+    struct engine *engine;
+    unsigned refs;
+    struct plan *plan;
+    json_t *doc;
+    char *name;
+};
+struct pending { /* a record that is not committed yet */
+    enum record_kind kind;
+    char *path;
+    json_t *body;
+};
+struct run {
+    struct engine *engine;
+    struct flow *flow;
+    unsigned refs; /* the run's own fiber, and handles given out */
+    struct store_lease lease;
+    struct scope scope;
+    bool scope_open;
+    json_t *input, *inputs, *info; /* info: run.{id,name,started} for expressions */
+    char *message;                 /* input as text */
+    struct memo *memo;             /* resumed runs only */
+    enum in_doubt in_doubt;
+    struct view *view;
+    VEC(struct pending) pending;
+    uint64_t appended, must_commit, committed; /* counts of records; must_commit: barrier's goal */
+    bool committing;
+    struct waitq commits;
+    struct err *broken; /* the journal could not be written: the run cannot go on here */
+    enum run_status status;
+    bool over, cancelled, interrupted;
+    char *parked; /* why it waits */
+    struct waitq waiting;
+    int64_t started_ms, started_wall_ms;
+};
+
+/* What a kind gets as its host: one per agent call. */
+struct hosted {
+    struct host base;
+    struct run *run;
+    const char *path;
+    const json_t *agent;      /* definition, or NULL inside patterns */
+    const struct node *node;  /* what it runs for; NULL for agents called by agents */
+    struct usage usage;       /* of its steps */
+    unsigned attempts;        /* the most tries a step of it took */
+    int64_t started_wall_ms;
+    unsigned depth;           /* of agents calling agents */
+};
+#define CALL_DEPTH_MAX 16
+
+/* run.c: appends to the journal; `lazy` records need not be committed before the next effect. */
+void run_append(struct run *r, enum record_kind kind, const char *path, json_t *OWN body, bool lazy);
+struct err *MUST run_barrier(struct run *r) YIELDS; /* all that matters so far is committed */
+void run_publish(struct run *r, const char *name, const char *path, int64_t seq, const json_t *detail,
+                 const char *text, size_t n);
+
+/* flow.c */
+void engine_watch_start(struct engine *e);
+struct err *MUST flow_check_inputs(struct flow *f, const json_t *inputs);
+struct err *MUST flow_stored(struct engine *e, const char *hash, struct flow **OWN ret_flow) YIELDS;
+
+/* step.c */
+struct err *MUST hosted_step(struct host *h, const struct step *s, json_t **OWN ret_value) YIELDS;
+
+/* work.c: an agent or a graph at a path; its end is one record. */
+struct work {
+    const char *path, *type, *worker; /* worker: NULL for a graph without a name */
+    const struct graph *child;        /* or NULL: an agent */
+    const struct node *node;          /* or NULL */
+    struct task task;                 /* name, def and effect are filled in by agent_run */
+    unsigned depth;
+};
+struct err *MUST work_run(struct run *r, const struct work *w, struct reply *ret_reply) YIELDS;
+json_t *OWN work_end_body(const struct work *w, enum node_status status, const struct reply *reply,
+                          const struct err *e, unsigned attempts, int64_t started_wall_ms);
+/* hosted.c */
+struct err *MUST agent_run(struct run *r, const struct work *w, int64_t started_wall_ms,
+                           struct reply *ret_reply, unsigned *ret_attempts) YIELDS;
+
+/* sched.c: runs a graph below path ("" for the root). */
+enum graph_end { GRAPH_COMPLETED, GRAPH_PARTIAL };
+struct err *MUST graph_run(struct run *r, const struct graph *g, const char *path, const struct task *task,
+                           unsigned depth, struct reply *ret_reply, enum graph_end *ret_end) YIELDS;
+/* message.c: the texts that go from node to node. */
+struct node_state {
+    enum node_status status;
+    bool settled, tolerated; /* tolerated: failed, and that was said to be fine */
+    struct reply reply;
+    char *error;
+    unsigned missing; /* dependencies not settled */
+    json_t *view;     /* steps.x, once somebody asked */
+};
+void message_make(const struct graph *g, const struct node *n, const struct node_state *states,
+                  const struct task *outer, struct str *to);
+json_t *OWN context_make(const struct graph *g, const struct node *n, const struct node_state *states,
+                         const struct task *outer);
+struct err *MUST graph_output(const struct graph *g, const struct node_state *states,
+                              const struct expr_scope *scope, struct reply *ret_reply);
+json_t *OWN step_view(const struct node_state *s); /* steps.x in expressions */
+
+#endif

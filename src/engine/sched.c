@@ -1,0 +1,438 @@
+/* sched.c - the one routine that runs a graph.
+ *
+ * A node is ready when all it waits for have settled. Ready nodes start in order of declaration, up to
+ * the graph's concurrency; each runs in a fiber, or right here when nothing could run beside it. */
+#include "engine/runcore.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct graph_state {
+    struct run *run;
+    const struct graph *g;
+    const char *path;
+    const struct task *task; /* the graph's own input */
+    json_t *input;
+    unsigned depth;
+    struct node_state *nodes;
+    unsigned *ready; /* indexes, ascending */
+    size_t nready;
+    unsigned running, completed;
+    bool stopping;           /* FAILURE_STOP: a node failed */
+    struct err *failed, *parked;
+    struct scope scope;
+    struct waitq changed;
+};
+
+struct node_fiber {
+    struct graph_state *gs;
+    const struct node *node;
+};
+
+/* ---- expressions ----------------------------------------------------------------------------------- */
+
+static json_t *
+step_lookup(void *ctx, const char *id)
+{
+    struct graph_state *gs = ctx;
+    for (size_t i = 0; i < gs->g->nnodes; i++) {
+        if (strcmp(gs->g->nodes[i]->id, id) == 0 && gs->nodes[i].settled) {
+            if (!gs->nodes[i].view)
+                gs->nodes[i].view = step_view(&gs->nodes[i]);
+            return gs->nodes[i].view;
+        }
+    }
+    return NULL;
+}
+
+static struct expr_scope
+scope_of(struct graph_state *gs, int64_t now_wall_ms)
+{
+    return (struct expr_scope){.input = gs->input,
+                               .inputs = gs->run->inputs,
+                               .run = gs->run->info,
+                               .step = step_lookup,
+                               .step_ctx = gs,
+                               .now_wall_ms = now_wall_ms};
+}
+
+struct evaluation { /* Lua needs more stack than a fiber has */
+    const struct expr *condition;
+    const struct template *template;
+    const struct value_template *value;
+    const struct graph *output;
+    struct expr_scope scope;
+    const struct node_state *states;
+    bool truth;
+    json_t *json;
+    struct reply *reply;
+    struct err *e;
+};
+
+static void
+evaluate(void *arg)
+{
+    struct evaluation *x = arg;
+    if (x->condition)
+        x->e = expr_test(x->condition, &x->scope, &x->truth);
+    else if (x->template)
+        x->e = template_eval(x->template, &x->scope, &x->json);
+    else if (x->value)
+        x->e = value_template_eval(x->value, &x->scope, &x->json);
+    else
+        x->e = graph_output(x->output, x->states, &x->scope, x->reply);
+}
+
+/* ---- one node -------------------------------------------------------------------------------------- */
+
+struct prepared { /* what a node's task borrows from */
+    struct str message;
+    json_t *input, *params, *context;
+    char *instruction, *action;
+};
+
+static void
+prepared_fini(struct prepared *p)
+{
+    str_fini(&p->message);
+    json_decref(p->input);
+    json_decref(p->params);
+    json_decref(p->context);
+    free(p->instruction);
+    free(p->action);
+}
+
+static struct err *
+fill(struct evaluation *x, const struct template *t, const struct value_template *v, json_t **ret_json)
+{
+    x->template = t;
+    x->value = v;
+    rt_deep(evaluate, x);
+    PASS(x->e);
+    *ret_json = STEAL(x->json);
+    return NULL;
+}
+
+static struct err *
+fill_text(struct evaluation *x, const struct template *t, char **ret_text)
+{
+    AUTO(json_freep) json_t *value = NULL;
+    if (!t)
+        return NULL;
+    PASS(fill(x, t, NULL, &value));
+    *ret_text = json_as_text(value);
+    return NULL;
+}
+
+static struct err *
+node_prepare(struct graph_state *gs, const struct node *n, int64_t now_wall_ms, struct prepared *p)
+{
+    struct evaluation x = {.scope = scope_of(gs, now_wall_ms)};
+    if (n->input) {
+        TRY(fill(&x, NULL, n->input, &p->input), "its input");
+        AUTO(freep) char *text = json_as_text(p->input);
+        str_add(&p->message, text);
+    } else {
+        message_make(gs->g, n, gs->nodes, gs->task, &p->message);
+    }
+    TRY(fill_text(&x, n->instruction, &p->instruction), "its instruction");
+    TRY(fill_text(&x, n->action, &p->action), "its action");
+    if (n->parameters)
+        TRY(fill(&x, NULL, n->parameters, &p->params), "its parameters");
+    if (!p->input && n->ndeps == 0 && gs->task->input)
+        p->input = json_incref((json_t *)(uintptr_t)gs->task->input);
+    if (!p->input && n->ndeps == 1 && n->input_rule == INPUT_DEFAULT)
+        p->input = json_incref(gs->nodes[n->deps[0]].reply.output);
+    p->context = context_make(gs->g, n, gs->nodes, gs->task);
+    return NULL;
+}
+
+static struct work
+node_work(const struct graph_state *gs, const struct node *n, const char *path)
+{
+    return (struct work){.path = path,
+                         .type = n->kind,
+                         .worker = n->worker,
+                         .child = n->child,
+                         .node = n,
+                         .depth = gs->depth};
+}
+
+/* A node that does not get as far as its work has an end all the same. */
+static void
+node_record(struct graph_state *gs, const struct node *n, const char *path, enum node_status status,
+            const struct err *e)
+{
+    struct reply none = {0};
+    struct work w = node_work(gs, n, path);
+    if (!memo_node(gs->run->memo, path))
+        run_append(gs->run, REC_NODE_ENDED, path, work_end_body(&w, status, &none, e, 0, rt_wall_ms()), false);
+}
+
+static struct err *
+node_run(struct graph_state *gs, const struct node *n, const char *path, struct reply *ret_reply)
+{
+    AUTO(prepared_fini) struct prepared p = {0};
+    struct work w = node_work(gs, n, path);
+    int64_t started = memo_started(gs->run->memo, path);
+    if (!memo_node(gs->run->memo, path)) {
+        struct err *e = node_prepare(gs, n, started ? started : rt_wall_ms(), &p);
+        if (e) {
+            node_record(gs, n, path, NODE_FAILED, e);
+            return e;
+        }
+    }
+    w.task = (struct task){.message = str_c(&p.message),
+                           .input = p.input,
+                           .context = p.context,
+                           .action = p.action,
+                           .params = p.params,
+                           .instruction = p.instruction,
+                           .server_name = n->server_name};
+    return work_run(gs->run, &w, ret_reply);
+}
+
+/* ---- settling -------------------------------------------------------------------------------------- */
+
+static void
+ready_add(struct graph_state *gs, unsigned index)
+{
+    size_t i = gs->nready++;
+    for (; i > 0 && gs->ready[i - 1] > index; i--)
+        gs->ready[i] = gs->ready[i - 1];
+    gs->ready[i] = index;
+}
+
+static void
+node_settled(struct graph_state *gs, const struct node *n, enum node_status status)
+{
+    struct node_state *s = &gs->nodes[n->index];
+    s->status = status;
+    s->settled = true;
+    gs->completed += status == NODE_COMPLETED;
+    for (size_t i = 0; i < n->ndependents; i++) {
+        if (--gs->nodes[n->dependents[i]].missing == 0)
+            ready_add(gs, n->dependents[i]);
+    }
+    waitq_wake_all(&gs->changed);
+}
+
+static void
+node_failed(struct graph_state *gs, const struct node *n, struct err *e)
+{
+    struct node_state *s = &gs->nodes[n->index];
+    s->error = err_text(e);
+    s->tolerated = n->continue_on_failure;
+    if (s->tolerated) {
+        err_free(e);
+    } else {
+        if (!gs->failed)
+            gs->failed = WRAP(e, "node '%s'", n->id);
+        else
+            err_free(e);
+        if (gs->g->failure == FAILURE_STOP) {
+            gs->stopping = true;
+            scope_cancel(&gs->scope);
+        }
+    }
+    node_settled(gs, n, NODE_FAILED);
+}
+
+static void
+node_finished(struct graph_state *gs, const struct node *n, struct err *e)
+{
+    struct node_state *s = &gs->nodes[n->index];
+    if (!e) {
+        node_settled(gs, n, NODE_COMPLETED);
+    } else if (err_kind(e) == ERR_PARKED) {
+        if (!gs->parked)
+            gs->parked = e;
+        else
+            err_free(e);
+        waitq_wake_all(&gs->changed); /* not settled: what depends on it waits too */
+    } else if (err_kind(e) == ERR_CANCELLED) {
+        err_free(e);
+        s->status = NODE_CANCELLED;
+        waitq_wake_all(&gs->changed);
+    } else {
+        node_failed(gs, n, e);
+    }
+}
+
+static char *
+node_path(const struct graph_state *gs, const struct node *n)
+{
+    return *gs->path ? xasprintf("%s/%s", gs->path, n->id) : xstrdup(n->id);
+}
+
+static void
+node_main(void *arg)
+{
+    struct node_fiber *f = arg;
+    struct graph_state *gs = f->gs;
+    AUTO(freep) char *path = node_path(gs, f->node);
+    struct err *e = node_run(gs, f->node, path, &gs->nodes[f->node->index].reply);
+    gs->running--;
+    node_finished(gs, f->node, e);
+    free(f);
+}
+
+/* ---- may it run? ----------------------------------------------------------------------------------- */
+
+enum verdict { VERDICT_RUN, VERDICT_SKIP, VERDICT_FAIL };
+
+static enum verdict
+deps_verdict(const struct graph_state *gs, const struct node *n)
+{
+    unsigned completed = 0, failed = 0;
+    for (size_t i = 0; i < n->ndeps; i++) {
+        const struct node_state *d = &gs->nodes[n->deps[i]];
+        completed += d->status == NODE_COMPLETED || d->tolerated;
+        failed += d->status == NODE_FAILED && !d->tolerated;
+    }
+    if (n->join_any)
+        return completed >= n->quorum ? VERDICT_RUN : VERDICT_FAIL;
+    if (failed || (n->ndeps && !completed))
+        return VERDICT_SKIP;
+    return VERDICT_RUN;
+}
+
+static struct err *
+node_verdict(struct graph_state *gs, const struct node *n, const char *path, enum verdict *ret)
+{
+    json_t *end = memo_node(gs->run->memo, path);
+    *ret = deps_verdict(gs, n);
+    if (end) { /* it was decided before */
+        *ret = strcmp(json_str(end, "status", ""), "skipped") == 0 ? VERDICT_SKIP : VERDICT_RUN;
+        return NULL;
+    }
+    if (*ret == VERDICT_FAIL)
+        return FAIL(ERR_INVALID, "too few branches completed: %u are needed", n->quorum);
+    if (*ret != VERDICT_RUN || !n->when)
+        return NULL;
+    int64_t started = memo_started(gs->run->memo, path);
+    struct evaluation x = {.condition = n->when, .scope = scope_of(gs, started ? started : rt_wall_ms())};
+    rt_deep(evaluate, &x);
+    TRY(x.e, "its condition");
+    *ret = x.truth ? VERDICT_RUN : VERDICT_SKIP;
+    return NULL;
+}
+
+static void
+node_start(struct graph_state *gs, const struct node *n)
+{
+    enum verdict verdict = VERDICT_RUN;
+    AUTO(freep) char *path = node_path(gs, n);
+    struct err *e = node_verdict(gs, n, path, &verdict);
+    if (e) {
+        node_record(gs, n, path, NODE_FAILED, e);
+        node_failed(gs, n, e);
+        return;
+    }
+    if (verdict == VERDICT_SKIP) {
+        node_record(gs, n, path, NODE_SKIPPED, NULL);
+        node_settled(gs, n, NODE_SKIPPED);
+        return;
+    }
+    gs->nodes[n->index].status = NODE_RUNNING;
+    if (!gs->running && (!gs->nready || gs->g->max_concurrency == 1)) {
+        e = node_run(gs, n, path, &gs->nodes[n->index].reply);
+        node_finished(gs, n, e);
+        return;
+    }
+    struct node_fiber *f = xcalloc(1, sizeof *f);
+    *f = (struct node_fiber){gs, n};
+    gs->running++;
+    scope_spawn(&gs->scope, "node", node_main, f);
+}
+
+/* ---- the graph ------------------------------------------------------------------------------------- */
+
+static struct err *
+graph_loop(struct graph_state *gs)
+{
+    unsigned limit = gs->g->max_concurrency ? gs->g->max_concurrency : UINT32_MAX;
+    for (;;) {
+        while (gs->nready && gs->running < limit && !gs->stopping) {
+            struct err *over = fiber_check();
+            if (over)
+                return over;
+            unsigned index = gs->ready[0];
+            memmove(gs->ready, gs->ready + 1, --gs->nready * sizeof *gs->ready);
+            node_start(gs, gs->g->nodes[index]);
+        }
+        if (gs->stopping || !gs->running)
+            return NULL;
+        PASS(waitq_wait(&gs->changed, DEADLINE_NONE));
+    }
+}
+
+static struct err *
+graph_result(struct graph_state *gs, struct reply *ret_reply, enum graph_end *ret_end)
+{
+    struct evaluation x = {
+        .output = gs->g, .states = gs->nodes, .scope = scope_of(gs, rt_wall_ms()), .reply = ret_reply};
+    bool failed = gs->failed && !(gs->g->failure == FAILURE_PARTIAL && gs->completed);
+    *ret_end = gs->failed ? GRAPH_PARTIAL : GRAPH_COMPLETED;
+    if (failed)
+        return STEAL(gs->failed);
+    if (gs->parked)
+        return STEAL(gs->parked);
+    rt_deep(evaluate, &x);
+    return x.e;
+}
+
+static void
+graph_state_fini(struct graph_state *gs)
+{
+    for (size_t i = 0; i < gs->g->nnodes; i++) {
+        reply_fini(&gs->nodes[i].reply);
+        free(gs->nodes[i].error);
+        json_decref(gs->nodes[i].view);
+    }
+    free(gs->nodes);
+    free(gs->ready);
+    json_decref(gs->input);
+    err_free(gs->failed);
+    err_free(gs->parked);
+}
+
+struct err *
+graph_run(struct run *r, const struct graph *g, const char *path, const struct task *task, unsigned depth,
+          struct reply *ret_reply, enum graph_end *ret_end)
+{
+    struct graph_state *gs = xcalloc(1, sizeof *gs);
+    *gs = (struct graph_state){.run = r, .g = g, .path = path, .task = task, .depth = depth};
+    gs->nodes = xcalloc(g->nnodes, sizeof *gs->nodes);
+    gs->ready = xcalloc(g->nnodes, sizeof *gs->ready);
+    gs->input = task->input ? json_incref((json_t *)(uintptr_t)task->input)
+                            : json_string_lossy(task->message, strlen(task->message));
+    for (size_t i = 0; i < g->nnodes; i++) {
+        gs->nodes[i].missing = (unsigned)g->nodes[i]->ndeps;
+        if (!g->nodes[i]->ndeps)
+            ready_add(gs, (unsigned)i);
+    }
+    int64_t deadline = depth && g->timeout_ms ? rt_after(g->timeout_ms) : DEADLINE_NONE;
+    scope_open(&gs->scope, deadline);
+    struct err *e = graph_loop(gs);
+    if (e)
+        scope_cancel(&gs->scope);
+    struct err *closed = scope_close(&gs->scope);
+    if (gs->stopping) /* the cancel was ours; what counts is the failure */
+        err_freep(&e);
+    if (!e)
+        e = STEAL(closed);
+    err_free(closed);
+    struct err *outer = fiber_check();
+    if (outer) {
+        err_free(e);
+        e = outer;
+    }
+    if (!e)
+        e = graph_result(gs, ret_reply, ret_end);
+    for (size_t i = 0; i < g->nnodes; i++)
+        usage_add(&ret_reply->usage, &gs->nodes[i].reply.usage);
+    graph_state_fini(gs);
+    free(gs);
+    return e;
+}

@@ -1,0 +1,288 @@
+/* step.c - one recorded unit of work: found in the journal, or guarded, done and recorded.
+ *
+ * This is the only place that retries. */
+#include "base/hash.h"
+#include "engine/runcore.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REQUEST_TIMEOUT_MS 180000
+
+struct stepping { /* one step under way */
+    struct hosted *h;
+    const struct step *s;
+    const char *path;
+    char key[SHA256_HEX];
+    struct retry retry;
+    int64_t timeout_ms;
+    struct breaker *breaker;
+    unsigned attempt;
+    struct usage usage;
+};
+
+/* ---- what the journal says ------------------------------------------------------------------------ */
+
+static json_t *
+error_body(const struct err *e)
+{
+    AUTO(freep) char *text = err_text(e);
+    return json_pack("{ss so sb}", "kind", err_kind_name(err_kind(e)), "text",
+                     json_string_lossy(text, strlen(text)), "in_doubt", err_in_doubt(e));
+}
+
+static struct err *
+error_from(const json_t *body)
+{
+    enum err_kind kind = ERR_TRANSIENT;
+    err_kind_parse(json_str(body, "kind", ""), &kind);
+    struct err *e = FAIL(kind, "%s", json_str(body, "text", "failed"));
+    return json_bool(body, "in_doubt", false) ? err_set_in_doubt(e) : e;
+}
+
+static void
+account(struct hosted *h, const struct usage *usage, unsigned attempts)
+{
+    usage_add(&h->usage, usage);
+    h->attempts = MAX(h->attempts, attempts);
+}
+
+static struct err *
+recorded(struct hosted *h, json_t *body, bool failed, json_t **ret_value)
+{
+    struct usage usage;
+    usage_from_json(json_object_get(body, "usage"), &usage);
+    account(h, &usage, (unsigned)json_int(body, "attempts", 1));
+    h->run->engine->stats.replayed++;
+    if (failed)
+        return error_from(json_object_get(body, "error"));
+    *ret_value = json_incref(json_object_get(body, "value"));
+    return NULL;
+}
+
+static void
+record_done(struct stepping *st, json_t *value)
+{
+    json_t *body = json_pack("{ss ss sO si so}", "type", st->s->type, "target", st->s->target, "value", value,
+                             "attempts", (int)st->attempt, "usage", usage_to_json(&st->usage));
+    run_append(st->h->run, REC_STEP_DONE, st->path, body, false);
+}
+
+static void
+record_failed(struct stepping *st, const struct err *e)
+{
+    json_t *body = json_pack("{ss ss so si so}", "type", st->s->type, "target", st->s->target, "error",
+                             error_body(e), "attempts", (int)st->attempt, "usage", usage_to_json(&st->usage));
+    run_append(st->h->run, REC_STEP_FAILED, st->path, body, false);
+}
+
+/* ---- how it is guarded ----------------------------------------------------------------------------- */
+
+static void
+guards_find(struct stepping *st)
+{
+    const struct hosted *h = st->h;
+    const struct engine *e = h->run->engine;
+    const json_t *settings = json_object_get(h->run->flow->doc, "settings");
+    st->retry = RETRY_DEFAULT;
+    st->retry.max_attempts = (unsigned)json_int(settings, "retry_attempts", st->retry.max_attempts);
+    st->retry.initial_ms = json_int(settings, "retry_delay", st->retry.initial_ms);
+    retry_from_json(&st->retry, json_object_get(h->agent, "retry"));
+    if (h->node && h->node->retry)
+        retry_from_json(&st->retry, h->node->retry);
+    st->timeout_ms = h->node ? h->node->timeout_ms : 0;
+    if (!st->timeout_ms)
+        st->timeout_ms = json_int(h->agent, "timeout", 0);
+    if (!st->timeout_ms)
+        st->timeout_ms = st->s->timeout_ms;
+    if (!st->timeout_ms)
+        st->timeout_ms = json_int(settings, "request_timeout", REQUEST_TIMEOUT_MS);
+    const json_t *breaker = json_object_get(h->agent, "circuit_breaker");
+    if (!breaker)
+        return;
+    st->breaker = map_get(e->breakers, st->s->target);
+    if (st->breaker)
+        return;
+    st->breaker = xcalloc(1, sizeof *st->breaker);
+    breaker_init(st->breaker, (unsigned)json_int(breaker, "failure_threshold", 5),
+                 json_int(breaker, "recovery_timeout", 60000));
+    map_put(e->breakers, st->s->target, st->breaker);
+}
+
+/* Position, never content: the same step has the same key in each try and after each crash. */
+static void
+key_make(struct stepping *st)
+{
+    const struct run *r = st->h->run;
+    AUTO(freep) char *text = xasprintf("%s|%s", r->lease.id, st->path);
+    hmac_sha256_hex(r->engine->opts.install_key, 32, text, strlen(text), st->key);
+    st->key[32] = '\0';
+}
+
+static void
+tell(struct stepping *st, const char *event, json_t *more)
+{
+    struct run *r = st->h->run;
+    if (r->engine->subscribers.len) {
+        json_t *d = json_pack("{ss ss si}", "type", st->s->type, "target", st->s->target, "attempt", (int)st->attempt);
+        if (st->s->detail)
+            json_object_set(d, "detail", (json_t *)(uintptr_t)st->s->detail);
+        if (more)
+            json_object_update(d, more);
+        run_publish(r, event, st->path, 0, d, NULL, 0);
+        json_decref(d);
+    }
+    json_decref(more);
+}
+
+static struct err *
+breaker_admit(struct stepping *st)
+{
+    if (!st->breaker || breaker_allow(st->breaker, rt_now_ms()))
+        return NULL;
+    int64_t left = breaker_open_ms(st->breaker, rt_now_ms());
+    return FAIL(ERR_DENIED, "circuit breaker is open: '%s' failed %u times in a row; it is tried again in %lld ms",
+                st->s->target, st->breaker->failed, (long long)left);
+}
+
+/* Only what says something about the target's health counts. */
+static void
+breaker_tell(struct stepping *st, const struct err *e)
+{
+    if (!st->breaker)
+        return;
+    if (e && err_kind(e) == ERR_CANCELLED) {
+        breaker_forget(st->breaker);
+        return;
+    }
+    bool ok = !e || (err_kind(e) != ERR_TRANSIENT && err_kind(e) != ERR_TIMEOUT && err_kind(e) != ERR_LIMIT);
+    if (breaker_report(st->breaker, ok, rt_now_ms()))
+        tell(st, EVENT_BREAKER_OPENED, json_pack("{sI}", "cool_ms", st->breaker->cool_ms));
+}
+
+/* ---- doing it -------------------------------------------------------------------------------------- */
+
+static struct err *
+attempt_once(struct stepping *st, json_t **ret_value)
+{
+    struct scope scope;
+    PASS(breaker_admit(st));
+    int64_t deadline = rt_after(st->timeout_ms);
+    struct step_call call = {.deadline_ms = deadline, .key = st->key, .attempt = st->attempt};
+    tell(st, EVENT_STEP_STARTED, NULL);
+    scope_open(&scope, deadline);
+    struct err *e = st->s->run(st->s->ctx, &call, ret_value, &st->usage);
+    struct err *late = scope_close(&scope);
+    err_free(late); /* the call itself has told */
+    breaker_tell(st, e);
+    if (e && err_kind(e) == ERR_TIMEOUT)
+        e = WRAP(e, "no answer within %.3g s", (double)st->timeout_ms / 1000.0);
+    return e;
+}
+
+static bool
+may_retry(const struct stepping *st, const struct err *e)
+{
+    if (!retry_allows(&st->retry, e, st->attempt))
+        return false;
+    /* It may have been carried out: only somebody who knows may send it again. */
+    return st->s->effect != EFFECT_ONCE || !err_in_doubt(e);
+}
+
+static struct err *
+back_off(struct stepping *st, const struct err *e)
+{
+    double chance = (double)rt_random_below(1u << 20) / (double)(1u << 20);
+    int64_t delay = retry_delay_ms(&st->retry, e, st->attempt, chance);
+    AUTO(freep) char *text = err_text(e);
+    tell(st, EVENT_NODE_RETRYING, json_pack("{sI ss so}", "delay_ms", delay, "kind", err_kind_name(err_kind(e)),
+                                            "error", json_string_lossy(text, strlen(text))));
+    return fiber_sleep(delay);
+}
+
+static struct err *
+step_do(struct stepping *st, json_t **ret_value)
+{
+    struct run *r = st->h->run;
+    guards_find(st);
+    key_make(st);
+    if (st->s->effect == EFFECT_ONCE)
+        run_append(r, REC_STEP_INTENT, st->path,
+                   json_pack("{ss ss ss}", "type", st->s->type, "target", st->s->target, "key", st->key), false);
+    for (st->attempt = 1;; st->attempt++) {
+        PASS(run_barrier(r));
+        PASS(fiber_check());
+        struct err *e = attempt_once(st, ret_value);
+        if (!e)
+            return NULL;
+        struct err *ended = fiber_check(); /* the node, the run or the process ends: nobody is to blame */
+        if (ended) {
+            err_free(e);
+            return ended;
+        }
+        if (!may_retry(st, e))
+            return e;
+        struct err *cut = back_off(st, e);
+        err_free(e);
+        PASS(cut);
+    }
+}
+
+/* A `once` step whose intent is in the journal and whose end is not: nobody knows. */
+static struct err *
+doubt_resolve(struct stepping *st, json_t **ret_value, bool *ret_settled)
+{
+    *ret_settled = true;
+    switch (st->h->run->in_doubt) {
+    case IN_DOUBT_DONE:
+        st->attempt = 1;
+        *ret_value = json_null();
+        record_done(st, *ret_value);
+        return NULL;
+    case IN_DOUBT_FAIL: {
+        st->attempt = 1;
+        struct err *e = err_set_in_doubt(FAIL(ERR_TRANSIENT, "'%s' was under way when the process ended; it was "
+                                                             "given up as failed", st->s->target));
+        record_failed(st, e);
+        return e;
+    }
+    case IN_DOUBT_RETRY:
+        *ret_settled = false;
+        return NULL;
+    case IN_DOUBT_PARK:
+        break;
+    }
+    return FAIL(ERR_PARKED, "in doubt: '%s' at %s was under way when the process ended, and may have been carried "
+                            "out; look, then resume with --in-doubt done, retry or fail", st->s->target, st->path);
+}
+
+struct err *
+hosted_step(struct host *base, const struct step *s, json_t **ret_value)
+{
+    struct hosted *h = container_of(base, struct hosted, base);
+    AUTO(freep) char *path = xasprintf("%s/%s", h->path, s->name);
+    struct stepping st = {.h = h, .s = s, .path = path};
+    bool failed, settled = false;
+    json_t *body = memo_step(h->run->memo, path, &failed);
+    if (body)
+        return recorded(h, body, failed, ret_value);
+    if (s->effect == EFFECT_ONCE && memo_intent(h->run->memo, path)) {
+        PASS(doubt_resolve(&st, ret_value, &settled));
+        if (settled)
+            return NULL;
+    }
+    h->run->engine->stats.steps++;
+    struct err *e = step_do(&st, ret_value);
+    account(h, &st.usage, st.attempt);
+    if (!e) {
+        record_done(&st, *ret_value);
+        return NULL;
+    }
+    if (err_kind(e) == ERR_CANCELLED || err_kind(e) == ERR_PARKED || h->run->broken || scope_is_cancelled(&h->run->scope))
+        return e;
+    struct err *ended = fiber_check();
+    err_free(ended);
+    if (!ended)
+        record_failed(&st, e);
+    return e;
+}

@@ -1,0 +1,94 @@
+/* work.c - one subtree: an agent or a graph at a path, found in the journal or run and recorded. */
+#include "engine/runcore.h"
+#include <stdlib.h>
+#include <string.h>
+
+json_t *
+work_end_body(const struct work *w, enum node_status status, const struct reply *reply, const struct err *e,
+              unsigned attempts, int64_t started_wall_ms)
+{
+    AUTO(freep) char *error = e ? err_text(e) : NULL;
+    json_t *usage = usage_to_json(&reply->usage);
+    json_t *body = json_pack("{ss ss* ss sO* so* si sI sI so}", "type", w->type, "agent", w->worker, "status",
+                             node_status_name(status), "output", reply->output, "error",
+                             error ? json_string_lossy(error, strlen(error)) : NULL, "attempts", (int)attempts,
+                             "started", started_wall_ms, "duration_ms", MAX(rt_wall_ms() - started_wall_ms, 0), "usage",
+                             usage);
+    if (e)
+        json_object_set_new(body, "kind", json_string(err_kind_name(err_kind(e))));
+    if (reply->text && !json_is_string(reply->output))
+        json_object_set_new(body, "text", json_string_lossy(reply->text, strlen(reply->text)));
+    return body;
+}
+
+/* The reply or the failure that the journal has. */
+static struct err *
+recorded(const json_t *body, struct reply *ret_reply)
+{
+    enum node_status status = NODE_FAILED;
+    enum err_kind kind = ERR_TRANSIENT;
+    usage_from_json(json_object_get(body, "usage"), &ret_reply->usage);
+    json_t *output = json_object_get(body, "output");
+    const char *text = json_str(body, "text", NULL);
+    if (output)
+        reply_set_json(ret_reply, json_incref(output));
+    if (text) {
+        free(ret_reply->text);
+        ret_reply->text = xstrdup(text);
+    }
+    node_status_parse(json_str(body, "status", ""), &status);
+    if (status == NODE_COMPLETED)
+        return NULL;
+    err_kind_parse(json_str(body, "kind", "cancelled"), &kind);
+    return FAIL(kind, "%s", json_str(body, "error", node_status_name(status)));
+}
+
+static struct err *
+worker_do_it(struct run *r, const struct work *w, int64_t started_wall_ms, struct reply *ret, unsigned *ret_attempts)
+{
+    enum graph_end end;
+    if (w->child)
+        return graph_run(r, w->child, w->path, &w->task, w->depth + 1, ret, &end);
+    return agent_run(r, w, started_wall_ms, ret, ret_attempts);
+}
+
+static struct err *
+within_total(struct run *r, const struct work *w, int64_t started_wall_ms, struct reply *ret, unsigned *ret_attempts)
+{
+    int64_t total = w->node ? w->node->total_timeout_ms : 0;
+    if (!total)
+        return worker_do_it(r, w, started_wall_ms, ret, ret_attempts);
+    struct scope scope;
+    scope_open(&scope, rt_after(total));
+    struct err *e = worker_do_it(r, w, started_wall_ms, ret, ret_attempts);
+    err_free(scope_close(&scope));
+    if (e && err_kind(e) == ERR_TIMEOUT)
+        e = WRAP(e, "not done within the total of %.3g s", (double)total / 1000.0);
+    return e;
+}
+
+struct err *
+work_run(struct run *r, const struct work *w, struct reply *ret_reply)
+{
+    json_t *body = memo_node(r->memo, w->path);
+    if (body)
+        return recorded(body, ret_reply);
+    unsigned attempts = 1;
+    int64_t started = memo_started(r->memo, w->path);
+    if (!started) {
+        started = rt_wall_ms();
+        body = json_pack("{ss ss* sI ss}", "type", w->type, "agent", w->worker, "at", started, "status", "running");
+        run_publish(r, EVENT_NODE_STARTED, w->path, 0, body, NULL, 0);
+        run_append(r, REC_NODE_STARTED, w->path, body, true);
+    }
+    struct err *e = within_total(r, w, started, ret_reply, &attempts);
+    if (!e && !ret_reply->output)
+        reply_set_json(ret_reply, json_null());
+    if (e && (err_kind(e) == ERR_PARKED || r->broken || r->interrupted))
+        return e;
+    enum node_status status = !e                                   ? NODE_COMPLETED
+                              : err_kind(e) == ERR_CANCELLED ? NODE_CANCELLED
+                                                                   : NODE_FAILED;
+    run_append(r, REC_NODE_ENDED, w->path, work_end_body(w, status, ret_reply, e, attempts, started), false);
+    return e;
+}

@@ -1,0 +1,527 @@
+/* plan.c - builds the plan: one graph per workflow, references turned into edges, cycles refused. */
+#include "plan/plan.h"
+#include "base/hash.h"
+#include "base/map.h"
+#include "base/near.h"
+#include "plan/lower.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct plan {
+    struct arena *arena;
+    struct plan_source source;
+    struct expr_space *space;
+    const char *workflow;
+    const struct graph *root;
+    struct map *graphs; /* workflow -> struct graph; &lowering_mark while it is being lowered */
+    size_t nodes;
+    char hash[SHA256_HEX];
+    struct err *errors; /* collected over all graphs */
+};
+static const struct graph lowering_mark;
+
+void
+plan_free(struct plan *p)
+{
+    if (!p)
+        return;
+    err_free(p->errors);
+    map_free(p->graphs);
+    arena_free(p->arena);
+    free(p);
+}
+
+void
+plan_freep(struct plan **p)
+{
+    plan_free(*p);
+    *p = NULL;
+}
+
+const struct graph *
+plan_root(const struct plan *p)
+{
+    return p->root;
+}
+
+const char *
+plan_workflow(const struct plan *p)
+{
+    return p->workflow;
+}
+
+const char *
+plan_hash(const struct plan *p)
+{
+    return p->hash;
+}
+
+const struct graph *
+plan_graph(const struct plan *p, const char *workflow)
+{
+    return map_get(p->graphs, workflow);
+}
+
+/* ---- what the patterns use ----------------------------------------------------------------------- */
+
+struct src_pos
+lower_pos(const struct lowering *l, const char *pointer)
+{
+    return l->source->pos ? l->source->pos(l->source->pos_ctx, pointer) : NOWHERE;
+}
+
+void
+lower_fail(struct lowering *l, struct src_pos at, const char *fmt, ...)
+{
+    AUTO(str_fini) struct str s = STR_INIT;
+    va_list ap;
+    va_start(ap, fmt);
+    str_addv(&s, fmt, ap);
+    va_end(ap);
+    err_join(&l->plan->errors, FAIL_AT(at, ERR_INVALID, "%s: %s", l->where, str_c(&s)));
+}
+
+static struct node *
+node_find(const struct lowering *l, const char *id)
+{
+    for (size_t i = 0; i < l->nodes.len; i++) {
+        if (strcmp(l->nodes.at[i]->id, id) == 0)
+            return l->nodes.at[i];
+    }
+    return NULL;
+}
+
+struct node *
+lower_node(struct lowering *l, const char *id, bool unique, struct src_pos at)
+{
+    const char *free_id = arena_strdup(l->arena, id);
+    if (node_find(l, id) && unique)
+        lower_fail(l, at, "the node '%s' is defined twice", id);
+    for (unsigned k = 2; node_find(l, free_id); k++)
+        free_id = arena_printf(l->arena, "%s-%u", id, k);
+    static json_t *nothing;
+    if (!nothing)
+        nothing = json_object();
+    struct node *n = arena_make(l->arena, struct node);
+    *n = (struct node){.id = free_id,
+                       .label = free_id,
+                       .index = (unsigned)l->nodes.len,
+                       .kind = "task",
+                       .def = nothing,
+                       .effect = -1,
+                       .at = at};
+    vec_push(&l->nodes, n);
+    if (++l->plan->nodes == PLAN_NODES_MAX + 1)
+        lower_fail(l, at, "more than %d nodes", PLAN_NODES_MAX);
+    return n;
+}
+
+void
+lower_edge(struct lowering *l, const struct node *node, const char *dep, struct src_pos at)
+{
+    vec_push(&l->edges, ((struct edge){node->index, arena_strdup(l->arena, dep), at}));
+}
+
+static const struct graph *graph_of_workflow(struct plan *p, const struct plan_source *source,
+                                             const char *name, struct src_pos at, const char *where,
+                                             unsigned depth);
+
+void
+lower_worker(struct lowering *l, struct node *node, const json_t *worker, const char *pointer)
+{
+    const char *name = json_string_value(worker);
+    struct src_pos at = lower_pos(l, pointer);
+    if (!name) {
+        lower_fail(l, at, "node '%s': the name of an agent or a workflow is expected", node->id);
+        return;
+    }
+    node->worker = arena_strdup(l->arena, name);
+    if (json_object_get(json_object_get(l->source->doc, "workflows"), name)) {
+        node->child = graph_of_workflow(l->plan, l->source, name, at, l->where, l->depth + 1);
+        return;
+    }
+    const json_t *agents = json_object_get(l->source->doc, "agents");
+    if (json_object_get(agents, name))
+        return;
+    struct near near = NEAR_INIT(name);
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)agents, key, value) near_offer(&near, key);
+    json_object_foreach(json_object_get(l->source->doc, "workflows"), key, value) near_offer(&near, key);
+    lower_fail(l, at, "node '%s': there is no agent or workflow '%s'%s%s%s", node->id, name,
+               near.best ? " (did you mean '" : "", near.best ? near.best : "", near.best ? "'?)" : "");
+}
+
+static void
+expr_free_deferred(void *e)
+{
+    expr_free(e);
+}
+
+static void
+template_free_deferred(void *t)
+{
+    template_free(t);
+}
+
+/* A mention of steps.x is an edge; without a node (the graph's output) it only has to exist. */
+static void
+refs_note(struct lowering *l, struct expr_refs refs, struct node *node)
+{
+    for (size_t i = 0; i < refs.len; i++) {
+        if (refs.at[i].kind != EXPR_REF_STEP)
+            continue;
+        if (node)
+            lower_edge(l, node, refs.at[i].name, refs.at[i].at);
+        else
+            vec_push(&l->edges, ((struct edge){UINT32_MAX, arena_strdup(l->arena, refs.at[i].name), refs.at[i].at}));
+    }
+}
+
+static void
+lower_failed(struct lowering *l, struct err *e, const struct node *node)
+{
+    e = node ? WRAP(e, "%s: node '%s'", l->where, node->id) : WRAP(e, "%s: output", l->where);
+    err_join(&l->plan->errors, e);
+}
+
+struct template *
+lower_template(struct lowering *l, const char *text, const char *pointer, struct node *node)
+{
+    struct template *t = NULL;
+    struct err *e = template_compile(l->space, text, lower_pos(l, pointer), &t);
+    if (e) {
+        lower_failed(l, e, node);
+        return NULL;
+    }
+    arena_defer(l->arena, template_free_deferred, t);
+    refs_note(l, template_refs(t), node);
+    return t;
+}
+
+struct expr *
+lower_condition(struct lowering *l, const json_t *cond, const char *pointer, struct node *node)
+{
+    struct expr *x = NULL;
+    const char *text = json_is_string(cond) ? json_string_value(cond) : json_is_true(cond) ? "true" : "false";
+    struct err *e = expr_compile(l->space, text, lower_pos(l, pointer), &x);
+    if (e) {
+        lower_failed(l, e, node);
+        return NULL;
+    }
+    arena_defer(l->arena, expr_free_deferred, x);
+    refs_note(l, expr_refs(x), node);
+    return x;
+}
+
+/* ---- finishing a graph --------------------------------------------------------------------------- */
+
+static int
+order_unsigned(const void *a, const void *b)
+{
+    unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
+    return (x > y) - (x < y);
+}
+
+static void
+edge_missing(struct lowering *l, const struct edge *e)
+{
+    struct near near = NEAR_INIT(e->dep);
+    for (size_t i = 0; i < l->nodes.len; i++)
+        near_offer(&near, l->nodes.at[i]->id);
+    const char *id = e->node == UINT32_MAX ? NULL : l->nodes.at[e->node]->id;
+    lower_fail(l, e->at, "%s%s%sthere is no node '%s'%s%s%s", id ? "node '" : "output: ", id ? id : "",
+               id ? "': " : "", e->dep, near.best ? " (did you mean '" : "", near.best ? near.best : "",
+               near.best ? "'?)" : "");
+}
+
+static void
+edges_resolve(struct lowering *l)
+{
+    struct map *ids = map_new();
+    for (size_t i = 0; i < l->nodes.len; i++)
+        map_put(ids, l->nodes.at[i]->id, l->nodes.at[i]);
+    for (size_t i = 0; i < l->edges.len; i++) {
+        const struct edge *e = &l->edges.at[i];
+        struct node *dep = map_get(ids, e->dep);
+        if (!dep) {
+            edge_missing(l, e);
+            continue;
+        }
+        if (e->node == UINT32_MAX)
+            continue;
+        struct node *n = l->nodes.at[e->node];
+        if (dep == n) {
+            lower_fail(l, e->at, "node '%s' waits for itself", n->id);
+            continue;
+        }
+        unsigned *deps = arena_array(l->arena, unsigned, n->ndeps + 1);
+        bool known = false;
+        for (size_t k = 0; k < n->ndeps; k++) {
+            deps[k] = n->deps[k];
+            known |= deps[k] == dep->index;
+        }
+        if (known)
+            continue;
+        deps[n->ndeps++] = dep->index;
+        qsort(deps, n->ndeps, sizeof *deps, order_unsigned);
+        n->deps = deps;
+    }
+    map_free(ids);
+}
+
+/* Takes away what can run until nothing more can; what is left holds a cycle, which is then named. */
+static void
+cycles_refuse(struct lowering *l)
+{
+    size_t n = l->nodes.len, done = 0;
+    AUTO(freep) bool *settled = xcalloc(n, sizeof *settled);
+    for (bool progress = true; progress && done < n;) {
+        progress = false;
+        for (size_t i = 0; i < n; i++) {
+            const struct node *node = l->nodes.at[i];
+            bool ready = !settled[i];
+            for (size_t k = 0; ready && k < node->ndeps; k++)
+                ready = settled[node->deps[k]];
+            if (ready) {
+                settled[i] = progress = true;
+                done++;
+            }
+        }
+    }
+    if (done == n)
+        return;
+    unsigned at = 0;
+    while (settled[at])
+        at++;
+    AUTO(freep) unsigned *seen = xcalloc(n, sizeof *seen); /* step of the walk, from 1 */
+    AUTO(str_fini) struct str text = STR_INIT;
+    VEC(unsigned) walk = {0};
+    while (!seen[at]) {
+        vec_push(&walk, at);
+        seen[at] = (unsigned)walk.len;
+        const struct node *node = l->nodes.at[at];
+        for (size_t k = 0; k < node->ndeps; k++) {
+            if (!settled[node->deps[k]]) {
+                at = node->deps[k];
+                break;
+            }
+        }
+    }
+    for (size_t i = seen[at] - 1; i < walk.len; i++)
+        str_addf(&text, "'%s' -> ", l->nodes.at[walk.at[i]]->id);
+    str_addf(&text, "'%s'", l->nodes.at[at]->id);
+    vec_fini(&walk);
+    lower_fail(l, l->nodes.at[at]->at, "nodes wait for each other: %s", str_c(&text));
+}
+
+static void
+dependents_note(struct lowering *l)
+{
+    size_t n = l->nodes.len;
+    AUTO(freep) unsigned *count = xcalloc(n, sizeof *count);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < l->nodes.at[i]->ndeps; k++)
+            count[l->nodes.at[i]->deps[k]]++;
+    }
+    for (size_t i = 0; i < n; i++)
+        l->nodes.at[i]->dependents = arena_array(l->arena, unsigned, count[i]);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < l->nodes.at[i]->ndeps; k++) {
+            struct node *dep = l->nodes.at[l->nodes.at[i]->deps[k]];
+            ((unsigned *)(uintptr_t)dep->dependents)[dep->ndependents++] = (unsigned)i;
+        }
+    }
+}
+
+static enum failure
+failure_of(const json_t *def)
+{
+    const char *name = json_str(def, "failure_strategy", "stop_on_first_failure");
+    return strcmp(name, "continue_on_failure") == 0          ? FAILURE_CONTINUE
+           : strcmp(name, "partial_completion_allowed") == 0 ? FAILURE_PARTIAL
+                                                             : FAILURE_STOP;
+}
+
+static const struct kind *
+kind_find(const struct plan_source *source, const char *name)
+{
+    for (const struct kind *const *k = source->kinds; *k; k++) {
+        if (strcmp((*k)->name, name) == 0)
+            return *k;
+    }
+    return NULL;
+}
+
+static void
+graph_common(struct lowering *l, const json_t *def, const char *pointer)
+{
+    struct graph *g = l->graph;
+    int64_t settings = json_int(json_object_get(l->source->doc, "settings"), "max_concurrency", 10);
+    if (json_object_get(def, "failure_strategy"))
+        g->failure = failure_of(def);
+    g->max_concurrency = (unsigned)json_int(def, "max_concurrency", settings);
+    if (!json_bool(def, "parallel_execution", true))
+        g->max_concurrency = 1;
+    g->timeout_ms = json_int(def, "timeout", 0);
+    g->inputs_schema = json_object_get(def, "inputs");
+    const json_t *output = json_object_get(def, "output");
+    if (output) {
+        AUTO(freep) char *at = xasprintf("%s/output", pointer);
+        g->output = value_template_make(l, output, at, NULL);
+        g->output_rule = OUTPUT_TEMPLATE;
+    }
+}
+
+/* Lowers one definition (a workflow, or a node that is one inline) into a graph of its own. */
+static const struct graph *
+graph_make(struct plan *p, const struct plan_source *source, const char *name, const json_t *def,
+           const char *pointer, const char *where, unsigned depth)
+{
+    const char *type = json_str(def, "type", "dag");
+    const struct kind *kind = kind_find(source, type);
+    struct lowering l = {.plan = p,
+                         .source = source,
+                         .space = p->space,
+                         .arena = p->arena,
+                         .graph = arena_make(p->arena, struct graph),
+                         .where = where,
+                         .depth = depth};
+    l.graph->name = arena_strdup(p->arena, name);
+    l.graph->type = arena_strdup(p->arena, type);
+    if (depth > PLAN_DEPTH_MAX) {
+        lower_fail(&l, lower_pos(&l, pointer), "workflows nested deeper than %d", PLAN_DEPTH_MAX);
+        return l.graph;
+    }
+    if (!kind || !kind->lower) {
+        lower_fail(&l, lower_pos(&l, pointer), "a %s of type '%s' cannot run in this version",
+                   depth ? "node" : "workflow", type);
+        return l.graph;
+    }
+    struct err *e = kind->lower(&l, def, pointer);
+    if (e)
+        err_join(&p->errors, e);
+    graph_common(&l, def, pointer);
+    if (!l.nodes.len && !p->errors)
+        lower_fail(&l, lower_pos(&l, pointer), "there is nothing to run");
+    edges_resolve(&l);
+    cycles_refuse(&l);
+    dependents_note(&l);
+    const struct node **nodes = (const struct node **)arena_alloc(p->arena, (l.nodes.len + 1) * sizeof *nodes);
+    for (size_t i = 0; i < l.nodes.len; i++)
+        nodes[i] = l.nodes.at[i];
+    l.graph->nodes = nodes;
+    l.graph->nnodes = l.nodes.len;
+    vec_fini(&l.nodes);
+    vec_fini(&l.edges);
+    return l.graph;
+}
+
+static const struct graph *
+graph_of_workflow(struct plan *p, const struct plan_source *source, const char *name, struct src_pos at,
+                  const char *where, unsigned depth)
+{
+    const struct graph *g = map_get(p->graphs, name);
+    if (g == &lowering_mark) {
+        err_join(&p->errors, FAIL_AT(at, ERR_INVALID, "%s: the workflow '%s' contains itself", where, name));
+        return NULL;
+    }
+    if (g)
+        return g;
+    map_put(p->graphs, name, (void *)(uintptr_t)&lowering_mark);
+    const json_t *def = json_object_get(json_object_get(source->doc, "workflows"), name);
+    const char *pointer = arena_printf(p->arena, "/workflows/%s", name);
+    const char *here = arena_printf(p->arena, "workflow '%s'", name);
+    g = graph_make(p, source, name, def, pointer, here, depth);
+    map_put(p->graphs, name, (void *)(uintptr_t)g);
+    return g;
+}
+
+void
+lower_inline(struct lowering *l, struct node *node, const json_t *def, const char *pointer)
+{
+    const char *where = arena_printf(l->arena, "%s: node '%s'", l->where, node->id);
+    node->child = graph_make(l->plan, l->source, node->id, def, pointer, where, l->depth + 1);
+}
+
+/* ---- the whole ----------------------------------------------------------------------------------- */
+
+static struct err *
+workflow_choose(const struct plan_source *source, const char **name)
+{
+    json_t *workflows = json_object_get(source->doc, "workflows");
+    const char *key;
+    json_t *value;
+    AUTO(str_fini) struct str names = STR_INIT;
+    if (*name && json_object_get(workflows, *name))
+        return NULL;
+    struct near near = NEAR_INIT(*name ? *name : "");
+    json_object_foreach(workflows, key, value) {
+        str_addf(&names, "%s'%s'", names.len ? ", " : "", key);
+        near_offer(&near, key);
+    }
+    if (*name && near.best)
+        return FAIL(ERR_INVALID, "there is no workflow '%s' (did you mean '%s'?)", *name, near.best);
+    if (*name)
+        return FAIL(ERR_INVALID, "there is no workflow '%s'; the file has %s", *name, names.len ? str_c(&names) : "none");
+    const char *file_name = json_str(source->doc, "name", "");
+    if (json_object_size(workflows) == 1)
+        *name = json_object_iter_key(json_object_iter(workflows));
+    else if (json_object_get(workflows, "main"))
+        *name = "main";
+    else if (json_object_get(workflows, file_name))
+        *name = file_name;
+    else if (!names.len)
+        return FAIL(ERR_INVALID, "the file defines no workflow");
+    else
+        return FAIL(ERR_INVALID, "which workflow? the file has %s; name one, or call one 'main'", str_c(&names));
+    return NULL;
+}
+
+static void
+plan_hash_make(struct plan *p)
+{
+    json_t *all = json_pack("{sssO}", "workflow", p->workflow, "doc", p->source.doc);
+    AUTO(freep) char *text = json_canonical(all);
+    sha256_hex(text, strlen(text), p->hash);
+    json_decref(all);
+}
+
+static struct plan *
+plan_new(const struct plan_source *source, struct expr_space *space)
+{
+    struct plan *p = xcalloc(1, sizeof *p);
+    p->arena = arena_new(0);
+    p->graphs = map_new();
+    p->source = *source;
+    p->space = space;
+    return p;
+}
+
+struct err *
+plan_make(const struct plan_source *source, const char *workflow, struct expr_space *space, struct plan **ret_plan)
+{
+    PASS(workflow_choose(source, &workflow));
+    AUTO(plan_freep) struct plan *p = plan_new(source, space);
+    p->workflow = arena_strdup(p->arena, workflow);
+    p->root = graph_of_workflow(p, &p->source, p->workflow, NOWHERE, "", 0);
+    if (p->errors)
+        return STEAL(p->errors);
+    plan_hash_make(p);
+    *ret_plan = STEAL(p);
+    return NULL;
+}
+
+struct err *
+plan_check_all(const struct plan_source *source, struct expr_space *space)
+{
+    AUTO(plan_freep) struct plan *p = plan_new(source, space);
+    const char *key;
+    json_t *value;
+    json_object_foreach(json_object_get(source->doc, "workflows"), key, value)
+    {
+        graph_of_workflow(p, &p->source, key, NOWHERE, "", 0);
+    }
+    return STEAL(p->errors);
+}
