@@ -1,0 +1,296 @@
+/* flow.c - runs flow files: each once as it stands, then once for every commit with a crash there.
+ *
+ * usage: flow FILE...   UPDATE=1 writes the expected parts anew. The last line is "N passed, N failed". */
+#include "rt/file.h"
+#include "rt/fiber.h"
+#include "rt/rt.h"
+#include "world.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct flow_file {
+    const char *path;
+    struct str text;
+    char *spec, *request, *http, *expect; /* parts; not NULL */
+    json_t *request_json, *http_json;
+};
+
+struct outcome {
+    struct str journal; /* one line a record, with virtual times */
+    json_t *doc;        /* of the run */
+    char id[RUN_ID_LEN];
+    char *error; /* the start was refused */
+    int64_t commits;
+};
+
+struct play { /* one life of the process */
+    struct flow_file *file;
+    struct world *world;
+    struct store_mem *mem;
+    int64_t crash_at; /* commit number; 0: never */
+    bool crash_before, resume, crashed;
+    const char *in_doubt;
+    struct outcome *out;
+};
+
+/* ---- files ------------------------------------------------------------------------------------------------ */
+
+/* The text between "--- name" and the next "---". */
+static char *
+part(const char *text, const char *name)
+{
+    AUTO(freep) char *mark = xasprintf("--- %s\n", name);
+    const char *at = strstr(text, mark);
+    if (!at)
+        return xstrdup("");
+    at += strlen(mark);
+    const char *end = strstr(at, "\n--- ");
+    return end ? xstrndup(at, (size_t)(end - at) + 1) : xstrdup(at);
+}
+
+static struct err *
+flow_file_read(const char *path, struct flow_file *f)
+{
+    *f = (struct flow_file){.path = path};
+    PASS(file_read(path, 1 << 20, &f->text));
+    f->spec = part(str_c(&f->text), "spec");
+    f->request = part(str_c(&f->text), "run");
+    f->http = part(str_c(&f->text), "http");
+    f->expect = part(str_c(&f->text), "expect");
+    if (*f->request)
+        TRY(json_parse(f->request, strlen(f->request), &f->request_json), "%s: run", path);
+    if (*f->http)
+        TRY(json_parse(f->http, strlen(f->http), &f->http_json), "%s: http", path);
+    return NULL;
+}
+
+static void
+flow_file_fini(struct flow_file *f)
+{
+    str_fini(&f->text);
+    free(f->spec);
+    free(f->request);
+    free(f->http);
+    free(f->expect);
+    json_decref(f->request_json);
+    json_decref(f->http_json);
+}
+
+/* ---- one life ---------------------------------------------------------------------------------------------- */
+
+static bool
+on_commit(void *ctx, int64_t n, bool after)
+{
+    struct play *p = ctx;
+    p->out->commits = MAX(p->out->commits, n);
+    if (p->crashed || n != p->crash_at || after == p->crash_before)
+        return !p->crashed;
+    p->crashed = true;
+    sim_crash();
+    return after;
+}
+
+static void
+on_event(void *ctx, const struct run_event *ev)
+{
+    struct play *p = ctx;
+    struct str *j = &p->out->journal;
+    if (!ev->seq)
+        return;
+    str_addf(j, "%lld %s", (long long)(ev->wall_ms - 1767225600000), ev->name);
+    if (*ev->path)
+        str_addf(j, " %s", ev->path);
+    if (json_str(ev->detail, "target", NULL))
+        str_addf(j, " -> %s", json_str(ev->detail, "target", ""));
+    if (json_int(ev->detail, "attempts", 1) > 1)
+        str_addf(j, " attempts=%d", (int)json_int(ev->detail, "attempts", 1));
+    const char *error = json_str(ev->detail, "error", json_str(json_object_get(ev->detail, "error"), "text", json_str(ev->detail, "reason", NULL)));
+    if (error)
+        str_addf(j, " ! %s", error);
+    json_t *output = json_object_get(ev->detail, "output");
+    if (output && !json_is_null(output)) {
+        AUTO(freep) char *text = json_text(output);
+        str_addf(j, " = %s", text);
+    }
+    str_addc(j, '\n');
+}
+
+static struct err *
+live(struct app *a, struct play *p, struct run **ret_run)
+{
+    AUTO(spec_freep) struct spec *spec = NULL;
+    struct flow *flow = NULL;
+    bool existing;
+    const json_t *q = p->file->request_json;
+    if (p->resume)
+        return app_resume(a, p->out->id, p->in_doubt && strcmp(p->in_doubt, "retry") == 0 ? IN_DOUBT_RETRY : IN_DOUBT_PARK, ret_run);
+    PASS(app_load_text(a, "flow.yaml", p->file->spec, strlen(p->file->spec), &spec));
+    PASS(app_flow(a, spec, json_str(q, "workflow", NULL), &flow));
+    struct run_request req = {.flow = flow, .input = json_object_get(q, "input"), .inputs = json_object_get(q, "inputs")};
+    struct err *e = engine_start(app_engine(a), &req, ret_run, &existing);
+    flow_unref(flow);
+    return e;
+}
+
+static void
+play_main(void *arg)
+{
+    struct play *p = arg;
+    struct app *a = NULL;
+    struct run *run = NULL;
+    world_enter(p->world);
+    struct err *e = app_open(&(struct app_opts){.mem = p->mem}, &a);
+    if (!e) {
+        store_on_commit(app_store(a), on_commit, p);
+        engine_subscribe(app_engine(a), on_event, p);
+        e = live(a, p, &run);
+    }
+    if (!e)
+        memcpy(p->out->id, run_id(run), RUN_ID_LEN);
+    if (!e)
+        e = run_wait(run, DEADLINE_NONE);
+    if (!e && !p->crashed)
+        p->out->doc = run_document(run);
+    if (e && !p->crashed)
+        p->out->error = err_text(e);
+    err_free(e);
+    run_unref(run);
+    app_close(a);
+}
+
+static void
+play_once(struct play *p, uint64_t seed)
+{
+    struct rt *rt;
+    err_drop(rt_open(&(struct rt_opts){.simulated = true, .seed = seed}, &rt));
+    rt_run(rt, play_main, p);
+    rt_close(rt);
+}
+
+/* ---- comparing --------------------------------------------------------------------------------------------- */
+
+static char *
+result_text(const struct outcome *o)
+{
+    struct str s = STR_INIT;
+    str_add(&s, str_c(&o->journal));
+    if (o->error)
+        str_addf(&s, "refused: %s\n", o->error);
+    if (o->doc) {
+        AUTO(freep) char *output = json_text(json_object_get(o->doc, "output"));
+        str_addf(&s, "status %s\noutput %s\n", json_str(o->doc, "status", ""), output);
+    }
+    return str_steal(&s);
+}
+
+static void
+outcome_fini(struct outcome *o)
+{
+    str_fini(&o->journal);
+    json_decref(o->doc);
+    free(o->error);
+}
+
+static void
+expectation_write(struct flow_file *f, const char *result)
+{
+    struct str s = STR_INIT;
+    const char *at = strstr(str_c(&f->text), "--- expect\n");
+    str_addn(&s, f->text.p, at ? (size_t)(at - f->text.p) : f->text.len);
+    str_addf(&s, "--- expect\n%s", result);
+    err_drop(file_write(f->path, s.p, s.len, 0644));
+    str_fini(&s);
+}
+
+static bool
+same_end(const json_t *a, const json_t *b)
+{
+    return strcmp(json_str(a, "status", "?"), json_str(b, "status", "!")) == 0 &&
+           json_equal(json_object_get(a, "output"), json_object_get(b, "output"));
+}
+
+/* Crash at commit n, resume until the run is over: the same end, or parked because of a `once` effect that
+ * is in doubt; and then, told to try again, the same end. No key twice in the ledger, unless we said so. */
+static bool
+crash_holds(struct flow_file *f, const struct outcome *whole, int64_t n, bool before)
+{
+    struct world w;
+    struct outcome o = {0};
+    world_init(&w, f->http_json);
+    struct store_mem *mem = store_mem_new();
+    struct play p = {.file = f, .world = &w, .mem = mem, .crash_at = n, .crash_before = before, .out = &o};
+    play_once(&p, 1);
+    bool ok = p.crashed, parked = false;
+    if (ok && !*o.id) { /* it died before the start was acknowledged: nothing to resume */
+        ok = true;
+    } else if (ok) {
+        p.crash_at = 0;
+        p.crashed = false;
+        p.resume = true;
+        play_once(&p, 2);
+        parked = o.doc && strcmp(json_str(o.doc, "status", ""), "waiting") == 0 &&
+                 strcmp(json_str(whole->doc, "status", ""), "waiting") != 0;
+        ok = world_twice(&w) == 0;
+        if (ok && parked) {
+            json_freep(&o.doc);
+            p.in_doubt = "retry";
+            play_once(&p, 3);
+        }
+        bool ended_already = o.error && strstr(o.error, "has ended");
+        ok = ok && (ended_already || same_end(o.doc, whole->doc));
+    }
+    if (!ok) {
+        AUTO(freep) char *text = result_text(&o);
+        fprintf(stderr, "%s: crash %s commit %lld: crashed=%d twice=%u\n%s", f->path, before ? "before" : "after", (long long)n,
+                p.crashed, world_twice(&w), text);
+    }
+    store_mem_free(mem);
+    outcome_fini(&o);
+    world_fini(&w);
+    return ok;
+}
+
+static void
+flow_run(const char *path, unsigned *passed, unsigned *failed)
+{
+    struct flow_file f;
+    struct world w;
+    struct outcome whole = {0};
+    struct err *e = flow_file_read(path, &f);
+    if (e) {
+        err_print(e, stderr);
+        err_free(e);
+        ++*failed;
+        return;
+    }
+    world_init(&w, f.http_json);
+    struct store_mem *mem = store_mem_new();
+    play_once(&(struct play){.file = &f, .world = &w, .mem = mem, .out = &whole}, 1);
+    AUTO(freep) char *result = result_text(&whole);
+    if (getenv("UPDATE"))
+        expectation_write(&f, result);
+    bool same = getenv("UPDATE") || strcmp(result, f.expect) == 0;
+    if (!same)
+        fprintf(stderr, "%s: expected:\n%sgot:\n%s", path, f.expect, result);
+    ++*(same ? passed : failed);
+    bool crashes = whole.doc && json_bool(f.request_json, "crash", true);
+    for (int64_t n = 1; crashes && n <= whole.commits; n++) {
+        ++*(crash_holds(&f, &whole, n, true) ? passed : failed);
+        ++*(crash_holds(&f, &whole, n, false) ? passed : failed);
+    }
+    store_mem_free(mem);
+    outcome_fini(&whole);
+    world_fini(&w);
+    flow_file_fini(&f);
+}
+
+int
+main(int argc, char **argv)
+{
+    unsigned passed = 0, failed = 0;
+    for (int i = 1; i < argc; i++)
+        flow_run(argv[i], &passed, &failed);
+    printf("%u passed, %u failed\n", passed, failed);
+    return failed ? 1 : 0;
+}
