@@ -94,4 +94,6 @@ layers:
 deps:
 	@tools/deps
 
+include $(wildcard tests/*.mk tests/*/*.mk tools/*.mk bench/*.mk)
+
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

@@ -70,7 +70,7 @@ exec_step(void *ctx, const struct step_call *step, json_t **ret_value, struct us
     else if (status >= 256)
         e = err_set_in_doubt(FAIL(ERR_TRANSIENT, "'%s' was ended by signal %d: %s", x->argv[0], status - 256, err_text));
     else if (status)
-        e = err_set_in_doubt(FAIL(ERR_INVALID, "'%s' ended with status %d: %s", x->argv[0], status, err_text));
+        e = FAIL(ERR_INVALID, "'%s' ended with status %d: %s", x->argv[0], status, err_text);
     else
         *ret_value = json_string_lossy(str_c(&out), out.len);
     if (e)

@@ -202,7 +202,7 @@ tool_call_once(void *ctx, const struct step_call *step, json_t **ret_value, stru
 
 struct err *
 tool_step(struct host *h, const char *server, const char *tool, const json_t *args, enum effect effect,
-          json_t **ret_result)
+          bool tell_doubt, json_t **ret_result)
 {
     struct tool_calling c = {h->ops->service(h, "mcp"), server, tool, args, h};
     AUTO(freep) char *target = xasprintf("%s.%s", server, tool);
@@ -210,6 +210,7 @@ tool_step(struct host *h, const char *server, const char *tool, const json_t *ar
                      .type = "tool",
                      .target = target,
                      .effect = effect,
+                     .tell_doubt = tell_doubt,
                      .run = tool_call_once,
                      .ctx = &c,
                      .detail = args};
@@ -267,7 +268,7 @@ use_server(struct host *child, struct tool_use *u)
     if (effect == EFFECT_ONCE && u->effect >= 0)
         effect = (enum effect)u->effect;
     PASS(tool_step(child, json_str(u->route, "server", ""), json_str(u->route, "tool", ""),
-                   json_object_get(u->call, "arguments"), effect, &result));
+                   json_object_get(u->call, "arguments"), effect, true, &result));
     json_t *parts = result_parts(result, &failed);
     u->result = message_tool_result(json_str(u->call, "id", ""), json_str(u->call, "name", ""), parts, failed);
     return NULL;

@@ -148,7 +148,7 @@ install_key_load(struct app *a)
 static struct err *
 app_open_parts(struct app *a)
 {
-    struct store_opts so = {.dir = a->opts.store_dir, .read_only = a->opts.read_only};
+    struct store_opts so = {.dir = a->opts.store_dir, .read_only = a->opts.read_only, .mem = a->opts.mem};
     struct llm_opts lo = {.record = a->opts.record, .replay = a->opts.replay};
     PASS(llm_new(&lo, &a->llm));
     TRY(store_open(&so, &a->store), "opening the store");
@@ -345,18 +345,16 @@ load_deep(void *arg)
 }
 
 struct err *
-app_load(struct app *a, const char *path, struct spec **ret_spec)
+app_load_text(struct app *a, const char *path, const char *text, size_t n, struct spec **ret_spec)
 {
-    AUTO(str_fini) struct str text = STR_INIT;
     AUTO(freep) char *dir = path_dir(path);
-    PASS(file_read(path, FILE_BYTES_MAX, &text));
     free(a->root);
     a->root = realpath(dir, NULL);
     PASS(dotenv_read(a, dir));
     struct spec_files files = {read_under_root, list_under_root, a};
     struct loading l = {.source = {.path = path,
-                                   .text = str_c(&text),
-                                   .len = text.len,
+                                   .text = text,
+                                   .len = n,
                                    .env = &a->env,
                                    .files = &files,
                                    .space = engine_space(a->engine)}};
@@ -371,6 +369,14 @@ app_load(struct app *a, const char *path, struct spec **ret_spec)
     profile_default(l.spec->doc);
     *ret_spec = l.spec;
     return NULL;
+}
+
+struct err *
+app_load(struct app *a, const char *path, struct spec **ret_spec)
+{
+    AUTO(str_fini) struct str text = STR_INIT;
+    PASS(file_read(path, FILE_BYTES_MAX, &text));
+    return app_load_text(a, path, str_c(&text), text.len, ret_spec);
 }
 
 static struct src_pos

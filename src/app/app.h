@@ -12,6 +12,7 @@
 struct app;
 struct app_opts {         /* strings borrowed for the app's life */
     const char *store_dir; /* NULL: memory */
+    struct store_mem *mem; /* store_dir NULL: this memory, which outlives the app; or NULL */
     bool read_only;        /* listings: no lock is taken */
     const char *model, *record, *replay;
     bool debug, stream;
@@ -32,6 +33,8 @@ struct err *MUST app_server_call(struct app *a, const char *server, const char *
 /* Reads and checks a file (and .env beside it, and what it includes). With `model` of the options
  * applied. ERR_INVALID: a list of all mistakes. */
 struct err *MUST app_load(struct app *a, const char *path, struct spec **OWN ret_spec);
+/* The same from bytes: path is for messages and relative names. */
+struct err *MUST app_load_text(struct app *a, const char *path, const char *text, size_t n, struct spec **OWN ret_spec);
 /* A flow of a loaded file; its tool servers become known. */
 struct err *MUST app_flow(struct app *a, struct spec *spec, const char *workflow, struct flow **OWN ret_flow) YIELDS;
 /* Resumes with the tool servers of the stored definition. */

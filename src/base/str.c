@@ -30,6 +30,7 @@ str_reserve(struct str *s, size_t more)
         cap += cap / 2 + 16;
     s->p = xrealloc(s->p, cap);
     s->cap = cap;
+    s->p[s->len] = '\0';
 }
 
 void

@@ -31,6 +31,7 @@ run_publish(struct run *r, const char *name, const char *path, int64_t seq, cons
 void
 run_append(struct run *r, enum record_kind kind, const char *path, json_t *body, bool lazy)
 {
+    assert(body); /* json_pack gave nothing: a text that is not UTF-8 */
     vec_push(&r->pending, ((struct pending){kind, xstrdup(path), body}));
     r->appended++;
     if (!lazy)
@@ -148,8 +149,8 @@ run_end(struct run *r, enum run_status status, const struct reply *reply, const 
 {
     AUTO(freep) char *error = e ? err_text(e) : NULL;
     r->status = status;
-    json_t *body = json_pack("{ss sI sO* ss*}", "status", run_status_name(status), "at", rt_wall_ms(), "output",
-                             reply->output, "error", error);
+    json_t *body = json_pack("{ss sI sO* so*}", "status", run_status_name(status), "at", rt_wall_ms(), "output",
+                             reply->output, "error", error ? json_string_lossy(error, strlen(error)) : NULL);
     if (reply->text && !json_is_string(reply->output))
         json_object_set_new(body, "text", json_string_lossy(reply->text, strlen(reply->text)));
     run_append(r, REC_RUN_ENDED, "", body, false);
@@ -170,7 +171,7 @@ run_outcome(struct run *r, struct err *e, enum graph_end end, const struct reply
         AUTO(freep) char *why = err_text(e);
         r->parked = xstrdup(why);
         r->status = RUN_WAITING;
-        run_append(r, REC_RUN_WAITING, "", json_pack("{ss sI}", "reason", why, "at", rt_wall_ms()), false);
+        run_append(r, REC_RUN_WAITING, "", json_pack("{so sI}", "reason", json_string_lossy(why, strlen(why)), "at", rt_wall_ms()), false);
     } else {
         run_end(r, RUN_FAILED, reply, e);
     }
@@ -363,6 +364,8 @@ started_body(const struct run_request *req, json_t **ret_body)
     json_t *body = json_pack("{ss ss sI sO* sO* ss* ss*}", "workflow", plan_workflow(plan), "def",
                              plan_hash(plan), "at", rt_wall_ms(), "input", req->input, "inputs", req->inputs,
                              "goal", req->goal, "dir", req->dir);
+    if (!body)
+        return FAIL(ERR_INVALID, "the goal or the folder's name is not valid UTF-8");
     AUTO(freep) char *text = json_text(body);
     if (strlen(text) > INPUT_BYTES_MAX) {
         json_decref(body);

@@ -374,6 +374,8 @@ graph_result(struct graph_state *gs, struct reply *ret_reply, enum graph_end *re
         .output = gs->g, .states = gs->nodes, .scope = scope_of(gs, rt_wall_ms()), .reply = ret_reply};
     bool failed = gs->failed && !(gs->g->failure == FAILURE_PARTIAL && gs->completed);
     *ret_end = gs->failed ? GRAPH_PARTIAL : GRAPH_COMPLETED;
+    if (gs->parked && gs->g->failure != FAILURE_STOP) /* what came of it is not known before that is */
+        return STEAL(gs->parked);
     if (failed)
         return STEAL(gs->failed);
     if (gs->parked)

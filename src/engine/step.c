@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define REQUEST_TIMEOUT_MS 180000
+#define ASK_SOMEBODY       "look, then resume with --in-doubt done, retry or fail"
 
 struct stepping { /* one step under way */
     struct hosted *h;
@@ -175,7 +176,7 @@ attempt_once(struct stepping *st, json_t **ret_value)
     struct err *late = scope_close(&scope);
     err_free(late); /* the call itself has told */
     breaker_tell(st, e);
-    if (e && err_kind(e) == ERR_TIMEOUT)
+    if (e && err_kind(e) == ERR_TIMEOUT && rt_now_ms() >= deadline)
         e = WRAP(e, "no answer within %.3g s", (double)st->timeout_ms / 1000.0);
     return e;
 }
@@ -252,8 +253,8 @@ doubt_resolve(struct stepping *st, json_t **ret_value, bool *ret_settled)
     case IN_DOUBT_PARK:
         break;
     }
-    return FAIL(ERR_PARKED, "in doubt: '%s' at %s was under way when the process ended, and may have been carried "
-                            "out; look, then resume with --in-doubt done, retry or fail", st->s->target, st->path);
+    return FAIL(ERR_PARKED, "in doubt: '%s' at %s was under way when the process ended, and may have been carried out; "
+                            ASK_SOMEBODY, st->s->target, st->path);
 }
 
 struct err *
@@ -282,7 +283,13 @@ hosted_step(struct host *base, const struct step *s, json_t **ret_value)
         return e;
     struct err *ended = fiber_check();
     err_free(ended);
-    if (!ended)
-        record_failed(&st, e);
+    if (ended)
+        return e;
+    if (s->effect == EFFECT_ONCE && err_in_doubt(e) && !s->tell_doubt) {
+        AUTO(freep) char *text = err_text(e); /* no end is recorded: its intent says that it is open */
+        err_free(e);
+        return FAIL(ERR_PARKED, "in doubt: '%s' at %s may have been carried out (%s); " ASK_SOMEBODY, s->target, path, text);
+    }
+    record_failed(&st, e);
     return e;
 }

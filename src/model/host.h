@@ -26,6 +26,7 @@ struct step {
                            "files.read_file" */
     enum effect effect;
     int64_t timeout_ms; /* of one try, when neither node nor agent says; 0: settings' request_timeout */
+    bool tell_doubt;    /* a `once` call whose outcome is unknown fails; else the run is parked for a person */
     step_fn run;
     void *ctx;
     const json_t *detail; /* small facts for the event (tool's arguments, model); or NULL */

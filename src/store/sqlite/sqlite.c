@@ -1,0 +1,355 @@
+/* sqlite.c - opening the database, the commit thread, who reads where. */
+#include "store/sqlite/sqlite.h"
+#include "rt/file.h"
+#include "rt/rt.h"
+#include "rt/sim.h"
+#include "store/sqlite/dbcore.h"
+#include <assert.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Pages of 4 KB in the WAL before it is copied back. More is faster while running (a page that
+ * changes often is copied once) and slower to open after a crash (the WAL is read through). */
+#define WAL_PAGES 2000
+
+/* ---- group commit ---------------------------------------------------------------------------- */
+
+static void
+rollback(struct sqlite *l)
+{
+    if (!sqlite3_get_autocommit(l->writer.db))
+        (void)conn_do(&l->writer, SQL_ROLLBACK, "");
+    map_free(l->nodes);
+    l->nodes = map_new();
+}
+
+static int
+batch_apply(struct sqlite *l, struct request **jobs, size_t n)
+{
+    int rc = conn_do(&l->writer, SQL_BEGIN, "");
+    if (rc != SQLITE_OK)
+        return rc;
+    bool starts = !l->started;
+    if (starts)
+        rc = write_start(l);
+    for (size_t i = 0; rc == SQLITE_OK && i < n; i++) {
+        request_reset(jobs[i]);
+        l->writer.now_ms = MAX(l->writer.now_ms, jobs[i]->now_ms);
+        rc = write_one(l, jobs[i]);
+    }
+    if (rc == SQLITE_OK)
+        rc = conn_do(&l->writer, SQL_COMMIT, "");
+    if (rc == SQLITE_OK && starts)
+        l->started = true;
+    return rc;
+}
+
+static void
+batch_settle(struct sqlite *l, struct request **jobs, size_t n)
+{
+    l->numbers.batches++;
+    l->numbers.fsyncs++;
+    for (size_t i = 0; i < n; i++) {
+        if (jobs[i]->err)
+            continue;
+        write_settle(jobs[i]);
+        l->numbers.commits++;
+        l->numbers.records += (int64_t)jobs[i]->nrecords;
+        for (size_t k = 0; k < jobs[i]->nrecords; k++)
+            l->numbers.bytes += (int64_t)jobs[i]->records[k].body_len;
+    }
+}
+
+/* False: nothing was committed, and with more than one job it is not known whose fault it is. */
+static bool
+batch_try(struct sqlite *l, struct request **jobs, size_t n)
+{
+    l->writer.now_ms = MAX(l->writer.now_ms, jobs[0]->now_ms);
+    int rc = batch_apply(l, jobs, n);
+    if (rc == SQLITE_OK) {
+        batch_settle(l, jobs, n);
+        return true;
+    }
+    struct err *e = conn_err(&l->writer, rc, op_name(jobs[0]->op));
+    rollback(l);
+    if (n > 1) {
+        err_drop(e);
+        return false;
+    }
+    request_reset(jobs[0]);
+    jobs[0]->err = e;
+    jobs[0]->damaged = (rc & 0xff) == SQLITE_CORRUPT;
+    return true;
+}
+
+/* Together, so that all share one fsync; if that fails, each alone, so that a bad one fails alone. */
+static void
+batch_run(void *ctx, void **jobs, size_t n)
+{
+    struct sqlite *l = ctx;
+    struct request **requests = (struct request **)jobs;
+    if (batch_try(l, requests, n))
+        return;
+    for (size_t i = 0; i < n; i++)
+        batch_try(l, requests + i, 1);
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static int
+number_of(struct conn *c, const char *sql, int64_t *ret_n)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(c->db, sql, -1, &stmt, NULL);
+    if (rc != SQLITE_OK)
+        return rc;
+    rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW)
+        *ret_n = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+/* The kernel keeps the name of a new file only when its folder is synced too. */
+static void
+folder_sync(const char *path)
+{
+    AUTO(freep) char *dir = path_dir(path);
+    AUTO(freep) char *up = path_dir(dir);
+    const char *both[] = {dir, up};
+    for (size_t i = 0; i < COUNT(both); i++) {
+        int fd = open(both[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+            continue;
+        (void)fsync(fd); /* some file systems refuse this for folders; then it is not needed */
+        close(fd);
+    }
+}
+
+/* The file becomes a WAL database first, then all tables come in one transaction: a process killed
+ * in between leaves an empty database, which the next one makes complete. */
+static struct err *
+schema_make(struct conn *c)
+{
+    AUTO(freep) char *sql =
+        xasprintf("PRAGMA page_size=4096; PRAGMA journal_mode=WAL; BEGIN IMMEDIATE; %s"
+                  "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT",
+                  sql_schema, SCHEMA_APP_ID, SCHEMA_VERSION);
+    int rc = sqlite3_exec(c->db, sql, NULL, NULL, NULL);
+    if (rc == SQLITE_OK) {
+        folder_sync(c->path);
+        return NULL;
+    }
+    struct err *e = conn_err(c, rc, "making");
+    if (!sqlite3_get_autocommit(c->db))
+        (void)conn_do(c, SQL_ROLLBACK, "");
+    return e;
+}
+
+static struct err *
+schema_check(struct conn *c, bool *ret_new)
+{
+    int64_t version = 0, app = 0, tables = 0;
+    int rc = number_of(c, "PRAGMA user_version", &version);
+    if (rc == SQLITE_OK)
+        rc = number_of(c, "PRAGMA application_id", &app);
+    if (rc == SQLITE_OK && app != SCHEMA_APP_ID)
+        rc = number_of(c, "SELECT COUNT(*) FROM sqlite_schema", &tables);
+    if (rc != SQLITE_OK)
+        return conn_err(c, rc, "opening");
+    if (app != SCHEMA_APP_ID && (tables > 0 || version != 0 || app != 0))
+        return FAIL(ERR_INVALID, "'%s' is the database of another program; choose another folder "
+                    "with --store", c->path);
+    if (version > SCHEMA_VERSION)
+        return FAIL(ERR_INVALID, "'%s' was written by a newer version (schema %lld, this one knows "
+                    "%d); install that version or choose another folder with --store", c->path,
+                    (long long)version, SCHEMA_VERSION);
+    *ret_new = app != SCHEMA_APP_ID;
+    return NULL;
+}
+
+static struct err *
+writer_open(struct sqlite *l, int64_t *ret_clock, bool *ret_crashed)
+{
+    bool is_new = false;
+    int64_t owned = 0;
+    PASS(conn_open(&l->writer, l->path, CONN_WRITER));
+    PASS(schema_check(&l->writer, &is_new));
+    if (is_new)
+        PASS(schema_make(&l->writer));
+    sqlite3_wal_autocheckpoint(l->writer.db, WAL_PAGES);
+    int rc = conn_number(&l->writer, SQL_CLOCK, NULL, 0, ret_clock);
+    if (rc == SQLITE_OK)
+        rc = conn_number(&l->writer, SQL_LAST_NO, NULL, 0, &l->last_no);
+    if (rc == SQLITE_OK)
+        rc = conn_number(&l->writer, SQL_ANY_OWNED, NULL, 0, &owned);
+    if (rc != SQLITE_OK)
+        return conn_err(&l->writer, rc, "opening");
+    *ret_crashed = owned != 0;
+    l->writer.now_ms = *ret_clock;
+    return NULL;
+}
+
+static struct err *
+reader_open(struct sqlite *l, struct conn *c)
+{
+    return c->db ? NULL : conn_open(c, l->path, l->read_only ? CONN_READ_ONLY : CONN_READER);
+}
+
+static void
+sqlite_shut(void *driver)
+{
+    struct sqlite *l = driver;
+    worker_free(l->worker);
+    /* Readers first: the last connection to go copies the WAL back. */
+    conn_close(&l->quick);
+    conn_close(&l->bulk);
+    conn_close(&l->writer);
+    map_free(l->nodes);
+    free(l->node_name);
+    free(l->path);
+    free(l);
+}
+
+static struct err *
+read_only_open(struct sqlite *l, int64_t *ret_clock)
+{
+    bool is_new = false;
+    PASS(reader_open(l, &l->quick));
+    PASS(schema_check(&l->quick, &is_new));
+    if (is_new)
+        return FAIL(ERR_MISSING, "'%s' is empty: nothing was run here yet", l->path);
+    *ret_clock = 0;
+    return NULL;
+}
+
+/* Runs of a process that died are freed before anything else is asked. */
+static struct err *
+crashed_reap(struct sqlite *l)
+{
+    AUTO(request_fini) struct request r = {.op = OP_TICK, .now_ms = rt_wall_ms()};
+    worker_do(l->worker, &r);
+    return STEAL(r.err);
+}
+
+struct err *
+sqlite_open(const struct sqlite_opts *opts, struct sqlite **ret_db, int64_t *ret_clock)
+{
+    struct sqlite *l = xcalloc(1, sizeof *l);
+    l->path = xstrdup(opts->path);
+    id_copy(l->node, opts->node);
+    l->node_name = xstrdup(opts->node_name);
+    l->news = opts->news;
+    l->news_ctx = opts->news_ctx;
+    l->read_only = opts->read_only;
+    l->nodes = map_new();
+    sem_setup(&l->bulk_turn, 1);
+    bool crashed = false;
+    struct err *e = l->read_only ? read_only_open(l, ret_clock)
+                                 : writer_open(l, ret_clock, &crashed);
+    if (!e && !l->read_only) {
+        l->worker = worker_new("store", batch_run, l, BATCH_MAX);
+        if (crashed)
+            e = crashed_reap(l);
+    }
+    if (e) {
+        sqlite_shut(l);
+        return e;
+    }
+    *ret_db = l;
+    return NULL;
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+static void
+news_after(struct sqlite *l, struct request *r)
+{
+    if (r->err)
+        return;
+    if (r->op == OP_SIGNAL && r->flag)
+        l->news(l->news_ctx, r->id);
+    if (r->op != OP_CANCEL)
+        return;
+    struct bytes_in in = bytes_in(r->page.p, r->page.len);
+    while (in.at < in.end && !in.bad) {
+        const char *id = get_text(&in);
+        if (id)
+            l->news(l->news_ctx, id);
+    }
+}
+
+static void
+exec_write(struct sqlite *l, struct request *r)
+{
+    if (!l->worker) {
+        r->err = FAIL(ERR_DENIED, "'%s' is open for reading only", l->path);
+        return;
+    }
+    worker_do(l->worker, r);
+    if (rt_is_simulated() && sim_crashed() && !r->err)
+        r->err = FAIL(ERR_CANCELLED, "the process has crashed");
+    news_after(l, r);
+}
+
+struct bulk {
+    struct sqlite *l;
+    struct request *r;
+};
+
+static void
+bulk_read(void *arg)
+{
+    struct bulk *b = arg;
+    struct err *e = reader_open(b->l, &b->l->bulk);
+    if (e)
+        b->r->err = e;
+    else
+        read_one(&b->l->bulk, b->r);
+}
+
+/* Point reads and the first page of a journal cost less than the way to another thread and back;
+ * what may be long goes there. */
+static void
+exec_read(struct sqlite *l, struct request *r)
+{
+    bool is_short = r->op == OP_GET_RUN || r->op == OP_GET_DEF || r->op == OP_SIGNALS ||
+                    (r->op == OP_READ && r->limit == 0);
+    if (is_short) {
+        r->err = reader_open(l, &l->quick);
+        if (!r->err)
+            read_one(&l->quick, r);
+        return;
+    }
+    bool was = fiber_self() ? fiber_shield(true) : false;
+    struct err *e = sem_acquire(&l->bulk_turn, DEADLINE_NONE);
+    if (fiber_self())
+        fiber_shield(was);
+    if (e) {
+        r->err = e;
+        return;
+    }
+    struct bulk b = {l, r};
+    offload(bulk_read, &b);
+    sem_release(&l->bulk_turn);
+}
+
+static void
+sqlite_exec(void *driver, struct request *r)
+{
+    if (op_writes(r->op))
+        exec_write(driver, r);
+    else
+        exec_read(driver, r);
+}
+
+static void
+sqlite_numbers(const void *driver, struct store_numbers *ret_numbers)
+{
+    *ret_numbers = ((const struct sqlite *)driver)->numbers;
+}
+
+const struct driver_ops sqlite_ops = {
+    .name = "sqlite", .exec = sqlite_exec, .close = sqlite_shut, .numbers = sqlite_numbers};
