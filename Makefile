@@ -74,25 +74,83 @@ $(O)/tutti: $(OBJ)/cli/main.o $(call archives,$(LAYERS))
 # cannot collide with the host program's.
 LIB_OBJECTS = $(foreach f,$(filter-out cli,$(FOLDERS)),$(call objects,$(call sources,$f)))
 $(O)/libtutti.o: $(LIB_OBJECTS)
-	$(LD) -r -o $@ $^
-	objcopy --localize-hidden $@
+	@$(LD) -r -o $@ $^
+	@objcopy --localize-hidden $@
 $(O)/libtutti.a: $(O)/libtutti.o
 	@rm -f $@
-	$(AR) rcs $@ $<
+	@$(AR) rcs $@ $<
 $(O)/libtutti.so: $(O)/libtutti.o
-	$(CC) $(LDFLAGS) -shared -Wl,-soname,libtutti.so.0 -o $@ $< $(LIBS)
+	@$(CC) $(LDFLAGS) -shared -Wl,-soname,libtutti.so.0 -o $@ $< $(LIBS)
 
 # ---- tests ---------------------------------------------------------------------------------------
 TESTED := $(foreach f,$(FOLDERS),$(if $(call tests,$f),$f))
-.PHONY: unit test lint layers tidy deps
+.PHONY: unit test quick asan ubsan tsan valgrind cover long demo install clean help layers
 unit: $(patsubst %,$(O)/test/%,$(TESTED))
 	@tests/run $(patsubst %,$(O)/test/%,$(TESTED))
 
+# Everything, from a bare machine on. The parts are separate makes, because the packages that the
+# first line installs change what this file sees.
+test:
+	@tools/deps test
+	@tools/fetch-servers
+	@tests/all schema-suite unit flow seeds fakes e2e
+quick:
+	@tests/all unit flow
+
+asan ubsan tsan:
+	@tools/deps san
+	@$(MAKE) --no-print-directory VARIANT=$@ SEEDS=300 COUNT_AS=$@ sanitized
+.PHONY: sanitized
+sanitized:
+	@tests/all unit flow seeds
+valgrind: unit-programs
+	@tools/deps san
+	@for p in $(patsubst %,$(O)/test/%,$(TESTED)); do echo $$p; \
+	   valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=9 $$p >/dev/null || exit 1; done
+.PHONY: unit-programs
+unit-programs: $(patsubst %,$(O)/test/%,$(TESTED))
+
+cover:
+	@tools/deps cover
+	@$(MAKE) --no-print-directory VARIANT=cover SEEDS=300 sanitized
+	@tools/cover build/cover/obj
+
+# ---- for people ----------------------------------------------------------------------------------
+demo:
+	@tools/deps test
+	@tools/fetch-servers
+	@$(MAKE) --no-print-directory -j2 build/tutti
+	@tools/demo
+
+DESTDIR ?=
+PREFIX  ?= /usr/local
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/tutti
+	install -s $(O)/tutti $(DESTDIR)$(PREFIX)/bin/tutti
+	install -m 644 $(O)/libtutti.a $(DESTDIR)$(PREFIX)/lib/libtutti.a
+	install -m 755 $(O)/libtutti.so $(DESTDIR)$(PREFIX)/lib/libtutti.so.0
+	ln -sf libtutti.so.0 $(DESTDIR)$(PREFIX)/lib/libtutti.so
+	install -m 644 include/tutti/*.h $(DESTDIR)$(PREFIX)/include/tutti
+	printf 'Name: tutti\nDescription: agent workflows, durably\nVersion: 0.1.0\nLibs: -L$(PREFIX)/lib -ltutti\nLibs.private: $(LIBS)\nCflags: -I$(PREFIX)/include\n' \
+	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/tutti.pc
+
+clean:
+	rm -rf build
+help:
+	@echo 'make            build/tutti, build/libtutti.a, build/libtutti.so'
+	@echo 'make demo       install what is missing, build, run a real workflow, kill it, resume it'
+	@echo 'make test       install what is missing, build, run every test'
+	@echo 'make quick      unit and flow tests only (seconds); unit-FOLDER for one folder'
+	@echo 'make lint       layers, style, static analysis'
+	@echo 'make asan ubsan tsan valgrind   the tests under the sanitizers'
+	@echo 'make fuzz       every parser; FUZZ_RUNS=200000'
+	@echo 'make cover      line coverage'
+	@echo 'make bench      speed and memory, as ratios'
+	@echo 'make long       what takes longer than CI may'
+	@echo 'make install    DESTDIR= PREFIX=/usr/local'
+
 layers:
 	@tools/layers src
-
-deps:
-	@tools/deps
 
 include $(wildcard tests/*.mk tests/*/*.mk tools/*.mk bench/*.mk)
 

@@ -11,8 +11,8 @@
  *
  * Work goes on only inside of these calls, on the thread that makes them: open, use and close one
  * engine from one thread. Strings given are copied; strings returned are the caller's, freed by
- * tutti_free. Every call that can fail returns a status; with `error` not NULL it also sets a text for
- * people. Link with -ltutti. */
+ * tutti_free. Every call that can fail returns a status; with `error` not NULL it also sets a text
+ * for people. Link with -ltutti. */
 #ifndef TUTTI_TUTTI_H
 #define TUTTI_TUTTI_H
 #include <stddef.h>
@@ -29,31 +29,32 @@ extern "C" {
 #endif
 
 enum tutti_status { /* also the exit codes of the command line */
-    TUTTI_OK = 0,
-    TUTTI_FAILED = 1,       /* the run failed or was cancelled; or the call itself failed */
-    TUTTI_USAGE = 2,        /* the request is wrong */
-    TUTTI_INVALID = 3,      /* the file is wrong; the text has one line per mistake */
-    TUTTI_WAITING = 4,      /* the run waits for a person */
-    TUTTI_PARTIAL = 5,      /* it ended partial (the command line: only with --strict) */
-    TUTTI_TIMEOUT = 6,      /* of tutti_wait: it goes on */
-    TUTTI_INTERRUPTED = 130 /* it was interrupted and can be resumed */
+                    TUTTI_OK = 0,
+                    TUTTI_FAILED =
+                        1, /* the run failed or was cancelled; or the call itself failed */
+                    TUTTI_USAGE = 2,   /* the request is wrong */
+                    TUTTI_INVALID = 3, /* the file is wrong; the text has one line per mistake */
+                    TUTTI_WAITING = 4, /* the run waits for a person */
+                    TUTTI_PARTIAL = 5, /* it ended partial (the command line: only with --strict) */
+                    TUTTI_TIMEOUT = 6, /* of tutti_wait: it goes on */
+                    TUTTI_INTERRUPTED = 130 /* it was interrupted and can be resumed */
 };
 
 struct tutti;
 struct tutti_run;
 
-struct tutti_options {        /* zero what you do not use; NULL for all defaults */
-    const char *store;        /* folder of the journal; NULL: $TUTTI_STORE, else .tutti beside the file */
-    int memory;               /* not 0: nothing is stored, for tests */
-    const char *model;        /* "provider.model" or a profile, instead of the default profile */
-    const char *record;       /* write all model calls to this file */
-    const char *replay;       /* answer all model calls from this file */
-    int debug;                /* not 0: log every request and reply, redacted */
-    int handle_signals;       /* not 0: SIGINT and SIGTERM park the runs that are under way */
-    int stream;               /* not 0: ask models for their replies in pieces (agent.chunk events) */
+struct tutti_options {  /* zero what you do not use; NULL for all defaults */
+    const char *store;  /* folder of the journal; NULL: $TUTTI_STORE, else .tutti beside the file */
+    int memory;         /* not 0: nothing is stored, for tests */
+    const char *model;  /* "provider.model" or a profile, instead of the default profile */
+    const char *record; /* write all model calls to this file */
+    const char *replay; /* answer all model calls from this file */
+    int debug;          /* not 0: log every request and reply, redacted */
+    int handle_signals; /* not 0: SIGINT and SIGTERM park the runs that are under way */
+    int stream;         /* not 0: ask models for their replies in pieces (agent.chunk events) */
 };
-TUTTI_API enum tutti_status tutti_open(const struct tutti_options *options, struct tutti **engine,
-                                       char **error);
+TUTTI_API enum tutti_status
+tutti_open(const struct tutti_options *options, struct tutti **engine, char **error);
 /* Runs that are under way are interrupted; they can be resumed. Accepts NULL. */
 TUTTI_API void tutti_close(struct tutti *engine);
 
@@ -68,19 +69,20 @@ struct tutti_request {
 /* Stored when it returns; goes on in the calls that follow. */
 TUTTI_API enum tutti_status tutti_start(struct tutti *engine, const struct tutti_request *request,
                                         struct tutti_run **run, char **error);
-/* in_doubt: NULL or "park", "done", "retry", "fail" for a step that must not be repeated and was under
- * way when its process ended. */
-TUTTI_API enum tutti_status tutti_resume(struct tutti *engine, const char *run_id, const char *in_doubt,
-                                         struct tutti_run **run, char **error);
+/* in_doubt: NULL or "park", "done", "retry", "fail" for a step that must not be repeated and was
+ * under way when its process ended. */
+TUTTI_API enum tutti_status
+tutti_resume(struct tutti *engine, const char *run_id, const char *in_doubt, struct tutti_run **run,
+             char **error);
 /* Waits until the run is over; timeout_ms < 0: for ever. Sets *document (JSON) unless it timed out.
  * The status tells how the run ended. */
-TUTTI_API enum tutti_status tutti_wait(struct tutti_run *run, int64_t timeout_ms, char **document,
-                                       char **error);
+TUTTI_API enum tutti_status
+tutti_wait(struct tutti_run *run, int64_t timeout_ms, char **document, char **error);
 TUTTI_API const char *tutti_run_id(const struct tutti_run *run);
 TUTTI_API enum tutti_status tutti_cancel(struct tutti_run *run, char **error);
 TUTTI_API void tutti_release(struct tutti_run *run); /* the run itself goes on. Accepts NULL */
 
-struct tutti_event { /* borrowed for the call */
+struct tutti_event {               /* borrowed for the call */
     const char *run, *name, *path; /* name: "node.completed", ...; path "" for the run itself */
     int64_t seq;                   /* number of the journal record; 0: a passing notice */
     int64_t time_ms;               /* since 1970 */
@@ -89,8 +91,8 @@ struct tutti_event { /* borrowed for the call */
     size_t text_len;
 };
 /* fn is called inside of the calls above, and must not call the library. */
-TUTTI_API void tutti_subscribe(struct tutti *engine, void (*fn)(void *ctx, const struct tutti_event *event),
-                               void *ctx);
+TUTTI_API void tutti_subscribe(struct tutti *engine,
+                               void (*fn)(void *ctx, const struct tutti_event *event), void *ctx);
 
 TUTTI_API void tutti_free(char *text); /* accepts NULL */
 TUTTI_API const char *tutti_version(void);

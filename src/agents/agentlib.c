@@ -13,13 +13,11 @@ needs_expand(const json_t *v)
     size_t i;
     if (json_is_string(v))
         return strstr(json_string_value(v), "$") != NULL;
-    json_object_foreach((json_t *)(uintptr_t)v, key, m)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)v, key, m) {
         if (needs_expand(m))
             return true;
     }
-    json_array_foreach(v, i, m)
-    {
+    json_array_foreach (v, i, m) {
         if (needs_expand(m))
             return true;
     }
@@ -43,14 +41,12 @@ def_expand(struct host *h, const json_t *def, json_t **ret_def)
         return NULL;
     }
     AUTO(json_freep) json_t *made = json_is_array(def) ? json_array() : json_object();
-    json_object_foreach((json_t *)(uintptr_t)def, key, m)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)def, key, m) {
         json_t *x = NULL;
         TRY(def_expand(h, m, &x), "'%s'", key);
         json_object_set_new(made, key, x);
     }
-    json_array_foreach(def, i, m)
-    {
+    json_array_foreach (def, i, m) {
         json_t *x = NULL;
         PASS(def_expand(h, m, &x));
         json_array_append_new(made, x);
@@ -93,13 +89,15 @@ authentication(const json_t *auth, struct headers *h)
             return FAIL(ERR_INVALID, "authentication: api_key needs a key");
         headers_add(h, json_str(auth, "header", "X-API-Key"), key);
     } else if (strcmp(type, "basic") == 0) {
-        AUTO(freep) char *pair =
+        AUTO(freep)
+        char *pair =
             xasprintf("%s:%s", json_str(auth, "username", ""), json_str(auth, "password", ""));
         AUTO(freep) char *coded = base64_encode(pair, strlen(pair));
         AUTO(freep) char *value = xasprintf("Basic %s", coded);
         headers_add(h, "Authorization", value);
     } else {
-        return FAIL(ERR_INVALID, "authentication of type '%s' cannot be used in this version", type);
+        return FAIL(ERR_INVALID, "authentication of type '%s' cannot be used in this version",
+                    type);
     }
     return NULL;
 }
@@ -112,8 +110,7 @@ headers_of(const json_t *def, struct headers *h)
     const json_t *auth = json_object_get(def, "authentication");
     if (json_is_object(auth))
         PASS(authentication(auth, h));
-    json_object_foreach(json_object_get(def, "headers"), key, value)
-    {
+    json_object_foreach (json_object_get(def, "headers"), key, value) {
         AUTO(freep) char *text = json_as_text(value);
         headers_add(h, key, text);
     }
@@ -149,7 +146,8 @@ http_status_err(const char *who, const struct http_reply *reply)
     if (reply->status >= 200 && reply->status < 300)
         return NULL;
     AUTO(str_fini) struct str quoted = STR_INIT;
-    str_add_utf8(&quoted, str_c(&reply->body), utf8_floor(str_c(&reply->body), MIN(reply->body.len, 500)));
+    str_add_utf8(&quoted, str_c(&reply->body),
+                 utf8_floor(str_c(&reply->body), MIN(reply->body.len, 500)));
     struct err *e = FAIL(status_kind(reply->status), "%s answered %d%s%s", who, reply->status,
                          quoted.len ? ": " : "", str_c(&quoted));
     /* 503 and 429 say that nothing was done; other 5xx do not. */

@@ -14,8 +14,8 @@ struct headers {
 };
 void headers_add(struct headers *h, const char *name, const char *value); /* copies */
 void headers_fini(struct headers *h);
-/* From `authentication` ({type: bearer|api_key|basic, ...}) and `headers` of an expanded definition.
- * oauth2 is refused as not there yet. */
+/* From `authentication` ({type: bearer|api_key|basic, ...}) and `headers` of an expanded
+ * definition. oauth2 is refused as not there yet. */
 struct err *MUST headers_of(const json_t *def, struct headers *h);
 
 /* Errors of HTTP statuses that are not 2xx; the body is quoted within a bound. NULL for 2xx. */

@@ -24,7 +24,8 @@ running_fini(struct running *x)
 }
 
 static struct err *
-feed_and_read(struct proc *p, const struct running *x, int64_t deadline_ms, struct str *out, int *ret_status)
+feed_and_read(struct proc *p, const struct running *x, int64_t deadline_ms, struct str *out,
+              int *ret_status)
 {
     bool end = false;
     struct err *e = proc_write(p, x->in, strlen(x->in), deadline_ms);
@@ -37,7 +38,8 @@ feed_and_read(struct proc *p, const struct running *x, int64_t deadline_ms, stru
         if (e)
             return err_set_in_doubt(e);
         if (out->len > OUTPUT_BYTES_MAX)
-            return err_set_in_doubt(FAIL(ERR_LIMIT, "wrote more than %zu MB", OUTPUT_BYTES_MAX >> 20));
+            return err_set_in_doubt(
+                FAIL(ERR_LIMIT, "wrote more than %zu MB", OUTPUT_BYTES_MAX >> 20));
     }
     e = proc_wait(p, deadline_ms, ret_status);
     return e ? err_set_in_doubt(e) : NULL;
@@ -55,7 +57,8 @@ exec_step(void *ctx, const struct step_call *step, json_t **ret_value, struct us
     const char **env = xcalloc(json_object_size(x->env) + 2, sizeof *env);
     AUTO(freep) char *idem = xasprintf("TUTTI_IDEMPOTENCY_KEY=%s", step->key);
     env[n++] = idem;
-    json_object_foreach(x->env, key, value) env[n++] = xasprintf("%s=%s", key, json_string_value(value));
+    json_object_foreach (x->env, key, value)
+        env[n++] = xasprintf("%s=%s", key, json_string_value(value));
     usage->tool_calls++;
     struct err *e = proc_start(&(struct proc_opts){.argv = x->argv, .env = env, .cwd = x->cwd}, &p);
     for (size_t i = 1; i < n; i++)
@@ -66,9 +69,11 @@ exec_step(void *ctx, const struct step_call *step, json_t **ret_value, struct us
     e = feed_and_read(p, x, step->deadline_ms, &out, &status);
     const char *err_text = proc_stderr(p);
     if (e)
-        e = *err_text ? WRAP(e, "'%s' (it said: %s)", x->argv[0], err_text) : WRAP(e, "'%s'", x->argv[0]);
+        e = *err_text ? WRAP(e, "'%s' (it said: %s)", x->argv[0], err_text)
+                      : WRAP(e, "'%s'", x->argv[0]);
     else if (status >= 256)
-        e = err_set_in_doubt(FAIL(ERR_TRANSIENT, "'%s' was ended by signal %d: %s", x->argv[0], status - 256, err_text));
+        e = err_set_in_doubt(FAIL(ERR_TRANSIENT, "'%s' was ended by signal %d: %s", x->argv[0],
+                                  status - 256, err_text));
     else if (status)
         e = FAIL(ERR_INVALID, "'%s' ended with status %d: %s", x->argv[0], status, err_text);
     else
@@ -83,8 +88,9 @@ exec_step(void *ctx, const struct step_call *step, json_t **ret_value, struct us
 static json_t *
 stdin_of(const struct task *t)
 {
-    return json_pack("{ss sO* sO* ss* ss* sO*}", "message", t->message, "input", t->input, "context", t->context,
-                     "action", t->action, "instruction", t->instruction, "parameters", t->params);
+    return json_pack("{ss sO* sO* ss* ss* sO*}", "message", t->message, "input", t->input,
+                     "context", t->context, "action", t->action, "instruction", t->instruction,
+                     "parameters", t->params);
 }
 
 static struct err *
@@ -96,7 +102,8 @@ exec_run(struct host *h, const struct task *t, struct reply *ret_reply)
     const json_t *command = json_object_get(def, "command"), *arg;
     size_t i;
     x.argv = xcalloc(json_array_size(command) + 1, sizeof *x.argv);
-    json_array_foreach(command, i, arg) x.argv[i] = json_string_value(arg);
+    json_array_foreach (command, i, arg)
+        x.argv[i] = json_string_value(arg);
     if (!x.argv[0])
         return FAIL(ERR_INVALID, "an exec agent needs a command");
     x.env = json_object_get(def, "env");
@@ -122,8 +129,8 @@ const struct kind exec_kind = {
     .doc = "a program; it gets JSON on stdin and answers on stdout",
     .roles = ROLE_AGENT,
     .effect = EFFECT_ONCE,
-    .params = FIELDS({"command", P_LIST, PARAM_REQUIRED | PARAM_NONEMPTY | PARAM_ONE, "the program and its arguments",
-                      .fields = ITEM("argument", P_STRING)},
+    .params = FIELDS({"command", P_LIST, PARAM_REQUIRED | PARAM_NONEMPTY | PARAM_ONE,
+                      "the program and its arguments", .fields = ITEM("argument", P_STRING)},
                      {"env", P_MAP, 0, "environment variables beside the inherited ones",
                       .fields = ITEM("value", P_STRING)},
                      {"cwd", P_PATH, 0, "the folder it runs in"}),

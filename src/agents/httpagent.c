@@ -38,8 +38,7 @@ query_add(struct str *url, const json_t *query)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)query, key, value)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)query, key, value) {
         AUTO(freep) char *text = json_as_text(value);
         str_addc(url, strchr(str_c(url), '?') ? '&' : '?');
         url_escape(url, key);
@@ -80,7 +79,8 @@ static struct err *
 call_make(struct host *h, const struct task *t, const json_t *def, struct call *c)
 {
     const json_t *params = t->params, *body = json_object_get(params, "body");
-    const json_t *query = json_object_get(params, "query"), *extra = json_object_get(params, "headers");
+    const json_t *query = json_object_get(params, "query"),
+                 *extra = json_object_get(params, "headers");
     bool shaped = body || query || extra;
     const char *key;
     json_t *value;
@@ -98,8 +98,7 @@ call_make(struct host *h, const struct task *t, const json_t *def, struct call *
     }
     query_add(&c->url, query);
     PASS(headers_of(def, &c->headers));
-    json_object_foreach((json_t *)(uintptr_t)extra, key, value)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)extra, key, value) {
         AUTO(freep) char *text = json_as_text(value);
         headers_add(&c->headers, key, text);
     }
@@ -141,8 +140,9 @@ http_step(void *ctx, const struct step_call *step, json_t **ret_value, struct us
         if (e)
             e = WRAP(e, "%s", who);
         else
-            *ret_value = json_pack("{si so}", "status", reply.status, "body",
-                                   parsed ? parsed : json_string_lossy(str_c(&reply.body), reply.body.len));
+            *ret_value =
+                json_pack("{si so}", "status", reply.status, "body",
+                          parsed ? parsed : json_string_lossy(str_c(&reply.body), reply.body.len));
     }
     http_reply_fini(&reply);
     return e;
@@ -154,8 +154,9 @@ method_effect(const char *method)
     static const struct {
         const char *method;
         enum effect effect;
-    } known[] = {{"GET", EFFECT_PURE},        {"HEAD", EFFECT_PURE},         {"OPTIONS", EFFECT_PURE},
-                 {"PUT", EFFECT_IDEMPOTENT},  {"DELETE", EFFECT_IDEMPOTENT}, {"POST", EFFECT_ONCE},
+    } known[] = {{"GET", EFFECT_PURE},          {"HEAD", EFFECT_PURE},
+                 {"OPTIONS", EFFECT_PURE},      {"PUT", EFFECT_IDEMPOTENT},
+                 {"DELETE", EFFECT_IDEMPOTENT}, {"POST", EFFECT_ONCE},
                  {"PATCH", EFFECT_ONCE}};
     for (size_t i = 0; i < COUNT(known); i++) {
         if (strcmp(known[i].method, method) == 0)
@@ -180,7 +181,8 @@ http_run(struct host *h, const struct task *t, struct reply *ret_reply)
                      .ctx = &c};
     PASS(h->ops->step(h, &s, &value));
     json_t *body = json_object_get(value, "body");
-    reply_from_value(ret_reply, body ? json_incref(body) : json_null()); /* null: given up as done */
+    reply_from_value(ret_reply,
+                     body ? json_incref(body) : json_null()); /* null: given up as done */
     return NULL;
 }
 
@@ -190,15 +192,18 @@ const struct kind http_kind = {
     .doc = "an HTTP API; the action is \"METHOD /path\"",
     .roles = ROLE_AGENT,
     .effect = EFFECT_ONCE,
-    .params = FIELDS({"endpoint", P_STRING, PARAM_REQUIRED | PARAM_NONEMPTY, "the URL", .also = NAMES("url", "base_url")},
-                     {"method", P_ENUM, 0, "when the action does not say",
-                      .choices = NAMES("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")},
-                     {"headers", P_MAP, 0, "sent with each request", .fields = ITEM("header", P_STRING)},
-                     {"authentication", P_OBJECT, 0, "who is asking",
-                      .fields = FIELDS({"type", P_ENUM, 0, "how", .choices = NAMES("bearer", "api_key", "basic", "oauth2")},
-                                       {"token", P_STRING, PARAM_SECRET, "of bearer"},
-                                       {"key", P_STRING, PARAM_SECRET, "of api_key"},
-                                       {"header", P_STRING, 0, "of api_key"}, {"username", P_STRING, 0, "of basic"},
-                                       {"password", P_STRING, PARAM_SECRET, "of basic"})}),
+    .params = FIELDS(
+        {"endpoint", P_STRING, PARAM_REQUIRED | PARAM_NONEMPTY, "the URL",
+         .also = NAMES("url", "base_url")},
+        {"method", P_ENUM, 0, "when the action does not say",
+         .choices = NAMES("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")},
+        {"headers", P_MAP, 0, "sent with each request", .fields = ITEM("header", P_STRING)},
+        {"authentication", P_OBJECT, 0, "who is asking",
+         .fields = FIELDS(
+             {"type", P_ENUM, 0, "how", .choices = NAMES("bearer", "api_key", "basic", "oauth2")},
+             {"token", P_STRING, PARAM_SECRET, "of bearer"},
+             {"key", P_STRING, PARAM_SECRET, "of api_key"}, {"header", P_STRING, 0, "of api_key"},
+             {"username", P_STRING, 0, "of basic"},
+             {"password", P_STRING, PARAM_SECRET, "of basic"})}),
     .run = http_run,
 };

@@ -1,4 +1,5 @@
-/* llmagent.c - an agent that is a language model: asks it, runs the tools it wants, until it answers. */
+/* llmagent.c - an agent that is a language model: asks it, runs the tools it wants, until it
+ * answers. */
 #include "agents/agentlib.h"
 #include "agents/toolbox.h"
 #include "llm/jsonish.h"
@@ -15,7 +16,7 @@ struct conversation {
     struct host *host;
     const struct task *task;
     struct llm *llm;
-    json_t *def;      /* ${} resolved */
+    json_t *def; /* ${} resolved */
     json_t *messages;
     struct toolbox tools;
     const json_t *output_schema;
@@ -34,7 +35,8 @@ conversation_fini(struct conversation *c)
     toolbox_fini(&c->tools);
 }
 
-/* ---- what is said first ---------------------------------------------------------------------------- */
+/* ---- what is said first
+ * ---------------------------------------------------------------------------- */
 
 static bool
 is_parts(const json_t *v)
@@ -42,8 +44,7 @@ is_parts(const json_t *v)
     static const char *const types[] = {"text", "image", "audio", "file"};
     const json_t *part;
     size_t i;
-    json_array_foreach(v, i, part)
-    {
+    json_array_foreach (v, i, part) {
         bool known = false;
         for (size_t k = 0; k < COUNT(types); k++)
             known |= part_is(part, types[k]);
@@ -81,20 +82,21 @@ messages_from_params(struct conversation *c, const json_t *given)
 {
     const json_t *m, *part;
     size_t i, k;
-    json_array_foreach(given, i, m)
-    {
+    json_array_foreach (given, i, m) {
         const json_t *content = json_object_get(m, "content");
         json_t *parts = json_array();
         if (json_is_string(content))
-            json_array_append_new(parts, part_text(json_string_value(content), json_string_length(content)));
-        json_array_foreach(content, k, part)
-        {
+            json_array_append_new(
+                parts, part_text(json_string_value(content), json_string_length(content)));
+        json_array_foreach (content, k, part) {
             const char *url = json_str(json_object_get(part, "image_url"), "url", NULL);
             const char *text = json_str(part, "text", "");
-            json_array_append_new(parts, url ? part_media("image", NULL, NULL, NULL, url) : part_text(text, strlen(text)));
+            json_array_append_new(parts, url ? part_media("image", NULL, NULL, NULL, url)
+                                             : part_text(text, strlen(text)));
         }
         const char *role = json_str(m, "role", "user");
-        json_array_append_new(c->messages, message_new(strcmp(role, "developer") == 0 ? "system" : role, parts));
+        json_array_append_new(c->messages,
+                              message_new(strcmp(role, "developer") == 0 ? "system" : role, parts));
     }
 }
 
@@ -112,7 +114,8 @@ conversation_begin(struct conversation *c)
         json_array_append_new(c->messages, first_user_message(c->task));
 }
 
-/* ---- whom to ask ----------------------------------------------------------------------------------- */
+/* ---- whom to ask
+ * ----------------------------------------------------------------------------------- */
 
 /* The definition of a profile by name or inline; *ret_name for messages. */
 static struct err *
@@ -147,21 +150,25 @@ profile_of_endpoint(struct conversation *c, json_t *def)
     const json_t *auth = json_object_get(c->def, "authentication");
     json_t *extra = json_object();
     json_object_set_new(def, "provider", json_string("openai"));
-    json_object_set_new(def, "model", json_string(json_str(c->task->params, "model", json_str(c->def, "model", "default"))));
+    json_object_set_new(
+        def, "model",
+        json_string(json_str(c->task->params, "model", json_str(c->def, "model", "default"))));
     const char *type = json_str(auth, "type", "bearer");
     if (strcmp(type, "bearer") == 0 && json_str(auth, "token", NULL))
         json_object_set(def, "api_key", json_object_get(auth, "token"));
     if (strcmp(type, "api_key") == 0)
-        json_object_set_new(def, "headers", json_pack("{ss}", json_str(auth, "header", "X-API-Key"), json_str(auth, "key", "")));
-    json_object_foreach((json_t *)(uintptr_t)c->task->params, key, value)
-    {
+        json_object_set_new(
+            def, "headers",
+            json_pack("{ss}", json_str(auth, "header", "X-API-Key"), json_str(auth, "key", "")));
+    json_object_foreach ((json_t *)(uintptr_t)c->task->params, key, value) {
         if (strcmp(key, skipped[0]) != 0 && strcmp(key, skipped[1]) != 0)
             json_object_set(extra, key, value);
     }
     json_object_set_new(def, "extra", extra);
 }
 
-/* ---- one model call -------------------------------------------------------------------------------- */
+/* ---- one model call
+ * -------------------------------------------------------------------------------- */
 
 struct asking {
     struct conversation *c;
@@ -195,8 +202,7 @@ routes_used(const struct conversation *c, const json_t *calls)
     const json_t *call;
     size_t i;
     json_t *used = json_object();
-    json_array_foreach(calls, i, call)
-    {
+    json_array_foreach (calls, i, call) {
         const char *name = json_str(call, "name", "");
         json_t *route = json_object_get(c->tools.routes, name);
         if (route)
@@ -248,7 +254,8 @@ ask_profile(struct conversation *c, const json_t *which, const char *name, json_
     a.profile.stream = c->streaming;
     AUTO(freep) char *target = xasprintf("%s:%s", a.profile.provider, a.profile.model);
     if (a.profile.price.input < 0) {
-        const json_t *price = llm_price_find(c->host->ops->section(c->host, "price", NULL), a.profile.provider, a.profile.model);
+        const json_t *price = llm_price_find(c->host->ops->section(c->host, "price", NULL),
+                                             a.profile.provider, a.profile.model);
         if (price)
             PASS(llm_price_read(price, &a.profile.price));
     }
@@ -283,25 +290,28 @@ ask(struct conversation *c, json_t **ret_value)
 {
     const json_t *which = json_str(c->def, "endpoint", NULL) ? NULL : main_profile(c), *fallback;
     if (!which && !json_str(c->def, "endpoint", NULL))
-        return FAIL(ERR_INVALID, "no profile says which model to use; add `profiles` and `default_profile`");
+        return FAIL(ERR_INVALID,
+                    "no profile says which model to use; add `profiles` and `default_profile`");
     AUTO(freep) char *name = xasprintf("turn[%u]", c->turn);
     struct err *e = ask_profile(c, which, name, ret_value);
     AUTO(json_freep) json_t *fallbacks = json_incref(json_object_get(c->profile_def, "fallbacks"));
     size_t i;
-    json_array_foreach(fallbacks, i, fallback)
-    {
+    json_array_foreach (fallbacks, i, fallback) {
         if (!e || !worth_a_fallback(e))
             break;
         AUTO(freep) char *text = err_text(e);
         err_free(e);
-        c->host->ops->note(c->host, "model.fallback", json_pack("{sO so}", "to", fallback, "because", json_string_lossy(text, strlen(text))));
+        c->host->ops->note(
+            c->host, "model.fallback",
+            json_pack("{sO so}", "to", fallback, "because", json_string_lossy(text, strlen(text))));
         AUTO(freep) char *again = xasprintf("turn[%u].fallback[%zu]", c->turn, i + 1);
         e = ask_profile(c, fallback, again, ret_value);
     }
     return e;
 }
 
-/* ---- tools ----------------------------------------------------------------------------------------- */
+/* ---- tools
+ * ----------------------------------------------------------------------------------------- */
 
 static struct err *
 use_tools(struct conversation *c, const json_t *calls, const json_t *routes)
@@ -334,7 +344,8 @@ use_tools(struct conversation *c, const json_t *calls, const json_t *routes)
     return first;
 }
 
-/* ---- structured output ----------------------------------------------------------------------------- */
+/* ---- structured output
+ * ----------------------------------------------------------------------------- */
 
 struct fitting {
     const json_t *schema;
@@ -366,7 +377,8 @@ fit_deep(void *arg)
 
 /* True when the reply is the answer; else the model has been told what is wrong. */
 static struct err *
-answer_take(struct conversation *c, const struct llm_reply *reply, struct reply *ret_reply, bool *ret_done)
+answer_take(struct conversation *c, const struct llm_reply *reply, struct reply *ret_reply,
+            bool *ret_done)
 {
     struct fitting f = {.schema = c->output_schema, .text = reply->text};
     *ret_done = true;
@@ -383,15 +395,20 @@ answer_take(struct conversation *c, const struct llm_reply *reply, struct reply 
     json_decref(f.value);
     AUTO(freep) char *complaint = f.complaint;
     if (c->repairs++ == REPAIRS_MAX)
-        return FAIL(ERR_INVALID, "the reply does not fit output_schema after %d repairs: %s", REPAIRS_MAX, complaint);
-    AUTO(freep) char *text = xasprintf("Your reply does not fit the required JSON Schema:\n%s\nReply again with only "
-                                       "the corrected JSON.", complaint);
+        return FAIL(ERR_INVALID, "the reply does not fit output_schema after %d repairs: %s",
+                    REPAIRS_MAX, complaint);
+    AUTO(freep)
+    char *text =
+        xasprintf("Your reply does not fit the required JSON Schema:\n%s\nReply again with only "
+                  "the corrected JSON.",
+                  complaint);
     json_array_append_new(c->messages, message_text("user", text));
     *ret_done = false;
     return NULL;
 }
 
-/* ---- the loop -------------------------------------------------------------------------------------- */
+/* ---- the loop
+ * -------------------------------------------------------------------------------------- */
 
 static void
 context_keep_within(struct conversation *c)
@@ -423,7 +440,8 @@ turn(struct conversation *c, struct reply *ret_reply, bool *ret_done)
 static struct err *
 llm_run(struct host *h, const struct task *t, struct reply *ret_reply)
 {
-    AUTO(conversation_fini) struct conversation c = {.host = h, .task = t, .llm = h->ops->service(h, "llm")};
+    AUTO(conversation_fini)
+    struct conversation c = {.host = h, .task = t, .llm = h->ops->service(h, "llm")};
     PASS(def_expand(h, t->def, &c.def));
     c.output_schema = json_object_get(c.def, "output_schema");
     c.streaming = h->ops->service(h, "watching") != NULL;
@@ -447,31 +465,41 @@ const struct kind llm_kind = {
     .roles = ROLE_AGENT,
     .effect = EFFECT_LLM,
     .params = FIELDS(
-        {"instruction", P_STRING, 0, "what it is and how it works", .also = NAMES("system_prompt", "prompt")},
+        {"instruction", P_STRING, 0, "what it is and how it works",
+         .also = NAMES("system_prompt", "prompt")},
         {"profile", P_ONE_OF, 0, "which model it uses", .also = NAMES("model"),
-         .fields = FIELDS({"profile", P_REF, .ref = REF_PROFILE},
-                          {"model", P_OBJECT, .fields = FIELDS({"provider", P_STRING, PARAM_REQUIRED, "who runs the model"},
-                                                               {"model", P_STRING, PARAM_REQUIRED, "the model's name"},
-                                                               {"temperature", P_NUMBER, 0, "0 to 2", .max = 2},
-                                                               {"max_tokens", P_INT, 0, "of a reply", .min = 1, .max = 1e7})})},
-        {"servers", P_LIST, PARAM_ONE, "tool servers it may use", .fields = ITEM("server", P_REF, .ref = REF_SERVER)},
+         .fields = FIELDS(
+             {"profile", P_REF, .ref = REF_PROFILE},
+             {"model", P_OBJECT,
+              .fields = FIELDS({"provider", P_STRING, PARAM_REQUIRED, "who runs the model"},
+                               {"model", P_STRING, PARAM_REQUIRED, "the model's name"},
+                               {"temperature", P_NUMBER, 0, "0 to 2", .max = 2},
+                               {"max_tokens", P_INT, 0, "of a reply", .min = 1, .max = 1e7})})},
+        {"servers", P_LIST, PARAM_ONE, "tool servers it may use",
+         .fields = ITEM("server", P_REF, .ref = REF_SERVER)},
         {"tools", P_OBJECT, 0, "which tools, as server.tool with * and ?",
-         .fields = FIELDS({"allow", P_LIST, PARAM_ONE, "only these", .fields = ITEM("pattern", P_STRING)},
-                          {"deny", P_LIST, PARAM_ONE, "not these", .fields = ITEM("pattern", P_STRING)},
-                          {"approve", P_LIST, PARAM_ONE, "only when a person agrees", .fields = ITEM("pattern", P_STRING)})},
+         .fields =
+             FIELDS({"allow", P_LIST, PARAM_ONE, "only these", .fields = ITEM("pattern", P_STRING)},
+                    {"deny", P_LIST, PARAM_ONE, "not these", .fields = ITEM("pattern", P_STRING)},
+                    {"approve", P_LIST, PARAM_ONE, "only when a person agrees",
+                     .fields = ITEM("pattern", P_STRING)})},
         {"agents", P_LIST, PARAM_ONE, "agents and workflows it may call as tools",
          .fields = ITEM("agent", P_REF, .ref = REF_WORKER)},
         {"output_schema", P_SCHEMA, 0, "the reply is JSON of this schema"},
-        {"max_iterations", P_INT, 0, "model calls at most", .min = 1, .max = 1000, .def = ITERATIONS},
+        {"max_iterations", P_INT, 0, "model calls at most", .min = 1, .max = 1000,
+         .def = ITERATIONS},
         {"use_history", P_BOOL, 0, "earlier conversations are remembered"},
         {"context", P_OBJECT, 0, "what is sent when the conversation grows",
-         .fields = FIELDS({"max_tokens", P_INT, 0, "estimated tokens at most", .min = 100, .max = 1e8},
-                          {"strategy", P_ENUM, 0, "what to do beyond", .choices = NAMES("trim")})},
+         .fields =
+             FIELDS({"max_tokens", P_INT, 0, "estimated tokens at most", .min = 100, .max = 1e8},
+                    {"strategy", P_ENUM, 0, "what to do beyond", .choices = NAMES("trim")})},
         {"endpoint", P_STRING, 0, "a chat-completions URL, instead of a profile"},
         {"authentication", P_OBJECT, 0, "for the endpoint",
-         .fields = FIELDS({"type", P_ENUM, 0, "how", .choices = NAMES("bearer", "api_key", "basic", "oauth2")},
-                          {"token", P_STRING, PARAM_SECRET, "of bearer"}, {"key", P_STRING, PARAM_SECRET, "of api_key"},
-                          {"header", P_STRING, 0, "of api_key"}, {"username", P_STRING, 0, "of basic"},
-                          {"password", P_STRING, PARAM_SECRET, "of basic"})}),
+         .fields = FIELDS(
+             {"type", P_ENUM, 0, "how", .choices = NAMES("bearer", "api_key", "basic", "oauth2")},
+             {"token", P_STRING, PARAM_SECRET, "of bearer"},
+             {"key", P_STRING, PARAM_SECRET, "of api_key"}, {"header", P_STRING, 0, "of api_key"},
+             {"username", P_STRING, 0, "of basic"},
+             {"password", P_STRING, PARAM_SECRET, "of basic"})}),
     .run = llm_run,
 };

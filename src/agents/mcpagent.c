@@ -1,4 +1,5 @@
-/* mcpagent.c - an agent that is a tool server: the action names the tool, the parameters are its arguments. */
+/* mcpagent.c - an agent that is a tool server: the action names the tool, the parameters are its
+ * arguments. */
 #include "agents/agentlib.h"
 #include "agents/toolbox.h"
 #include "mcp/content.h"
@@ -7,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT_MAX      ((size_t)1 << 20)
+#define TEXT_MAX       ((size_t)1 << 20)
 #define LIST_WITHIN_MS 30000
 
 static const json_t *
@@ -15,8 +16,7 @@ tool_find(const json_t *tools, const char *name)
 {
     const json_t *tool;
     size_t i;
-    json_array_foreach(tools, i, tool)
-    {
+    json_array_foreach (tools, i, tool) {
         if (strcmp(json_str(tool, "name", ""), name) == 0)
             return tool;
     }
@@ -30,7 +30,8 @@ effect_ask(struct host *h, const struct task *t, const char *server, const char 
     AUTO(json_freep) json_t *tools = NULL;
     if (t->effect >= 0)
         return (enum effect)t->effect;
-    struct err *e = servers_tools(h->ops->service(h, "mcp"), server, rt_after(LIST_WITHIN_MS), &tools);
+    struct err *e =
+        servers_tools(h->ops->service(h, "mcp"), server, rt_after(LIST_WITHIN_MS), &tools);
     if (e)
         err_drop(e); /* the call itself will say what is wrong */
     return tool_effect(tool_find(tools, tool), -1);

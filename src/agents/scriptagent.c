@@ -1,4 +1,5 @@
-/* scriptagent.c - agents without a call to the outside: Lua, and names for agents defined elsewhere. */
+/* scriptagent.c - agents without a call to the outside: Lua, and names for agents defined
+ * elsewhere. */
 #include "agents/agentlib.h"
 #include "expr/luastate.h"
 #include "rt/rt.h"
@@ -21,9 +22,10 @@ script_deep(void *arg)
 static struct err *
 lua_run(struct host *h, const struct task *t, struct reply *ret_reply)
 {
-    AUTO(json_freep) json_t *globals =
-        json_pack("{ss sO? sO? sO? ss? ss? ss}", "message", t->message, "input", t->input, "context", t->context,
-                  "parameters", t->params, "action", t->action, "instruction", t->instruction, "name", t->name);
+    AUTO(json_freep)
+    json_t *globals = json_pack("{ss sO? sO? sO? ss? ss? ss}", "message", t->message, "input",
+                                t->input, "context", t->context, "parameters", t->params, "action",
+                                t->action, "instruction", t->instruction, "name", t->name);
     struct scripting x = {.lua = h->ops->service(h, "lua"),
                           .script = {.text = json_str(t->def, "script", ""),
                                      .globals = globals,
@@ -39,7 +41,8 @@ const struct kind lua_kind = {
     .doc = "a short Lua script; it sees message, input, context, parameters and returns the reply",
     .roles = ROLE_AGENT,
     .effect = EFFECT_PURE,
-    .params = FIELDS({"script", P_STRING, PARAM_REQUIRED | PARAM_NONEMPTY, "Lua statements that return the reply"}),
+    .params = FIELDS({"script", P_STRING, PARAM_REQUIRED | PARAM_NONEMPTY,
+                      "Lua statements that return the reply"}),
     .run = lua_run,
 };
 
@@ -49,10 +52,13 @@ static struct err *
 custom_run(struct host *h, const struct task *t, struct reply *ret_reply)
 {
     const char *endpoint = json_str(t->def, "endpoint", "");
-    const char *name = strncmp(endpoint, CUSTOM_PREFIX, strlen(CUSTOM_PREFIX)) == 0 ? endpoint + strlen(CUSTOM_PREFIX) : "";
+    const char *name = strncmp(endpoint, CUSTOM_PREFIX, strlen(CUSTOM_PREFIX)) == 0
+                           ? endpoint + strlen(CUSTOM_PREFIX)
+                           : "";
     const json_t *custom = json_object_get(t->def, "custom_params");
     if (!h->ops->section(h, "agents", name) || strcmp(name, t->name) == 0)
-        return FAIL(ERR_INVALID, "no agent is registered as '%s'; define a lua agent of that name", name);
+        return FAIL(ERR_INVALID, "no agent is registered as '%s'; define a lua agent of that name",
+                    name);
     json_t *params = custom ? json_deep_copy(custom) : json_object();
     if (t->params)
         json_object_update(params, (json_t *)(uintptr_t)t->params);
@@ -69,7 +75,7 @@ const struct kind custom_kind = {
     .doc = "an agent registered under the name in its endpoint, custom://name",
     .roles = ROLE_AGENT,
     .effect = EFFECT_PURE,
-    .params = FIELDS({"endpoint", P_STRING, 0, "custom://name"},
-                     {"path", P_PATH, 0, "a shared library"}),
+    .params =
+        FIELDS({"endpoint", P_STRING, 0, "custom://name"}, {"path", P_PATH, 0, "a shared library"}),
     .run = custom_run,
 };

@@ -29,8 +29,7 @@ listed(const json_t *globs, const char *name)
 {
     const json_t *glob;
     size_t i;
-    json_array_foreach(globs, i, glob)
-    {
+    json_array_foreach (globs, i, glob) {
         if (json_is_string(glob) && str_glob(json_string_value(glob), name))
             return true;
     }
@@ -51,8 +50,8 @@ wire_name(const char *owner, const char *name)
 {
     char *wire = xasprintf("%s__%s", owner, name);
     for (char *p = wire; *p; p++) {
-        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '_' ||
-                     *p == '-';
+        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+                     (*p >= '0' && *p <= '9') || *p == '_' || *p == '-';
         if (!plain)
             *p = '_';
     }
@@ -67,8 +66,8 @@ wire_name(const char *owner, const char *name)
 static void
 offer(struct toolbox *tb, const char *wire, const char *description, json_t *schema, json_t *route)
 {
-    json_array_append_new(tb->offered, json_pack("{ss ss so}", "name", wire, "description", description,
-                                                 "input_schema", schema));
+    json_array_append_new(tb->offered, json_pack("{ss ss so}", "name", wire, "description",
+                                                 description, "input_schema", schema));
     json_object_set_new(tb->routes, wire, route);
 }
 
@@ -88,18 +87,19 @@ offer_server(struct toolbox *tb, const char *server, const json_t *tools)
 {
     const json_t *tool;
     size_t i;
-    json_array_foreach(tools, i, tool)
-    {
+    json_array_foreach (tools, i, tool) {
         const char *name = json_str(tool, "name", "");
         AUTO(freep) char *dotted = xasprintf("%s.%s", server, name);
         AUTO(freep) char *wire = wire_name(server, name);
         if (!allowed(tb->def, dotted))
             continue;
         json_t *schema = json_object_get(tool, "inputSchema");
-        bool approve = listed(json_object_get(json_object_get(tb->def, "tools"), "approve"), dotted);
+        bool approve =
+            listed(json_object_get(json_object_get(tb->def, "tools"), "approve"), dotted);
         json_t *route = json_pack("{ss ss si sb}", "server", server, "tool", name, "effect",
                                   (int)tool_effect(tool, -1), "approve", approve);
-        offer(tb, wire, json_str(tool, "description", json_str(tool, "title", name)), json_incref(schema), route);
+        offer(tb, wire, json_str(tool, "description", json_str(tool, "title", name)),
+              json_incref(schema), route);
     }
 }
 
@@ -118,8 +118,9 @@ load_server(struct toolbox *tb, const char *server, int64_t deadline_ms)
         return e;
     AUTO(freep) char *text = err_text(e);
     err_free(e);
-    tb->host->ops->note(tb->host, "server.failed",
-                        json_pack("{ss so}", "server", server, "error", json_string_lossy(text, strlen(text))));
+    tb->host->ops->note(
+        tb->host, "server.failed",
+        json_pack("{ss so}", "server", server, "error", json_string_lossy(text, strlen(text))));
     return NULL;
 }
 
@@ -128,16 +129,16 @@ offer_agents(struct toolbox *tb)
 {
     const json_t *name;
     size_t i;
-    json_array_foreach(json_object_get(tb->def, "agents"), i, name)
-    {
+    json_array_foreach (json_object_get(tb->def, "agents"), i, name) {
         const char *agent = json_string_value(name);
         const json_t *def = tb->host->ops->section(tb->host, "agents", agent);
         if (!def)
             def = tb->host->ops->section(tb->host, "workflows", agent);
         AUTO(freep) char *wire = wire_name("agent", agent);
         const char *about = json_str(def, "description", json_str(def, "instruction", agent));
-        json_t *schema = json_pack("{ss s{s{ss ss}} s[s]}", "type", "object", "properties", "message", "type", "string",
-                                   "description", "what to do, with all it needs to know", "required", "message");
+        json_t *schema = json_pack("{ss s{s{ss ss}} s[s]}", "type", "object", "properties",
+                                   "message", "type", "string", "description",
+                                   "what to do, with all it needs to know", "required", "message");
         offer(tb, wire, about, schema, json_pack("{ss}", "agent", agent));
     }
 }
@@ -154,8 +155,7 @@ toolbox_load(struct toolbox *tb, int64_t deadline_ms)
     struct err *e = NULL;
     if (tb->server_name)
         e = load_server(tb, tb->server_name, deadline_ms);
-    json_array_foreach(json_object_get(tb->def, "servers"), i, server)
-    {
+    json_array_foreach (json_object_get(tb->def, "servers"), i, server) {
         if (!e && !tb->server_name)
             e = load_server(tb, json_string_value(server), deadline_ms);
     }
@@ -166,7 +166,8 @@ toolbox_load(struct toolbox *tb, int64_t deadline_ms)
     return e;
 }
 
-/* ---- running ---------------------------------------------------------------------------------------- */
+/* ---- running
+ * ---------------------------------------------------------------------------------------- */
 
 struct tool_calling {
     struct servers *servers;
@@ -179,8 +180,9 @@ static void
 on_progress(void *ctx, double progress, double total, const char *message)
 {
     struct tool_calling *c = ctx;
-    AUTO(freep) char *text = total >= 0 ? xasprintf("%g/%g %s", progress, total, message ? message : "")
-                                        : xasprintf("%g %s", progress, message ? message : "");
+    AUTO(freep)
+    char *text = total >= 0 ? xasprintf("%g/%g %s", progress, total, message ? message : "")
+                            : xasprintf("%g %s", progress, message ? message : "");
     c->host->ops->chunk(c->host, CHUNK_PROGRESS, text, strlen(text));
 }
 
@@ -201,8 +203,8 @@ tool_call_once(void *ctx, const struct step_call *step, json_t **ret_value, stru
 }
 
 struct err *
-tool_step(struct host *h, const char *server, const char *tool, const json_t *args, enum effect effect,
-          bool tell_doubt, json_t **ret_result)
+tool_step(struct host *h, const char *server, const char *tool, const json_t *args,
+          enum effect effect, bool tell_doubt, json_t **ret_result)
 {
     struct tool_calling c = {h->ops->service(h, "mcp"), server, tool, args, h};
     AUTO(freep) char *target = xasprintf("%s.%s", server, tool);
@@ -226,11 +228,10 @@ result_parts(const json_t *result, bool *ret_error)
     *ret_error = tool_result_text(result, RESULT_TEXT_MAX, &text);
     json_t *parts = json_array();
     json_array_append_new(parts, part_text(str_c(&text), text.len));
-    json_array_foreach(json_object_get(result, "content"), i, block)
-    {
+    json_array_foreach (json_object_get(result, "content"), i, block) {
         if (strcmp(json_str(block, "type", ""), "image") == 0)
-            json_array_append_new(parts, part_media("image", json_str(block, "mimeType", NULL), NULL,
-                                                    json_str(block, "data", ""), NULL));
+            json_array_append_new(parts, part_media("image", json_str(block, "mimeType", NULL),
+                                                    NULL, json_str(block, "data", ""), NULL));
     }
     return parts;
 }
@@ -240,7 +241,8 @@ use_fails(struct tool_use *u, const char *text)
 {
     json_t *parts = json_array();
     json_array_append_new(parts, part_text(text, strlen(text)));
-    u->result = message_tool_result(json_str(u->call, "id", ""), json_str(u->call, "name", ""), parts, true);
+    u->result = message_tool_result(json_str(u->call, "id", ""), json_str(u->call, "name", ""),
+                                    parts, true);
 }
 
 static struct err *
@@ -253,7 +255,8 @@ use_agent(struct host *child, struct tool_use *u, const char *agent)
     if (!e) {
         json_t *parts = json_array();
         json_array_append_new(parts, part_text(reply.text, strlen(reply.text)));
-        u->result = message_tool_result(json_str(u->call, "id", ""), json_str(u->call, "name", ""), parts, false);
+        u->result = message_tool_result(json_str(u->call, "id", ""), json_str(u->call, "name", ""),
+                                        parts, false);
     }
     reply_fini(&reply);
     return e;
@@ -270,7 +273,8 @@ use_server(struct host *child, struct tool_use *u)
     PASS(tool_step(child, json_str(u->route, "server", ""), json_str(u->route, "tool", ""),
                    json_object_get(u->call, "arguments"), effect, true, &result));
     json_t *parts = result_parts(result, &failed);
-    u->result = message_tool_result(json_str(u->call, "id", ""), json_str(u->call, "name", ""), parts, failed);
+    u->result = message_tool_result(json_str(u->call, "id", ""), json_str(u->call, "name", ""),
+                                    parts, failed);
     return NULL;
 }
 

@@ -1,7 +1,8 @@
 /* toolbox.h - the tools of one llm agent: those of its servers, and other agents.
  *
  * On the wire a server's tool is `server__tool` and an agent `agent__name`: the characters all
- * providers accept. A long name is cut and ends with a hash. Allow and deny lists match "server.tool". */
+ * providers accept. A long name is cut and ends with a hash. Allow and deny lists match
+ * "server.tool". */
 #ifndef AGENTS_TOOLBOX_H
 #define AGENTS_TOOLBOX_H
 #include "model/host.h"
@@ -15,11 +16,12 @@ struct toolbox {
 };
 void toolbox_fini(struct toolbox *tb);
 bool toolbox_has_any(const struct toolbox *tb);
-/* Asks the servers what they have; once. A server that cannot be reached leaves its tools out and is
- * noted as an event, so that one dead server does not stop an agent. */
+/* Asks the servers what they have; once. A server that cannot be reached leaves its tools out and
+ * is noted as an event, so that one dead server does not stop an agent. */
 struct err *MUST toolbox_load(struct toolbox *tb, int64_t deadline_ms) YIELDS;
 
-/* Runs one tool call ({id, name, arguments}) in a child host and returns the tool message's part. */
+/* Runs one tool call ({id, name, arguments}) in a child host and returns the tool message's part.
+ */
 struct tool_use {
     const json_t *call;  /* a tool_call part */
     const json_t *route; /* or NULL: there is no such tool */
@@ -28,8 +30,8 @@ struct tool_use {
 };
 struct err *MUST tool_use_run(struct host *child, void *tool_use) YIELDS;
 
-/* One tool of a server as a recorded step below the host; *ret_result as servers_call. tell_doubt: a
- * call that may or may not have been carried out is an error here instead of parking the run. */
+/* One tool of a server as a recorded step below the host; *ret_result as servers_call. tell_doubt:
+ * a call that may or may not have been carried out is an error here instead of parking the run. */
 struct err *MUST tool_step(struct host *h, const char *server, const char *tool, const json_t *args,
                            enum effect effect, bool tell_doubt, json_t **OWN ret_result) YIELDS;
 enum effect tool_effect(const json_t *tool, int said);

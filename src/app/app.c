@@ -19,10 +19,10 @@
 #define KEY_BYTES      32
 #define KEEP_MS        ((int64_t)30 * 86400 * 1000) /* ended runs are kept this long */
 
-static const struct kind *const agent_kinds[] = {&llm_kind,  &mcp_kind, &http_kind,  &exec_kind,
+static const struct kind *const agent_kinds[] = {&llm_kind, &mcp_kind,    &http_kind, &exec_kind,
                                                  &lua_kind, &custom_kind, NULL};
-static const struct kind *const workflow_kinds[] = {&dag_kind,    &task_kind,   &chain_kind, &parallel_kind,
-                                                    &router_kind, &orchestrator_kind, NULL};
+static const struct kind *const workflow_kinds[] = {
+    &dag_kind, &task_kind, &chain_kind, &parallel_kind, &router_kind, &orchestrator_kind, NULL};
 static const struct spec_tables tables = {agent_kinds, workflow_kinds};
 
 struct app {
@@ -38,7 +38,8 @@ struct app {
     char *root; /* what file reads are held under */
 };
 
-/* ---- the environment --------------------------------------------------------------------------------- */
+/* ---- the environment
+ * --------------------------------------------------------------------------------- */
 
 static const char *
 env_get(void *ctx, const char *name)
@@ -125,7 +126,8 @@ app_log(void *ctx, enum log_level level, const char *area, const char *text)
     fprintf(stderr, "%s: %s: %s\n", names[level], area, str_c(&shown));
 }
 
-/* ---- opening and closing ------------------------------------------------------------------------------ */
+/* ---- opening and closing
+ * ------------------------------------------------------------------------------ */
 
 static struct err *
 install_key_load(struct app *a)
@@ -138,7 +140,8 @@ install_key_load(struct app *a)
     if (file_exists(path)) {
         PASS(file_read(path, 1024, &key));
         if (key.len != KEY_BYTES)
-            return FAIL(ERR_INVALID, "'%s' is damaged: %zu bytes instead of %d", path, key.len, KEY_BYTES);
+            return FAIL(ERR_INVALID, "'%s' is damaged: %zu bytes instead of %d", path, key.len,
+                        KEY_BYTES);
         memcpy(a->install_key, key.p, KEY_BYTES);
         return NULL;
     }
@@ -148,7 +151,8 @@ install_key_load(struct app *a)
 static struct err *
 app_open_parts(struct app *a)
 {
-    struct store_opts so = {.dir = a->opts.store_dir, .read_only = a->opts.read_only, .mem = a->opts.mem};
+    struct store_opts so = {
+        .dir = a->opts.store_dir, .read_only = a->opts.read_only, .mem = a->opts.mem};
     struct llm_opts lo = {.record = a->opts.record, .replay = a->opts.replay};
     PASS(llm_new(&lo, &a->llm));
     TRY(store_open(&so, &a->store), "opening the store");
@@ -243,16 +247,19 @@ app_server_tools(struct app *a, const char *server, int64_t deadline_ms, json_t 
 }
 
 struct err *
-app_server_call(struct app *a, const char *server, const char *tool, const json_t *args, int64_t deadline_ms,
-                json_t **ret_result, struct str *text)
+app_server_call(struct app *a, const char *server, const char *tool, const json_t *args,
+                int64_t deadline_ms, json_t **ret_result, struct str *text)
 {
-    struct servers_call c = {.server = server, .tool = tool, .args = args, .deadline_ms = deadline_ms};
+    struct servers_call c = {
+        .server = server, .tool = tool, .args = args, .deadline_ms = deadline_ms};
     PASS(servers_call(app_servers(a), &c, ret_result));
     tool_result_text(*ret_result, FILE_BYTES_MAX, text);
     return NULL;
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------ */
+/* ---- files
+ * ------------------------------------------------------------------------------------------------
+ */
 
 /* Included files are held under the folder of the first one, links resolved. */
 static struct err *
@@ -267,8 +274,8 @@ read_under_root(void *ctx, const char *path, struct str *ret_text)
 }
 
 static struct err *
-list_under_root(void *ctx, const char *folder, const char *suffix, void (*found)(void *arg, const char *path),
-                void *arg)
+list_under_root(void *ctx, const char *folder, const char *suffix,
+                void (*found)(void *arg, const char *path), void *arg)
 {
     char **names = NULL;
     size_t n = 0;
@@ -297,25 +304,29 @@ model_apply(json_t *doc, const char *model)
         size_t n = strcspn(model, "./:");
         AUTO(freep) char *provider = xstrndup(model, n);
         if (!llm_provider_known(provider))
-            return FAIL(ERR_INVALID, "'%s' is neither a profile of the file nor provider.model", model);
-        json_object_set_new(profiles, model, json_pack("{ssss}", "provider", provider, "model", model[n] ? model + n + 1 : provider));
+            return FAIL(ERR_INVALID, "'%s' is neither a profile of the file nor provider.model",
+                        model);
+        json_object_set_new(profiles, model,
+                            json_pack("{ssss}", "provider", provider, "model",
+                                      model[n] ? model + n + 1 : provider));
     }
     json_object_set_new(doc, "default_profile", json_string(model));
-    json_object_foreach(json_object_get(doc, "agents"), name, agent) json_object_del(agent, "profile");
+    json_object_foreach (json_object_get(doc, "agents"), name, agent)
+        json_object_del(agent, "profile");
     return NULL;
 }
 
-/* A profile of a known provider without a key takes the usual variable; never with an address of its
- * own, because that would hand the key to whoever runs it. */
+/* A profile of a known provider without a key takes the usual variable; never with an address of
+ * its own, because that would hand the key to whoever runs it. */
 static void
 keys_default(json_t *doc)
 {
     const char *name;
     json_t *profile;
-    json_object_foreach(json_object_get(doc, "profiles"), name, profile)
-    {
+    json_object_foreach (json_object_get(doc, "profiles"), name, profile) {
         const char *variable = llm_key_env(json_str(profile, "provider", ""));
-        if (!variable || json_object_get(profile, "api_key") || json_object_get(profile, "base_url"))
+        if (!variable || json_object_get(profile, "api_key") ||
+            json_object_get(profile, "base_url"))
             continue;
         json_object_set_new(profile, "api_key", json_stringf("${%s}", variable));
     }
@@ -328,7 +339,8 @@ profile_default(json_t *doc)
     json_t *profiles = json_object_get(doc, "profiles");
     if (json_object_get(doc, "default_profile") || json_object_size(profiles) != 1)
         return;
-    json_object_set_new(doc, "default_profile", json_string(json_object_iter_key(json_object_iter(profiles))));
+    json_object_set_new(doc, "default_profile",
+                        json_string(json_object_iter_key(json_object_iter(profiles))));
 }
 
 struct loading {
@@ -390,8 +402,7 @@ app_servers_know(struct app *a, const json_t *doc)
 {
     const char *name;
     json_t *def;
-    json_object_foreach(json_object_get(doc, "mcp_servers"), name, def)
-    {
+    json_object_foreach (json_object_get(doc, "mcp_servers"), name, def) {
         if (!json_bool(def, "disabled", false) && !servers_has(app_servers(a), name))
             TRY(servers_add(app_servers(a), name, def), "mcp server '%s'", name);
     }
@@ -456,8 +467,9 @@ plan_deep(void *arg)
 static struct planned
 planned_of(struct app *a, struct spec *spec)
 {
-    return (struct planned){.source = {.doc = spec->doc, .pos = pos_of, .pos_ctx = spec, .kinds = workflow_kinds},
-                            .space = engine_space(a->engine)};
+    return (struct planned){
+        .source = {.doc = spec->doc, .pos = pos_of, .pos_ctx = spec, .kinds = workflow_kinds},
+        .space = engine_space(a->engine)};
 }
 
 struct err *
@@ -494,7 +506,8 @@ app_find_file(const char *given, char **ret_path)
             given = usual[i];
     }
     if (!given)
-        return FAIL(ERR_MISSING, "no file was named, and there is no tutti.yaml here; `tutti init` makes one");
+        return FAIL(ERR_MISSING,
+                    "no file was named, and there is no tutti.yaml here; `tutti init` makes one");
     *ret_path = xstrdup(given);
     return NULL;
 }

@@ -10,7 +10,7 @@
 #define TUTTI_VERSION "0.1.0"
 
 struct app;
-struct app_opts {         /* strings borrowed for the app's life */
+struct app_opts {          /* strings borrowed for the app's life */
     const char *store_dir; /* NULL: memory */
     struct store_mem *mem; /* store_dir NULL: this memory, which outlives the app; or NULL */
     bool read_only;        /* listings: no lock is taken */
@@ -25,25 +25,31 @@ json_t *OWN app_servers_status(struct app *a);
 struct servers *app_servers(struct app *a);
 /* Makes the tool servers of a document known; for commands that use them without a run. */
 struct err *MUST app_servers_know(struct app *a, const json_t *doc);
-struct err *MUST app_server_tools(struct app *a, const char *server, int64_t deadline_ms, json_t **OWN ret_tools) YIELDS;
+struct err *MUST app_server_tools(struct app *a, const char *server, int64_t deadline_ms,
+                                  json_t **OWN ret_tools) YIELDS;
 /* *ret_result as MCP has it; its text for people is appended to text. */
-struct err *MUST app_server_call(struct app *a, const char *server, const char *tool, const json_t *args,
-                                 int64_t deadline_ms, json_t **OWN ret_result, struct str *text) YIELDS;
+struct err *MUST app_server_call(struct app *a, const char *server, const char *tool,
+                                 const json_t *args, int64_t deadline_ms, json_t **OWN ret_result,
+                                 struct str *text) YIELDS;
 
 /* Reads and checks a file (and .env beside it, and what it includes). With `model` of the options
  * applied. ERR_INVALID: a list of all mistakes. */
 struct err *MUST app_load(struct app *a, const char *path, struct spec **OWN ret_spec);
 /* The same from bytes: path is for messages and relative names. */
-struct err *MUST app_load_text(struct app *a, const char *path, const char *text, size_t n, struct spec **OWN ret_spec);
+struct err *MUST app_load_text(struct app *a, const char *path, const char *text, size_t n,
+                               struct spec **OWN ret_spec);
 /* A flow of a loaded file; its tool servers become known. */
-struct err *MUST app_flow(struct app *a, struct spec *spec, const char *workflow, struct flow **OWN ret_flow) YIELDS;
+struct err *MUST app_flow(struct app *a, struct spec *spec, const char *workflow,
+                          struct flow **OWN ret_flow) YIELDS;
 /* Resumes with the tool servers of the stored definition. */
-struct err *MUST app_resume(struct app *a, const char *id, enum in_doubt in_doubt, struct run **OWN ret_run) YIELDS;
+struct err *MUST app_resume(struct app *a, const char *id, enum in_doubt in_doubt,
+                            struct run **OWN ret_run) YIELDS;
 /* All workflows of the file, for `validate`. */
 const char *app_root(const struct app *a); /* folder of the file loaded last; NULL: none was */
 struct err *MUST app_check(struct app *a, struct spec *spec);
 /* One workflow lowered, for drawings; the spec has to live as long. */
-struct err *MUST app_plan(struct app *a, struct spec *spec, const char *workflow, struct plan **OWN ret_plan);
+struct err *MUST app_plan(struct app *a, struct spec *spec, const char *workflow,
+                          struct plan **OWN ret_plan);
 json_t *OWN app_schema(void);
 
 /* FILE if given, else tutti.yaml, .yml or .json in the current folder. malloc'd. */

@@ -21,7 +21,8 @@ secrets_free(struct secrets *s)
 {
     if (!s)
         return;
-    vec_each(&s->values, v) free(*v);
+    vec_each (&s->values, v)
+        free(*v);
     vec_fini(&s->values);
     free(s);
 }
@@ -29,7 +30,8 @@ secrets_free(struct secrets *s)
 bool
 secret_name(const char *name)
 {
-    static const char *const marks[] = {"KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "AUTH", "COOKIE"};
+    static const char *const marks[] = {"KEY",    "TOKEN",      "SECRET", "PASSWORD",
+                                        "PASSWD", "CREDENTIAL", "AUTH",   "COOKIE"};
     for (size_t i = 0; i < COUNT(marks); i++) {
         if (strcasestr(name, marks[i]))
             return true;
@@ -42,8 +44,7 @@ secrets_add(struct secrets *s, const char *value)
 {
     if (strlen(value) < SECRET_LEN_MIN || s->values.len == SECRETS_MAX)
         return;
-    vec_each(&s->values, v)
-    {
+    vec_each (&s->values, v) {
         if (strcmp(*v, value) == 0)
             return;
     }
@@ -63,7 +64,8 @@ secrets_hide(const struct secrets *s, const char *text, size_t n, struct str *to
         size_t hidden = 0;
         for (size_t k = 0; k < s->values.len && !hidden; k++) {
             size_t len = strlen(s->values.at[k]);
-            if (len <= n - i && text[i] == s->values.at[k][0] && memcmp(text + i, s->values.at[k], len) == 0)
+            if (len <= n - i && text[i] == s->values.at[k][0] &&
+                memcmp(text + i, s->values.at[k], len) == 0)
                 hidden = len;
         }
         if (hidden)

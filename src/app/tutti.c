@@ -1,4 +1,5 @@
-/* tutti.c - the public API: each call is one turn of the runtime with a fiber that does the work. */
+/* tutti.c - the public API: each call is one turn of the runtime with a fiber that does the work.
+ */
 #include "tutti/tutti.h"
 #include "app/app.h"
 #include "rt/fiber.h"
@@ -39,7 +40,8 @@ tutti_free(char *text)
     free(text);
 }
 
-/* ---- errors ------------------------------------------------------------------------------------------ */
+/* ---- errors
+ * ------------------------------------------------------------------------------------------ */
 
 static enum tutti_status
 status_of(const struct err *e)
@@ -83,7 +85,8 @@ give_up(struct tutti *t, struct err *e, char **error)
     return status;
 }
 
-/* ---- events ------------------------------------------------------------------------------------------ */
+/* ---- events
+ * ------------------------------------------------------------------------------------------ */
 
 static void
 on_event(void *ctx, const struct run_event *ev)
@@ -107,7 +110,8 @@ on_event(void *ctx, const struct run_event *ev)
 }
 
 void
-tutti_subscribe(struct tutti *engine, void (*fn)(void *ctx, const struct tutti_event *event), void *ctx)
+tutti_subscribe(struct tutti *engine, void (*fn)(void *ctx, const struct tutti_event *event),
+                void *ctx)
 {
     engine->event_fn = fn;
     engine->event_ctx = ctx;
@@ -127,7 +131,8 @@ on_signal(void *ctx, int signum)
         run_interrupt(r->run);
 }
 
-/* ---- one call, one fiber ------------------------------------------------------------------------------- */
+/* ---- one call, one fiber
+ * ------------------------------------------------------------------------------- */
 
 struct call {
     struct tutti *t;
@@ -217,7 +222,8 @@ in_doubt_parse(const char *text, enum in_doubt *ret)
             return NULL;
         }
     }
-    return text ? FAIL(ERR_INVALID, "in doubt: '%s' is none of park, done, retry, fail", text) : NULL;
+    return text ? FAIL(ERR_INVALID, "in doubt: '%s' is none of park, done, retry, fail", text)
+                : NULL;
 }
 
 static struct err *
@@ -265,7 +271,8 @@ close_main(void *arg)
     app_close(((struct tutti *)arg)->app);
 }
 
-/* ---- the calls --------------------------------------------------------------------------------------- */
+/* ---- the calls
+ * --------------------------------------------------------------------------------------- */
 
 static char *
 copy_of(const char *s)
@@ -323,7 +330,8 @@ tutti_close(struct tutti *engine)
 }
 
 enum tutti_status
-tutti_start(struct tutti *engine, const struct tutti_request *request, struct tutti_run **run, char **error)
+tutti_start(struct tutti *engine, const struct tutti_request *request, struct tutti_run **run,
+            char **error)
 {
     struct call c = {.t = engine, .request = request};
     rt_run(engine->rt, start_main, &c);
@@ -334,7 +342,8 @@ tutti_start(struct tutti *engine, const struct tutti_request *request, struct tu
 }
 
 enum tutti_status
-tutti_resume(struct tutti *engine, const char *run_id, const char *in_doubt, struct tutti_run **run, char **error)
+tutti_resume(struct tutti *engine, const char *run_id, const char *in_doubt, struct tutti_run **run,
+             char **error)
 {
     struct call c = {.t = engine, .id = run_id, .in_doubt = in_doubt};
     rt_run(engine->rt, resume_main, &c);
@@ -372,7 +381,8 @@ tutti_wait(struct tutti_run *run, int64_t timeout_ms, char **document, char **er
     rt_run(run->engine->rt, wait_main, &c);
     if (c.e)
         return give_up(run->engine, c.e, error);
-    enum tutti_status status = status_of_document(c.document ? c.document : "{}", run_was_interrupted(run->run));
+    enum tutti_status status =
+        status_of_document(c.document ? c.document : "{}", run_was_interrupted(run->run));
     if (document)
         *document = STEAL(c.document);
     free(c.document);

@@ -11,7 +11,8 @@ option_find(const struct option_def *defs, size_t n, const char *word, size_t le
 {
     for (size_t i = 0; i < n; i++) {
         bool name = strlen(defs[i].name) == len && strncmp(defs[i].name, word, len) == 0;
-        if (name || (defs[i].brief && strlen(defs[i].brief) == len && strncmp(defs[i].brief, word, len) == 0))
+        if (name || (defs[i].brief && strlen(defs[i].brief) == len &&
+                     strncmp(defs[i].brief, word, len) == 0))
             return &defs[i];
     }
     return NULL;
@@ -23,8 +24,9 @@ option_unknown(const struct option_def *defs, size_t n, const char *word)
     struct near near = NEAR_INIT(word);
     for (size_t i = 0; i < n; i++)
         near_offer(&near, defs[i].name);
-    fprintf(stderr, "tutti: there is no option '%s'%s%s%s\n", word, near.best ? " (did you mean '" : "",
-            near.best ? near.best : "", near.best ? "'?)" : "");
+    fprintf(stderr, "tutti: there is no option '%s'%s%s%s\n", word,
+            near.best ? " (did you mean '" : "", near.best ? near.best : "",
+            near.best ? "'?)" : "");
     return -1;
 }
 
@@ -85,7 +87,9 @@ fail(struct err *e)
     bool placed = err_pos(e).line || err_next(e);
     err_print(e, stderr);
     err_free(e);
-    return kind == ERR_INVALID && placed ? TUTTI_INVALID : kind == ERR_MISSING || kind == ERR_INVALID ? TUTTI_USAGE : TUTTI_FAILED;
+    return kind == ERR_INVALID && placed                ? TUTTI_INVALID
+           : kind == ERR_MISSING || kind == ERR_INVALID ? TUTTI_USAGE
+                                                        : TUTTI_FAILED;
 }
 
 void

@@ -8,20 +8,20 @@ struct command {
     const char *name, *usage, *summary;
     int (*run)(int argc, char **argv); /* argv[0] is the command; returns the exit code */
 };
-extern const struct command cmd_run, cmd_validate, cmd_schema, cmd_graph, cmd_runs, cmd_mcp, cmd_doctor, cmd_init,
-    cmd_version, cmd_torture, cmd_bench;
+extern const struct command cmd_run, cmd_validate, cmd_schema, cmd_graph, cmd_runs, cmd_mcp,
+    cmd_doctor, cmd_init, cmd_version, cmd_torture, cmd_bench;
 
 /* Options of one command. Values follow as the next word or after '='. */
 struct option_def {
-    const char *name;   /* "--json"; short ones as "-i" in `brief` */
-    const char *brief;  /* or NULL */
-    bool *flag;         /* set when given; or */
-    const char **value; /* the value; or */
+    const char *name;                           /* "--json"; short ones as "-i" in `brief` */
+    const char *brief;                          /* or NULL */
+    bool *flag;                                 /* set when given; or */
+    const char **value;                         /* the value; or */
     void (*each)(void *ctx, const char *value); /* called for each */
     void *ctx;
 };
-/* Takes the options out; *argc and argv keep the words that are left, argv[0] first. -1 after saying what
- * is wrong. "--" ends options. */
+/* Takes the options out; *argc and argv keep the words that are left, argv[0] first. -1 after
+ * saying what is wrong. "--" ends options. */
 int options_take(const struct option_def *defs, size_t n, int *argc, char **argv);
 
 int usage_error(const struct command *c, const char *fmt, ...) FMT(2); /* prints, returns 2 */
@@ -31,7 +31,7 @@ void print_json(const json_t *j);
 /* Runs fn in a fiber with an open app; the usual frame of commands that look into the store. */
 struct with_app {
     struct app_opts opts;
-    struct err *(*fn)(struct app *a, void *arg) MUST;
+    struct err *(*fn)(struct app *a, void *arg)MUST;
     void *arg;
 };
 int with_app(struct with_app *w); /* exit code */

@@ -1,4 +1,5 @@
-/* inspect.c - `tutti validate`, `schema`, `graph`, `version`: what a file says, without running it. */
+/* inspect.c - `tutti validate`, `schema`, `graph`, `version`: what a file says, without running it.
+ */
 #include "cli/cli.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,15 +10,16 @@ struct inspect {
     bool json;
 };
 
-/* ---- validate ---------------------------------------------------------------------------------------- */
+/* ---- validate
+ * ---------------------------------------------------------------------------------------- */
 
 static json_t *
 problem(const struct err *e, const char *level)
 {
     AUTO(freep) char *text = err_text(e);
     struct src_pos at = err_pos(e);
-    return json_pack("{ss ss* si si so}", "level", level, "file", at.file, "line", (int)at.line, "column", (int)at.col,
-                     "message", json_string_lossy(text, strlen(text)));
+    return json_pack("{ss ss* si si so}", "level", level, "file", at.file, "line", (int)at.line,
+                     "column", (int)at.col, "message", json_string_lossy(text, strlen(text)));
 }
 
 static struct err *
@@ -36,7 +38,8 @@ validate(struct app *a, void *arg)
             fprintf(stderr, "warnings:\n");
             err_print(spec_warnings(spec), stderr);
         }
-        printf("%s: valid (%zu agents, %zu workflows)\n", file, json_object_size(json_object_get(spec->doc, "agents")),
+        printf("%s: valid (%zu agents, %zu workflows)\n", file,
+               json_object_size(json_object_get(spec->doc, "agents")),
                json_object_size(json_object_get(spec->doc, "workflows")));
         return NULL;
     }
@@ -65,20 +68,24 @@ validate_main(int argc, char **argv)
     return code == TUTTI_USAGE && in.file ? TUTTI_INVALID : code;
 }
 
-const struct command cmd_validate = {"validate", "validate [FILE] [--json]", "check a file without running it", validate_main};
+const struct command cmd_validate = {"validate", "validate [FILE] [--json]",
+                                     "check a file without running it", validate_main};
 
-/* ---- graph ------------------------------------------------------------------------------------------- */
+/* ---- graph
+ * ------------------------------------------------------------------------------------------- */
 
 static struct err *
 svg_by_graphviz(const char *dot)
 {
     FILE *p = popen("dot -Tsvg", "w"); /* an optional program; it gets our own text only */
     if (!p)
-        return FAIL(ERR_MISSING, "svg needs the program 'dot' of Graphviz; install it, or use --format dot");
+        return FAIL(ERR_MISSING,
+                    "svg needs the program 'dot' of Graphviz; install it, or use --format dot");
     fputs(dot, p);
     int status = pclose(p);
     if (status)
-        return FAIL(ERR_MISSING, "svg needs the program 'dot' of Graphviz; install it, or use --format dot");
+        return FAIL(ERR_MISSING,
+                    "svg needs the program 'dot' of Graphviz; install it, or use --format dot");
     return NULL;
 }
 
@@ -117,15 +124,19 @@ graph_main(int argc, char **argv)
     for (size_t i = 0; i < COUNT(formats); i++)
         known |= strcmp(formats[i], in.format) == 0;
     if (!known || argc > 3)
-        return usage_error(&cmd_graph, known ? "too many words" : "the format is text, mermaid, dot or svg");
+        return usage_error(&cmd_graph,
+                           known ? "too many words" : "the format is text, mermaid, dot or svg");
     in.file = argc > 1 ? argv[1] : NULL;
     in.workflow = argc > 2 ? argv[2] : NULL;
     return with_app(&(struct with_app){.fn = graph, .arg = &in});
 }
 
-const struct command cmd_graph = {"graph", "graph [FILE [WORKFLOW]] [--format text|mermaid|dot|svg]", "draw a workflow", graph_main};
+const struct command cmd_graph = {"graph",
+                                  "graph [FILE [WORKFLOW]] [--format text|mermaid|dot|svg]",
+                                  "draw a workflow", graph_main};
 
-/* ---- schema, version ---------------------------------------------------------------------------------- */
+/* ---- schema, version
+ * ---------------------------------------------------------------------------------- */
 
 static int
 schema_main(int argc, char **argv)
@@ -138,7 +149,8 @@ schema_main(int argc, char **argv)
     return 0;
 }
 
-const struct command cmd_schema = {"schema", "schema", "print the JSON Schema of files, for editors", schema_main};
+const struct command cmd_schema = {"schema", "schema",
+                                   "print the JSON Schema of files, for editors", schema_main};
 
 static int
 version_main(int argc, char **argv)
@@ -151,4 +163,5 @@ version_main(int argc, char **argv)
     return 0;
 }
 
-const struct command cmd_version = {"version", "version [--json]", "print the version", version_main};
+const struct command cmd_version = {"version", "version [--json]", "print the version",
+                                    version_main};

@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct command *const commands[] = {&cmd_run,    &cmd_validate, &cmd_graph, &cmd_schema,  &cmd_runs,  &cmd_mcp,
-                                                 &cmd_version};
+static const struct command *const commands[] = {&cmd_run,   &cmd_validate, &cmd_graph, &cmd_schema,
+                                                 &cmd_runs,  &cmd_mcp,      &cmd_init,  &cmd_doctor,
+                                                 &cmd_bench, &cmd_version};
 
 static void
 help(FILE *to)
@@ -13,7 +14,8 @@ help(FILE *to)
     fprintf(to, "tutti runs workflows of agents, durably.\n\nusage: tutti COMMAND [ARGUMENTS]\n\n");
     for (size_t i = 0; i < COUNT(commands); i++)
         fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-    fprintf(to, "\n`tutti COMMAND --help` tells more. Exit codes: 0 done, 1 failed, 2 usage, 3 invalid file, "
+    fprintf(to, "\n`tutti COMMAND --help` tells more. Exit codes: 0 done, 1 failed, 2 usage, 3 "
+                "invalid file, "
                 "4 waiting, 130 interrupted.\n");
 }
 
@@ -43,7 +45,8 @@ main(int argc, char **argv)
         }
         near_offer(&near, c->name);
     }
-    fprintf(stderr, "tutti: there is no command '%s'%s%s%s\n", name, near.best ? " (did you mean '" : "",
-            near.best ? near.best : "", near.best ? "'?)" : "");
+    fprintf(stderr, "tutti: there is no command '%s'%s%s%s\n", name,
+            near.best ? " (did you mean '" : "", near.best ? near.best : "",
+            near.best ? "'?)" : "");
     return TUTTI_USAGE;
 }

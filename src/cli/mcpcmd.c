@@ -28,8 +28,7 @@ tools_of(struct app *a, const char *server, json_t *all, bool print)
     size_t i;
     PASS(app_server_tools(a, server, rt_after(WITHIN_MS), &tools));
     json_object_set(all, server, tools);
-    json_array_foreach(tools, i, tool)
-    {
+    json_array_foreach (tools, i, tool) {
         if (print)
             tool_line(server, tool);
     }
@@ -43,8 +42,7 @@ list_tools(struct app *a, const struct asked *q, const json_t *doc, bool status)
     const char *name;
     json_t *def;
     struct err *list = NULL;
-    json_object_foreach(json_object_get(doc, "mcp_servers"), name, def)
-    {
+    json_object_foreach (json_object_get(doc, "mcp_servers"), name, def) {
         if (q->server && strcmp(q->server, name) != 0)
             continue;
         struct err *e = tools_of(a, name, all, !q->json && !status);
@@ -63,11 +61,12 @@ list_tools(struct app *a, const struct asked *q, const json_t *doc, bool status)
     size_t i;
     if (q->json)
         print_json(rows);
-    json_array_foreach(rows, i, row)
-    {
+    json_array_foreach (rows, i, row) {
         if (!q->json)
-            printf("%-16s %-9s %-11s %3lld tools  %s\n", json_str(row, "name", ""), json_str(row, "state", ""), json_str(row, "protocol", ""),
-                   (long long)json_int(row, "tools", 0), json_str(row, "error", json_str(row, "command", json_str(row, "url", ""))));
+            printf("%-16s %-9s %-11s %3lld tools  %s\n", json_str(row, "name", ""),
+                   json_str(row, "state", ""), json_str(row, "protocol", ""),
+                   (long long)json_int(row, "tools", 0),
+                   json_str(row, "error", json_str(row, "command", json_str(row, "url", ""))));
     }
     return NULL;
 }
@@ -84,7 +83,8 @@ call(struct app *a, const struct asked *q)
         print_json(result);
     else
         printf("%s\n", str_c(&text));
-    return json_bool(result, "isError", false) ? FAIL(ERR_TRANSIENT, "the tool says that it failed") : NULL;
+    return json_bool(result, "isError", false) ? FAIL(ERR_TRANSIENT, "the tool says that it failed")
+                                               : NULL;
 }
 
 static struct err *
@@ -105,7 +105,8 @@ static int
 mcp_main(int argc, char **argv)
 {
     struct asked q = {.what = "ls"};
-    const struct option_def defs[] = {{"--json", .flag = &q.json}, {"--file", "-f", .value = &q.file}};
+    const struct option_def defs[] = {{"--json", .flag = &q.json},
+                                      {"--file", "-f", .value = &q.file}};
     if (options_take(defs, COUNT(defs), &argc, argv))
         return TUTTI_USAGE;
     if (argc > 1)

@@ -11,7 +11,7 @@
 #define INPUT_BYTES_MAX ((size_t)16 << 20)
 
 struct inputs {
-    json_t *keys; /* from -i key=value */
+    json_t *keys;    /* from -i key=value */
     struct str text; /* from -i text, -i @file and stdin */
     struct err *e;
 };
@@ -143,7 +143,8 @@ cmd_run_main(int argc, char **argv)
     a.request.inputs = keys;
     a.request.input = in.text.len ? str_c(&in.text) : NULL;
     int code = in.e        ? fail(in.e)
-               : a.dry_run ? with_app(&(struct with_app){.opts = {.model = a.options.model}, .fn = dry_run_show, .arg = &a})
+               : a.dry_run ? with_app(&(struct with_app){
+                                 .opts = {.model = a.options.model}, .fn = dry_run_show, .arg = &a})
                            : run_with(&a);
     json_decref(in.keys);
     str_fini(&in.text);
@@ -152,8 +153,10 @@ cmd_run_main(int argc, char **argv)
 
 const struct command cmd_run = {
     "run",
-    "run [FILE [WORKFLOW]] [-i TEXT|KEY=VALUE|@FILE] [--json] [--events] [-m MODEL] [--record F|--replay F]\n"
-    "                 [--run-id ID] [--goal TEXT] [--store DIR] [--dry-run] [--strict] [--quiet] [--debug]",
+    "run [FILE [WORKFLOW]] [-i TEXT|KEY=VALUE|@FILE] [--json] [--events] [-m MODEL] [--record "
+    "F|--replay F]\n"
+    "                 [--run-id ID] [--goal TEXT] [--store DIR] [--dry-run] [--strict] [--quiet] "
+    "[--debug]",
     "run a workflow",
     cmd_run_main,
 };

@@ -16,7 +16,9 @@ struct asked {
     json_t *list;
 };
 
-/* ---- ls ----------------------------------------------------------------------------------------------- */
+/* ---- ls
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static json_t *
 row_json(const struct store_run *r)
@@ -25,8 +27,9 @@ row_json(const struct store_run *r)
     time_iso(r->created, created);
     if (r->ended)
         time_iso(r->ended, ended);
-    return json_pack("{ss ss* ss ss ss* sI ss* si}", "run", r->id, "workflow", r->name, "status", run_status_name((enum run_status)r->status),
-                     "created", created, "ended", *ended ? ended : NULL, "records", r->seq, "name", r->client_key, "crashes",
+    return json_pack("{ss ss* ss ss ss* sI ss* si}", "run", r->id, "workflow", r->name, "status",
+                     run_status_name((enum run_status)r->status), "created", created, "ended",
+                     *ended ? ended : NULL, "records", r->seq, "name", r->client_key, "crashes",
                      r->crashes);
 }
 
@@ -56,13 +59,14 @@ ls(struct app *a, void *arg)
     size_t i;
     if (!json_array_size(q->list))
         printf("no runs\n");
-    json_array_foreach(q->list, i, row)
-        printf("%-26s  %-10s %-24s %s\n", json_str(row, "run", ""), json_str(row, "status", ""), json_str(row, "workflow", ""),
-               json_str(row, "created", ""));
+    json_array_foreach (q->list, i, row)
+        printf("%-26s  %-10s %-24s %s\n", json_str(row, "run", ""), json_str(row, "status", ""),
+               json_str(row, "workflow", ""), json_str(row, "created", ""));
     return NULL;
 }
 
-/* ---- show --------------------------------------------------------------------------------------------- */
+/* ---- show
+ * --------------------------------------------------------------------------------------------- */
 
 static void
 show_node(const char *path, const json_t *n)
@@ -73,7 +77,8 @@ show_node(const char *path, const json_t *n)
     if (json_int(n, "duration_ms", -1) >= 0)
         duration_add(&line, json_int(n, "duration_ms", 0));
     if (json_int(u, "model_calls", 0))
-        str_addf(&line, "  %lld tokens", (long long)(json_int(u, "input_tokens", 0) + json_int(u, "output_tokens", 0)));
+        str_addf(&line, "  %lld tokens",
+                 (long long)(json_int(u, "input_tokens", 0) + json_int(u, "output_tokens", 0)));
     if (json_int(u, "tool_calls", 0))
         str_addf(&line, "  %lld tool calls", (long long)json_int(u, "tool_calls", 0));
     if (json_int(n, "attempts", 1) > 1)
@@ -97,12 +102,15 @@ show(struct app *a, void *arg)
     }
     AUTO(str_fini) struct str took = STR_INIT;
     duration_add(&took, json_int(doc, "duration_ms", 0));
-    printf("%s  %s  %s  %s\n", json_str(doc, "run", ""), json_str(doc, "workflow", ""), json_str(doc, "status", ""), str_c(&took));
-    json_object_foreach(json_object_get(doc, "nodes"), path, n) show_node(path, n);
+    printf("%s  %s  %s  %s\n", json_str(doc, "run", ""), json_str(doc, "workflow", ""),
+           json_str(doc, "status", ""), str_c(&took));
+    json_object_foreach (json_object_get(doc, "nodes"), path, n)
+        show_node(path, n);
     const json_t *u = json_object_get(doc, "usage");
     const json_t *cost = json_object_get(u, "cost_usd");
-    printf("  %lld model calls, %lld tool calls, %lld + %lld tokens, ", (long long)json_int(u, "model_calls", 0),
-           (long long)json_int(u, "tool_calls", 0), (long long)json_int(u, "input_tokens", 0), (long long)json_int(u, "output_tokens", 0));
+    printf("  %lld model calls, %lld tool calls, %lld + %lld tokens, ",
+           (long long)json_int(u, "model_calls", 0), (long long)json_int(u, "tool_calls", 0),
+           (long long)json_int(u, "input_tokens", 0), (long long)json_int(u, "output_tokens", 0));
     if (json_is_number(cost))
         printf("$%.4f\n", json_number_value(cost));
     else
@@ -114,7 +122,8 @@ show(struct app *a, void *arg)
     return NULL;
 }
 
-/* ---- logs --------------------------------------------------------------------------------------------- */
+/* ---- logs
+ * --------------------------------------------------------------------------------------------- */
 
 static struct err *
 log_line(void *ctx, const struct run_event *ev)
@@ -129,7 +138,8 @@ log_line(void *ctx, const struct run_event *ev)
     }
     time_iso(ev->wall_ms, iso);
     AUTO(freep) char *detail = ev->detail ? json_text(ev->detail) : xstrdup("");
-    printf("%5lld %s %-15s %s  %.*s\n", (long long)ev->seq, ev->wall_ms ? iso : "", ev->name, ev->path, 400, detail);
+    printf("%5lld %s %-15s %s  %.*s\n", (long long)ev->seq, ev->wall_ms ? iso : "", ev->name,
+           ev->path, 400, detail);
     return NULL;
 }
 
@@ -139,7 +149,8 @@ logs(struct app *a, void *arg)
     return engine_history(app_engine(a), ((struct asked *)arg)->id, log_line, arg);
 }
 
-/* ---- cancel, prune ------------------------------------------------------------------------------------ */
+/* ---- cancel, prune
+ * ------------------------------------------------------------------------------------ */
 
 static struct err *
 cancel(struct app *a, void *arg)
@@ -147,8 +158,10 @@ cancel(struct app *a, void *arg)
     struct asked *q = arg;
     struct store_run row = {0};
     PASS(store_get_run(app_store(a), q->id, &row));
-    struct err *e = row.status >= RUN_ENDED ? FAIL(ERR_INVALID, "the run '%s' has ended: %s", row.id, run_status_name((enum run_status)row.status))
-                                            : engine_cancel_stored(app_engine(a), row.id, q->force);
+    struct err *e = row.status >= RUN_ENDED
+                        ? FAIL(ERR_INVALID, "the run '%s' has ended: %s", row.id,
+                               run_status_name((enum run_status)row.status))
+                        : engine_cancel_stored(app_engine(a), row.id, q->force);
     if (!e)
         printf("cancelled %s\n", row.id);
     store_run_fini(&row);
@@ -168,7 +181,8 @@ prune(struct app *a, void *arg)
     return NULL;
 }
 
-/* ---- resume ------------------------------------------------------------------------------------------- */
+/* ---- resume
+ * ------------------------------------------------------------------------------------------- */
 
 static int
 resume(struct asked *q, const struct watch_opts *watch)
@@ -197,8 +211,8 @@ static const struct {
     bool needs_id, writes;
     struct err *(*fn)(struct app *a, void *arg);
 } subcommands[] = {
-    {"ls", false, false, ls},        {"show", true, false, show},      {"logs", true, false, logs},
-    {"cancel", true, true, cancel},  {"prune", false, true, prune},    {"resume", true, true, NULL},
+    {"ls", false, false, ls},       {"show", true, false, show},   {"logs", true, false, logs},
+    {"cancel", true, true, cancel}, {"prune", false, true, prune}, {"resume", true, true, NULL},
 };
 
 static int
@@ -207,10 +221,17 @@ runs_main(int argc, char **argv)
     struct asked q = {0};
     bool events = false, quiet = false;
     const struct option_def defs[] = {
-        {"--json", .flag = &q.json},       {"--store", .value = &q.store},       {"--all", .flag = &q.all},
-        {"--live", .flag = &q.live},       {"--status", .value = &q.status},     {"--workflow", .value = &q.workflow},
-        {"--force", .flag = &q.force},     {"--older-than", .value = &q.before}, {"--in-doubt", .value = &q.in_doubt},
-        {"--events", .flag = &events},     {"--quiet", "-q", .flag = &quiet},
+        {"--json", .flag = &q.json},
+        {"--store", .value = &q.store},
+        {"--all", .flag = &q.all},
+        {"--live", .flag = &q.live},
+        {"--status", .value = &q.status},
+        {"--workflow", .value = &q.workflow},
+        {"--force", .flag = &q.force},
+        {"--older-than", .value = &q.before},
+        {"--in-doubt", .value = &q.in_doubt},
+        {"--events", .flag = &events},
+        {"--quiet", "-q", .flag = &quiet},
     };
     if (options_take(defs, COUNT(defs), &argc, argv))
         return TUTTI_USAGE;
@@ -220,13 +241,16 @@ runs_main(int argc, char **argv)
         if (strcmp(subcommands[i].name, sub) != 0)
             continue;
         if (subcommands[i].needs_id && !q.id)
-            return usage_error(&cmd_runs, "%s needs the id of a run (its beginning is enough)", sub);
+            return usage_error(&cmd_runs, "%s needs the id of a run (its beginning is enough)",
+                               sub);
         if (!subcommands[i].fn)
-            return resume(&q, &(struct watch_opts){.json = q.json, .events = events, .quiet = quiet});
+            return resume(&q,
+                          &(struct watch_opts){.json = q.json, .events = events, .quiet = quiet});
         AUTO(freep) char *dir = app_store_dir(q.store, NULL);
-        int code = with_app(&(struct with_app){.opts = {.store_dir = dir, .read_only = !subcommands[i].writes},
-                                               .fn = subcommands[i].fn,
-                                               .arg = &q});
+        int code = with_app(
+            &(struct with_app){.opts = {.store_dir = dir, .read_only = !subcommands[i].writes},
+                               .fn = subcommands[i].fn,
+                               .arg = &q});
         json_decref(q.list);
         return code;
     }
@@ -235,7 +259,8 @@ runs_main(int argc, char **argv)
 
 const struct command cmd_runs = {
     "runs",
-    "runs ls [--live] [--status S] [--workflow W] [--all] | show ID | logs ID | cancel ID [--force] | prune [--older-than 30d]\n"
+    "runs ls [--live] [--status S] [--workflow W] [--all] | show ID | logs ID | cancel ID "
+    "[--force] | prune [--older-than 30d]\n"
     "             | resume ID [--in-doubt park|done|retry|fail]   (all: [--store DIR] [--json])",
     "list, show, resume and cancel runs",
     runs_main,

@@ -1,9 +1,9 @@
 /* engine.h - runs plans, durably.
  *
- * A run is a fiber (and more where branches run at once) that walks a plan. What it does to the world
- * are steps; each finished step, node and run is a record in the journal. Nothing leaves the process
- * before all that it rests on is committed. A run that died is resumed: it walks the same plan again
- * and finds its recorded nodes and steps by path. */
+ * A run is a fiber (and more where branches run at once) that walks a plan. What it does to the
+ * world are steps; each finished step, node and run is a record in the journal. Nothing leaves the
+ * process before all that it rests on is committed. A run that died is resumed: it walks the same
+ * plan again and finds its recorded nodes and steps by path. */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 #include "base/json.h"
@@ -14,7 +14,7 @@
 #include "store/store.h"
 
 struct engine;
-struct engine_opts {                     /* all borrowed for the engine's life */
+struct engine_opts { /* all borrowed for the engine's life */
     struct store *store;
     const struct kind *const *agents;    /* NULL-ended */
     const struct kind *const *workflows; /* NULL-ended */
@@ -47,21 +47,23 @@ struct run_request {
     struct flow *flow;
     const json_t *input;  /* text or any value; NULL: "" */
     const json_t *inputs; /* object or NULL; checked against the workflow's `inputs` */
-    const char *run_id;   /* names the run (client key); NULL: a new one. The same start again is the same run */
-    const char *goal;     /* kept with it; or NULL */
-    const char *dir;      /* where relative paths start, for whoever resumes it; or NULL */
+    const char *run_id; /* names the run (client key); NULL: a new one. The same start again is the
+                           same run */
+    const char *goal;   /* kept with it; or NULL */
+    const char *dir;    /* where relative paths start, for whoever resumes it; or NULL */
 };
 /* Creates the run (committed when this returns) and starts it. ERR_INVALID: inputs do not fit.
  * *ret_existing: the run_id is taken by the same start; the run is then only found, not started. */
-struct err *MUST engine_start(struct engine *e, const struct run_request *req, struct run **OWN ret_run,
-                              bool *ret_existing) YIELDS;
+struct err *MUST engine_start(struct engine *e, const struct run_request *req,
+                              struct run **OWN ret_run, bool *ret_existing) YIELDS;
 enum in_doubt { /* what to believe of a `once` step that was under way when the process died */
-    IN_DOUBT_PARK,  /* ask: the run waits */
-    IN_DOUBT_DONE,  /* it was carried out; its result is lost: null */
-    IN_DOUBT_RETRY, /* it was not: run it */
-    IN_DOUBT_FAIL,  /* let it fail */
+                IN_DOUBT_PARK,  /* ask: the run waits */
+                IN_DOUBT_DONE,  /* it was carried out; its result is lost: null */
+                IN_DOUBT_RETRY, /* it was not: run it */
+                IN_DOUBT_FAIL,  /* let it fail */
 };
-/* Claims the run and goes on with it. ERR_LIMIT: another process has it; ERR_INVALID: it has ended. */
+/* Claims the run and goes on with it. ERR_LIMIT: another process has it; ERR_INVALID: it has ended.
+ */
 struct err *MUST engine_resume(struct engine *e, const char *id, enum in_doubt in_doubt,
                                struct run **OWN ret_run) YIELDS;
 /* Waits until it has ended, waits for something outside, or was interrupted. */
@@ -71,7 +73,7 @@ const char *run_id(const struct run *r);
 const json_t *run_started(const struct run *r); /* body of its first record */
 struct flow *run_flow(const struct run *r);     /* borrowed */
 enum run_status run_state(const struct run *r);
-bool run_is_over(const struct run *r);        /* nothing of it runs here any more */
+bool run_is_over(const struct run *r); /* nothing of it runs here any more */
 bool run_was_interrupted(const struct run *r);
 /* The document of `tutti run --json`. */
 json_t *OWN run_document(const struct run *r);

@@ -115,7 +115,8 @@ engine_lua(struct engine *e)
     return expr_space_lua(e->space);
 }
 
-/* ---- flows ----------------------------------------------------------------------------------------- */
+/* ---- flows
+ * ----------------------------------------------------------------------------------------- */
 
 struct flow *
 flow_ref(struct flow *f)
@@ -164,10 +165,11 @@ plan_deep(void *arg)
 }
 
 static struct err *
-flow_make(struct engine *e, json_t *doc, struct src_pos (*pos)(void *ctx, const char *pointer), void *pos_ctx,
-          const char *workflow, struct flow **ret_flow)
+flow_make(struct engine *e, json_t *doc, struct src_pos (*pos)(void *ctx, const char *pointer),
+          void *pos_ctx, const char *workflow, struct flow **ret_flow)
 {
-    struct plan_source source = {.doc = doc, .pos = pos, .pos_ctx = pos_ctx, .kinds = e->opts.workflows};
+    struct plan_source source = {
+        .doc = doc, .pos = pos, .pos_ctx = pos_ctx, .kinds = e->opts.workflows};
     struct planning p = {e, &source, workflow, NULL, NULL};
     rt_deep(plan_deep, &p);
     PASS(p.err);
@@ -188,8 +190,8 @@ flow_make(struct engine *e, json_t *doc, struct src_pos (*pos)(void *ctx, const 
 }
 
 struct err *
-engine_flow(struct engine *e, json_t *doc, struct src_pos (*pos)(void *ctx, const char *pointer), void *pos_ctx,
-            const char *workflow, struct flow **ret_flow)
+engine_flow(struct engine *e, json_t *doc, struct src_pos (*pos)(void *ctx, const char *pointer),
+            void *pos_ctx, const char *workflow, struct flow **ret_flow)
 {
     struct flow *f = NULL;
     PASS(flow_make(e, doc, pos, pos_ctx, workflow, &f));
@@ -221,12 +223,14 @@ flow_stored(struct engine *e, const char *hash, struct flow **ret_flow)
     AUTO(json_freep) json_t *stored = NULL;
     TRY(store_get_def(e->opts.store, hash, &body), "its definition");
     TRY(json_parse(str_c(&body), body.len, &stored), "its definition");
-    TRY(flow_make(e, json_object_get(stored, "doc"), NULL, NULL, json_str(stored, "workflow", ""), ret_flow),
+    TRY(flow_make(e, json_object_get(stored, "doc"), NULL, NULL, json_str(stored, "workflow", ""),
+                  ret_flow),
         "its definition");
     if (strcmp(plan_hash((*ret_flow)->plan), hash) == 0)
         return NULL;
     flow_unref(STEAL(*ret_flow));
-    return FAIL(ERR_INVALID, "its definition does not have the hash %s under which it was stored", hash);
+    return FAIL(ERR_INVALID, "its definition does not have the hash %s under which it was stored",
+                hash);
 }
 
 struct checking {

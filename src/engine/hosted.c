@@ -63,10 +63,12 @@ hosted_path(struct host *h)
     return hosted_of(h)->path;
 }
 
-/* ---- children --------------------------------------------------------------------------------------- */
+/* ---- children
+ * --------------------------------------------------------------------------------------- */
 
 static struct err *
-hosted_call(struct host *h, const char *name, const char *worker, const struct task *t, struct reply *ret_reply)
+hosted_call(struct host *h, const char *name, const char *worker, const struct task *t,
+            struct reply *ret_reply)
 {
     struct hosted *x = hosted_of(h);
     AUTO(freep) char *path = xasprintf("%s/%s", x->path, name);
@@ -115,7 +117,8 @@ hosted_each(struct host *h, const char *name, size_t n, unsigned limit,
     sem_setup(&sem, limit);
     scope_open(&scope, DEADLINE_NONE);
     for (size_t i = 0; i < n; i++) {
-        all[i] = (struct one_of_many){.host = *x, .fn = fn, .arg = args[i], .ret_err = &ret_errs[i]};
+        all[i] =
+            (struct one_of_many){.host = *x, .fn = fn, .arg = args[i], .ret_err = &ret_errs[i]};
         all[i].sem = limit ? &sem : NULL;
         all[i].host.path = xasprintf("%s/%s[%zu]", x->path, name, i);
         all[i].host.usage = (struct usage){0};
@@ -147,7 +150,8 @@ static const struct host_ops hosted_ops = {
     .path = hosted_path,
 };
 
-/* ---- an agent --------------------------------------------------------------------------------------- */
+/* ---- an agent
+ * --------------------------------------------------------------------------------------- */
 
 static const struct kind *
 kind_of(const struct engine *e, const json_t *def)
@@ -171,7 +175,8 @@ agent_run(struct run *r, const struct work *w, int64_t started_wall_ms, struct r
         def = r->engine->nothing;
     const struct kind *kind = kind_of(r->engine, def);
     if (!kind || !kind->run)
-        return FAIL(ERR_INVALID, "agents of type '%s' cannot run in this version", json_str(def, "type", "llm"));
+        return FAIL(ERR_INVALID, "agents of type '%s' cannot run in this version",
+                    json_str(def, "type", "llm"));
     struct hosted h = {.base = {&hosted_ops},
                        .run = r,
                        .path = w->path,

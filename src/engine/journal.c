@@ -47,7 +47,8 @@ record_decode(const void *bytes, size_t n, json_t **ret_body)
 {
     const char *p = bytes;
     if (n < 2 || p[0] != JOURNAL_FORMAT)
-        return FAIL(ERR_INVALID, "a journal record of an unknown format (written by a newer version?)");
+        return FAIL(ERR_INVALID,
+                    "a journal record of an unknown format (written by a newer version?)");
     TRY(json_parse(p + 1, n - 1, ret_body), "a journal record");
     if (json_is_object(*ret_body))
         return NULL;
@@ -55,7 +56,8 @@ record_decode(const void *bytes, size_t n, json_t **ret_body)
     return FAIL(ERR_INVALID, "a journal record that is not an object");
 }
 
-/* ---- view ---------------------------------------------------------------------------------------- */
+/* ---- view
+ * ---------------------------------------------------------------------------------------- */
 
 struct view {
     char *run_id;
@@ -162,7 +164,8 @@ text_of(const json_t *body)
 static json_t *
 node_document(const json_t *body)
 {
-    static const char *const copied[] = {"output", "error", "attempts", "started", "duration_ms", "usage"};
+    static const char *const copied[] = {"output",  "error",       "attempts",
+                                         "started", "duration_ms", "usage"};
     json_t *d = json_object();
     json_object_set_new(d, "type", member(body, "type"));
     json_object_set_new(d, "agent", member(body, "agent"));
@@ -189,7 +192,8 @@ view_document(const struct view *v, int64_t now_wall_ms)
     json_object_set_new(d, "output", member(v->ended, "output"));
     json_object_set_new(d, "text", text_of(v->ended));
     json_object_set_new(d, "error", member(v->ended, "error"));
-    json_object_foreach(v->nodes, path, body) json_object_set_new(nodes, path, node_document(body));
+    json_object_foreach (v->nodes, path, body)
+        json_object_set_new(nodes, path, node_document(body));
     json_object_set_new(d, "nodes", nodes);
     json_object_set_new(d, "usage", usage_to_json(&v->usage));
     json_object_set_new(d, "duration_ms", json_integer(MAX(ended - started, 0)));
@@ -200,7 +204,8 @@ view_document(const struct view *v, int64_t now_wall_ms)
     return d;
 }
 
-/* ---- memo ---------------------------------------------------------------------------------------- */
+/* ---- memo
+ * ---------------------------------------------------------------------------------------- */
 
 struct memo {
     json_t *nodes, *done, *failed; /* path -> body */

@@ -12,15 +12,15 @@
 #define JOURNAL_FORMAT '1'
 
 enum record_kind { /* stored numbers */
-    REC_RUN_STARTED = 1,
-    REC_RUN_RESUMED = 2,
-    REC_RUN_ENDED = 3,
-    REC_RUN_WAITING = 4,
-    REC_NODE_STARTED = 10,
-    REC_NODE_ENDED = 11, /* the whole subtree in one record */
-    REC_STEP_INTENT = 20,
-    REC_STEP_DONE = 21,
-    REC_STEP_FAILED = 22,
+                   REC_RUN_STARTED = 1,
+                   REC_RUN_RESUMED = 2,
+                   REC_RUN_ENDED = 3,
+                   REC_RUN_WAITING = 4,
+                   REC_NODE_STARTED = 10,
+                   REC_NODE_ENDED = 11, /* the whole subtree in one record */
+                   REC_STEP_INTENT = 20,
+                   REC_STEP_DONE = 21,
+                   REC_STEP_FAILED = 22,
 };
 const char *record_event(enum record_kind kind, const json_t *body); /* the event it is */
 
@@ -33,8 +33,8 @@ struct view *OWN view_new(const char *run_id);
 void view_free(struct view *OWN v);
 void view_feed(struct view *v, enum record_kind kind, const char *path, json_t *body);
 enum run_status view_status(const struct view *v);
-/* {run, workflow, status, output, text, error, nodes, usage, duration_ms} as users get it. now: for runs
- * that have not ended. */
+/* {run, workflow, status, output, text, error, nodes, usage, duration_ms} as users get it. now: for
+ * runs that have not ended. */
 json_t *OWN view_document(const struct view *v, int64_t now_wall_ms);
 const json_t *view_started(const struct view *v); /* body of REC_RUN_STARTED, or NULL */
 
@@ -43,9 +43,10 @@ struct memo;
 struct memo *OWN memo_new(void);
 void memo_free(struct memo *OWN m);
 void memo_feed(struct memo *m, enum record_kind kind, const char *path, json_t *body);
-json_t *memo_node(const struct memo *m, const char *path);     /* REC_NODE_ENDED */
+json_t *memo_node(const struct memo *m, const char *path);                   /* REC_NODE_ENDED */
 json_t *memo_step(const struct memo *m, const char *path, bool *ret_failed); /* done or failed */
 bool memo_intent(const struct memo *m, const char *path);
-int64_t memo_started(const struct memo *m, const char *path);  /* wall ms of REC_NODE_STARTED, or 0 */
+int64_t
+memo_started(const struct memo *m, const char *path); /* wall ms of REC_NODE_STARTED, or 0 */
 
 #endif

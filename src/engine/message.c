@@ -9,7 +9,8 @@ text_of(const struct node_state *s)
 }
 
 static void
-sections(const struct graph *g, const struct node *n, const struct node_state *states, struct str *to)
+sections(const struct graph *g, const struct node *n, const struct node_state *states,
+         struct str *to)
 {
     for (size_t i = 0; i < n->ndeps; i++) {
         const struct node_state *s = &states[n->deps[i]];
@@ -66,7 +67,8 @@ message_make(const struct graph *g, const struct node *n, const struct node_stat
 }
 
 json_t *
-context_make(const struct graph *g, const struct node *n, const struct node_state *states, const struct task *outer)
+context_make(const struct graph *g, const struct node *n, const struct node_state *states,
+             const struct task *outer)
 {
     json_t *context = outer->context ? json_copy((json_t *)(uintptr_t)outer->context) : NULL;
     if (g->positional_context && n->index) {
@@ -96,11 +98,12 @@ json_t *
 step_view(const struct node_state *s)
 {
     json_t *usage = usage_to_json(&s->reply.usage);
-    return json_pack("{ss sO? ss? ss? so}", "status", node_status_name(s->status), "output", s->reply.output,
-                     "text", s->reply.text, "error", s->error, "usage", usage);
+    return json_pack("{ss sO? ss? ss? so}", "status", node_status_name(s->status), "output",
+                     s->reply.output, "text", s->reply.text, "error", s->error, "usage", usage);
 }
 
-/* ---- output of a graph --------------------------------------------------------------------------- */
+/* ---- output of a graph
+ * --------------------------------------------------------------------------- */
 
 static void
 reply_copy(struct reply *to, const struct node_state *s)
@@ -116,7 +119,8 @@ output_joined(const struct graph *g, const struct node_state *states, size_t n, 
     for (size_t i = 0; i < n; i++) {
         if (states[i].status != NODE_COMPLETED)
             continue;
-        str_addf(&text, "%s[%s]: %s", text.len ? "\n\n" : "", g->nodes[i]->label, text_of(&states[i]));
+        str_addf(&text, "%s[%s]: %s", text.len ? "\n\n" : "", g->nodes[i]->label,
+                 text_of(&states[i]));
     }
     reply_set_text(ret, str_c(&text), text.len);
     str_fini(&text);
@@ -133,7 +137,8 @@ output_leaves(const struct graph *g, const struct node_state *states, struct rep
             continue;
         only = &states[i];
         json_object_set(all, g->nodes[i]->id, states[i].reply.output);
-        str_addf(&text, "%s[%s]:\n%s", text.len ? "\n\n" : "", g->nodes[i]->label, text_of(&states[i]));
+        str_addf(&text, "%s[%s]:\n%s", text.len ? "\n\n" : "", g->nodes[i]->label,
+                 text_of(&states[i]));
     }
     if (json_object_size(all) == 1) {
         reply_copy(ret, only);

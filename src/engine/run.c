@@ -1,4 +1,5 @@
-/* run.c - the life of a run: started or claimed, walked, committed, ended, parked or interrupted. */
+/* run.c - the life of a run: started or claimed, walked, committed, ended, parked or interrupted.
+ */
 #include "base/units.h"
 #include "engine/runcore.h"
 #include <assert.h>
@@ -7,7 +8,8 @@
 
 #define INPUT_BYTES_MAX ((size_t)16 << 20)
 
-/* ---- events -------------------------------------------------------------------------------------- */
+/* ---- events
+ * -------------------------------------------------------------------------------------- */
 
 void
 run_publish(struct run *r, const char *name, const char *path, int64_t seq, const json_t *detail,
@@ -15,18 +17,19 @@ run_publish(struct run *r, const char *name, const char *path, int64_t seq, cons
 {
     struct engine *e = r->engine;
     struct run_event ev = {.run = r->lease.id,
-                       .name = name,
-                       .path = path,
-                       .seq = seq,
-                       .wall_ms = rt_wall_ms(),
-                       .detail = detail,
-                       .text = text,
-                       .text_len = n};
+                           .name = name,
+                           .path = path,
+                           .seq = seq,
+                           .wall_ms = rt_wall_ms(),
+                           .detail = detail,
+                           .text = text,
+                           .text_len = n};
     for (size_t i = 0; i < e->subscribers.len; i++)
         e->subscribers.at[i].fn(e->subscribers.at[i].ctx, &ev);
 }
 
-/* ---- the journal --------------------------------------------------------------------------------- */
+/* ---- the journal
+ * --------------------------------------------------------------------------------- */
 
 void
 run_append(struct run *r, enum record_kind kind, const char *path, json_t *body, bool lazy)
@@ -76,8 +79,9 @@ batch_published(struct run *r, const struct pending *batch, size_t n, int64_t fi
 {
     for (size_t i = 0; i < n; i++) {
         view_feed(r->view, batch[i].kind, batch[i].path, batch[i].body);
-        run_publish(r, record_event(batch[i].kind, batch[i].body), batch[i].path, first_seq + (int64_t)i,
-                    batch[i].body, NULL, 0);
+        if (batch[i].kind != REC_NODE_STARTED) /* told when it happened: this record travels late */
+            run_publish(r, record_event(batch[i].kind, batch[i].body), batch[i].path,
+                        first_seq + (int64_t)i, batch[i].body, NULL, 0);
     }
 }
 
@@ -93,8 +97,10 @@ commit_batch(struct run *r)
     struct str *bodies = xcalloc(n, sizeof *bodies);
     for (size_t i = 0; i < n; i++) {
         record_encode(batch[i].body, &bodies[i]);
-        records[i] = (struct store_record){
-            .kind = (int)batch[i].kind, .path = batch[i].path, .body = bodies[i].p, .body_len = bodies[i].len};
+        records[i] = (struct store_record){.kind = (int)batch[i].kind,
+                                           .path = batch[i].path,
+                                           .body = bodies[i].p,
+                                           .body_len = bodies[i].len};
     }
     struct store_commit c = {.lease = &r->lease, .records = records, .nrecords = n};
     commit_outcome(r, &batch[n - 1], &c);
@@ -142,15 +148,17 @@ run_barrier(struct run *r)
     return commit_until(r, r->must_commit);
 }
 
-/* ---- walking ------------------------------------------------------------------------------------- */
+/* ---- walking
+ * ------------------------------------------------------------------------------------- */
 
 static void
 run_end(struct run *r, enum run_status status, const struct reply *reply, const struct err *e)
 {
     AUTO(freep) char *error = e ? err_text(e) : NULL;
     r->status = status;
-    json_t *body = json_pack("{ss sI sO* so*}", "status", run_status_name(status), "at", rt_wall_ms(), "output",
-                             reply->output, "error", error ? json_string_lossy(error, strlen(error)) : NULL);
+    json_t *body = json_pack("{ss sI sO* so*}", "status", run_status_name(status), "at",
+                             rt_wall_ms(), "output", reply->output, "error",
+                             error ? json_string_lossy(error, strlen(error)) : NULL);
     if (reply->text && !json_is_string(reply->output))
         json_object_set_new(body, "text", json_string_lossy(reply->text, strlen(reply->text)));
     run_append(r, REC_RUN_ENDED, "", body, false);
@@ -171,7 +179,10 @@ run_outcome(struct run *r, struct err *e, enum graph_end end, const struct reply
         AUTO(freep) char *why = err_text(e);
         r->parked = xstrdup(why);
         r->status = RUN_WAITING;
-        run_append(r, REC_RUN_WAITING, "", json_pack("{so sI}", "reason", json_string_lossy(why, strlen(why)), "at", rt_wall_ms()), false);
+        run_append(
+            r, REC_RUN_WAITING, "",
+            json_pack("{so sI}", "reason", json_string_lossy(why, strlen(why)), "at", rt_wall_ms()),
+            false);
     } else {
         run_end(r, RUN_FAILED, reply, e);
     }
@@ -207,7 +218,8 @@ run_walk(struct run *r, struct reply *reply)
         e = closed;
     else
         err_free(closed);
-    if (e && err_kind(e) == ERR_TIMEOUT && g->timeout_ms && rt_now_ms() >= r->started_ms + g->timeout_ms)
+    if (e && err_kind(e) == ERR_TIMEOUT && g->timeout_ms &&
+        rt_now_ms() >= r->started_ms + g->timeout_ms)
         e = WRAP(e, "the workflow's timeout of %lld ms", (long long)g->timeout_ms);
     run_outcome(r, e, end, reply);
     err_free(e);
@@ -232,7 +244,8 @@ run_main(void *arg)
     run_unref(r);
 }
 
-/* ---- handles ------------------------------------------------------------------------------------- */
+/* ---- handles
+ * ------------------------------------------------------------------------------------- */
 
 void
 run_unref(struct run *r)
@@ -320,7 +333,8 @@ run_interrupt(struct run *r)
         scope_cancel(&r->scope);
 }
 
-/* ---- starting and resuming ----------------------------------------------------------------------- */
+/* ---- starting and resuming
+ * ----------------------------------------------------------------------- */
 
 static struct run *
 run_new(struct engine *e, struct flow *f)
@@ -343,7 +357,8 @@ run_set_input(struct run *r, const json_t *started)
     r->started_wall_ms = json_int(started, "at", 0);
     char iso[32];
     time_iso(r->started_wall_ms, iso);
-    r->info = json_pack("{ssssss}", "id", r->lease.id, "name", plan_workflow(r->flow->plan), "started", iso);
+    r->info = json_pack("{ssssss}", "id", r->lease.id, "name", plan_workflow(r->flow->plan),
+                        "started", iso);
 }
 
 static void
@@ -362,8 +377,8 @@ started_body(const struct run_request *req, json_t **ret_body)
 {
     const struct plan *plan = req->flow->plan;
     json_t *body = json_pack("{ss ss sI sO* sO* ss* ss*}", "workflow", plan_workflow(plan), "def",
-                             plan_hash(plan), "at", rt_wall_ms(), "input", req->input, "inputs", req->inputs,
-                             "goal", req->goal, "dir", req->dir);
+                             plan_hash(plan), "at", rt_wall_ms(), "input", req->input, "inputs",
+                             req->inputs, "goal", req->goal, "dir", req->dir);
     if (!body)
         return FAIL(ERR_INVALID, "the goal or the folder's name is not valid UTF-8");
     AUTO(freep) char *text = json_text(body);
@@ -376,7 +391,8 @@ started_body(const struct run_request *req, json_t **ret_body)
 }
 
 struct err *
-engine_start(struct engine *e, const struct run_request *req, struct run **ret_run, bool *ret_existing)
+engine_start(struct engine *e, const struct run_request *req, struct run **ret_run,
+             bool *ret_existing)
 {
     AUTO(json_freep) json_t *body = NULL;
     PASS(flow_check_inputs(req->flow, req->inputs));
@@ -387,7 +403,8 @@ engine_start(struct engine *e, const struct run_request *req, struct run **ret_r
     store_make_id(rt_wall_ms(), chance, id);
     AUTO(str_fini) struct str bytes = STR_INIT;
     record_encode(body, &bytes);
-    struct store_record first = {.kind = REC_RUN_STARTED, .path = "", .body = bytes.p, .body_len = bytes.len};
+    struct store_record first = {
+        .kind = REC_RUN_STARTED, .path = "", .body = bytes.p, .body_len = bytes.len};
     struct store_new_run row = {.id = id,
                                 .def_hash = plan_hash(req->flow->plan),
                                 .name = plan_workflow(req->flow->plan),
@@ -493,12 +510,14 @@ tell_record(void *ctx, const struct store_record *rec)
     struct telling *t = ctx;
     AUTO(json_freep) json_t *body = NULL;
     TRY(record_decode(rec->body, rec->body_len, &body), "record %lld", (long long)rec->seq);
-    struct run_event ev = {.run = t->run,
-                           .name = record_event((enum record_kind)rec->kind, body),
-                           .path = rec->path,
-                           .seq = rec->seq,
-                           .wall_ms = json_int(body, "at", json_int(body, "started", 0) + json_int(body, "duration_ms", 0)),
-                           .detail = body};
+    struct run_event ev = {
+        .run = t->run,
+        .name = record_event((enum record_kind)rec->kind, body),
+        .path = rec->path,
+        .seq = rec->seq,
+        .wall_ms =
+            json_int(body, "at", json_int(body, "started", 0) + json_int(body, "duration_ms", 0)),
+        .detail = body};
     return t->fn(t->ctx, &ev);
 }
 
@@ -528,7 +547,8 @@ engine_cancel_stored(struct engine *e, const char *id, bool force)
     AUTO(str_fini) struct str bytes = STR_INIT;
     record_encode(body, &bytes);
     json_decref(body);
-    struct store_record rec = {.kind = REC_RUN_ENDED, .path = "", .body = bytes.p, .body_len = bytes.len};
+    struct store_record rec = {
+        .kind = REC_RUN_ENDED, .path = "", .body = bytes.p, .body_len = bytes.len};
     struct store_commit c = {
         .lease = &lease, .records = &rec, .nrecords = 1, .status = RUN_CANCELLED, .release = true};
     return store_commit(e->opts.store, &c);

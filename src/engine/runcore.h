@@ -19,15 +19,16 @@ struct subscriber {
 struct engine {
     struct engine_opts opts;
     struct expr_space *space;
-    struct map *flows;    /* plan hash -> struct flow; not owned: a flow leaves when its last user does */
+    struct map
+        *flows; /* plan hash -> struct flow; not owned: a flow leaves when its last user does */
     struct map *breakers; /* target -> struct breaker */
     VEC(struct run *) runs;
     VEC(struct subscriber) subscribers;
     int handles;
     struct scope scope; /* of the runs' fibers */
     struct engine_stats stats;
-    json_t *nothing;        /* an empty object to lend */
-    bool watching;          /* the fiber that looks for cancels is there */
+    json_t *nothing; /* an empty object to lend */
+    bool watching;   /* the fiber that looks for cancels is there */
 };
 struct flow {
     struct engine *engine;
@@ -70,20 +71,21 @@ struct hosted {
     struct host base;
     struct run *run;
     const char *path;
-    const json_t *agent;      /* definition, or NULL inside patterns */
-    const struct node *node;  /* what it runs for; NULL for agents called by agents */
-    struct usage usage;       /* of its steps */
-    unsigned attempts;        /* the most tries a step of it took */
+    const json_t *agent;     /* definition, or NULL inside patterns */
+    const struct node *node; /* what it runs for; NULL for agents called by agents */
+    struct usage usage;      /* of its steps */
+    unsigned attempts;       /* the most tries a step of it took */
     int64_t started_wall_ms;
-    unsigned depth;           /* of agents calling agents */
+    unsigned depth; /* of agents calling agents */
 };
 #define CALL_DEPTH_MAX 16
 
 /* run.c: appends to the journal; `lazy` records need not be committed before the next effect. */
-void run_append(struct run *r, enum record_kind kind, const char *path, json_t *OWN body, bool lazy);
+void
+run_append(struct run *r, enum record_kind kind, const char *path, json_t *OWN body, bool lazy);
 struct err *MUST run_barrier(struct run *r) YIELDS; /* all that matters so far is committed */
-void run_publish(struct run *r, const char *name, const char *path, int64_t seq, const json_t *detail,
-                 const char *text, size_t n);
+void run_publish(struct run *r, const char *name, const char *path, int64_t seq,
+                 const json_t *detail, const char *text, size_t n);
 
 /* flow.c */
 void engine_watch_start(struct engine *e);
@@ -110,8 +112,9 @@ struct err *MUST agent_run(struct run *r, const struct work *w, int64_t started_
 
 /* sched.c: runs a graph below path ("" for the root). */
 enum graph_end { GRAPH_COMPLETED, GRAPH_PARTIAL };
-struct err *MUST graph_run(struct run *r, const struct graph *g, const char *path, const struct task *task,
-                           unsigned depth, struct reply *ret_reply, enum graph_end *ret_end) YIELDS;
+struct err *MUST graph_run(struct run *r, const struct graph *g, const char *path,
+                           const struct task *task, unsigned depth, struct reply *ret_reply,
+                           enum graph_end *ret_end) YIELDS;
 /* message.c: the texts that go from node to node. */
 struct node_state {
     enum node_status status;
@@ -123,8 +126,8 @@ struct node_state {
 };
 void message_make(const struct graph *g, const struct node *n, const struct node_state *states,
                   const struct task *outer, struct str *to);
-json_t *OWN context_make(const struct graph *g, const struct node *n, const struct node_state *states,
-                         const struct task *outer);
+json_t *OWN context_make(const struct graph *g, const struct node *n,
+                         const struct node_state *states, const struct task *outer);
 struct err *MUST graph_output(const struct graph *g, const struct node_state *states,
                               const struct expr_scope *scope, struct reply *ret_reply);
 json_t *OWN step_view(const struct node_state *s); /* steps.x in expressions */

@@ -1,7 +1,8 @@
 /* sched.c - the one routine that runs a graph.
  *
- * A node is ready when all it waits for have settled. Ready nodes start in order of declaration, up to
- * the graph's concurrency; each runs in a fiber, or right here when nothing could run beside it. */
+ * A node is ready when all it waits for have settled. Ready nodes start in order of declaration, up
+ * to the graph's concurrency; each runs in a fiber, or right here when nothing could run beside it.
+ */
 #include "engine/runcore.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ struct graph_state {
     unsigned *ready; /* indexes, ascending */
     size_t nready;
     unsigned running, completed;
-    bool stopping;           /* FAILURE_STOP: a node failed */
+    bool stopping; /* FAILURE_STOP: a node failed */
     struct err *failed, *parked;
     struct scope scope;
     struct waitq changed;
@@ -29,7 +30,8 @@ struct node_fiber {
     const struct node *node;
 };
 
-/* ---- expressions ----------------------------------------------------------------------------------- */
+/* ---- expressions
+ * ----------------------------------------------------------------------------------- */
 
 static json_t *
 step_lookup(void *ctx, const char *id)
@@ -83,7 +85,8 @@ evaluate(void *arg)
         x->e = graph_output(x->output, x->states, &x->scope, x->reply);
 }
 
-/* ---- one node -------------------------------------------------------------------------------------- */
+/* ---- one node
+ * -------------------------------------------------------------------------------------- */
 
 struct prepared { /* what a node's task borrows from */
     struct str message;
@@ -103,7 +106,8 @@ prepared_fini(struct prepared *p)
 }
 
 static struct err *
-fill(struct evaluation *x, const struct template *t, const struct value_template *v, json_t **ret_json)
+fill(struct evaluation *x, const struct template *t, const struct value_template *v,
+     json_t **ret_json)
 {
     x->template = t;
     x->value = v;
@@ -166,7 +170,8 @@ node_record(struct graph_state *gs, const struct node *n, const char *path, enum
     struct reply none = {0};
     struct work w = node_work(gs, n, path);
     if (!memo_node(gs->run->memo, path))
-        run_append(gs->run, REC_NODE_ENDED, path, work_end_body(&w, status, &none, e, 0, rt_wall_ms()), false);
+        run_append(gs->run, REC_NODE_ENDED, path,
+                   work_end_body(&w, status, &none, e, 0, rt_wall_ms()), false);
 }
 
 static struct err *
@@ -192,7 +197,8 @@ node_run(struct graph_state *gs, const struct node *n, const char *path, struct 
     return work_run(gs->run, &w, ret_reply);
 }
 
-/* ---- settling -------------------------------------------------------------------------------------- */
+/* ---- settling
+ * -------------------------------------------------------------------------------------- */
 
 static void
 ready_add(struct graph_state *gs, unsigned index)
@@ -277,7 +283,8 @@ node_main(void *arg)
     free(f);
 }
 
-/* ---- may it run? ----------------------------------------------------------------------------------- */
+/* ---- may it run?
+ * ----------------------------------------------------------------------------------- */
 
 enum verdict { VERDICT_RUN, VERDICT_SKIP, VERDICT_FAIL };
 
@@ -311,7 +318,8 @@ node_verdict(struct graph_state *gs, const struct node *n, const char *path, enu
     if (*ret != VERDICT_RUN || !n->when)
         return NULL;
     int64_t started = memo_started(gs->run->memo, path);
-    struct evaluation x = {.condition = n->when, .scope = scope_of(gs, started ? started : rt_wall_ms())};
+    struct evaluation x = {.condition = n->when,
+                           .scope = scope_of(gs, started ? started : rt_wall_ms())};
     rt_deep(evaluate, &x);
     TRY(x.e, "its condition");
     *ret = x.truth ? VERDICT_RUN : VERDICT_SKIP;
@@ -346,7 +354,8 @@ node_start(struct graph_state *gs, const struct node *n)
     scope_spawn(&gs->scope, "node", node_main, f);
 }
 
-/* ---- the graph ------------------------------------------------------------------------------------- */
+/* ---- the graph
+ * ------------------------------------------------------------------------------------- */
 
 static struct err *
 graph_loop(struct graph_state *gs)
@@ -370,11 +379,14 @@ graph_loop(struct graph_state *gs)
 static struct err *
 graph_result(struct graph_state *gs, struct reply *ret_reply, enum graph_end *ret_end)
 {
-    struct evaluation x = {
-        .output = gs->g, .states = gs->nodes, .scope = scope_of(gs, rt_wall_ms()), .reply = ret_reply};
+    struct evaluation x = {.output = gs->g,
+                           .states = gs->nodes,
+                           .scope = scope_of(gs, rt_wall_ms()),
+                           .reply = ret_reply};
     bool failed = gs->failed && !(gs->g->failure == FAILURE_PARTIAL && gs->completed);
     *ret_end = gs->failed ? GRAPH_PARTIAL : GRAPH_COMPLETED;
-    if (gs->parked && gs->g->failure != FAILURE_STOP) /* what came of it is not known before that is */
+    if (gs->parked &&
+        gs->g->failure != FAILURE_STOP) /* what came of it is not known before that is */
         return STEAL(gs->parked);
     if (failed)
         return STEAL(gs->failed);
@@ -400,8 +412,8 @@ graph_state_fini(struct graph_state *gs)
 }
 
 struct err *
-graph_run(struct run *r, const struct graph *g, const char *path, const struct task *task, unsigned depth,
-          struct reply *ret_reply, enum graph_end *ret_end)
+graph_run(struct run *r, const struct graph *g, const char *path, const struct task *task,
+          unsigned depth, struct reply *ret_reply, enum graph_end *ret_end)
 {
     struct graph_state *gs = xcalloc(1, sizeof *gs);
     *gs = (struct graph_state){.run = r, .g = g, .path = path, .task = task, .depth = depth};

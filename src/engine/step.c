@@ -22,7 +22,8 @@ struct stepping { /* one step under way */
     struct usage usage;
 };
 
-/* ---- what the journal says ------------------------------------------------------------------------ */
+/* ---- what the journal says
+ * ------------------------------------------------------------------------ */
 
 static json_t *
 error_body(const struct err *e)
@@ -64,20 +65,23 @@ recorded(struct hosted *h, json_t *body, bool failed, json_t **ret_value)
 static void
 record_done(struct stepping *st, json_t *value)
 {
-    json_t *body = json_pack("{ss ss sO si so}", "type", st->s->type, "target", st->s->target, "value", value,
-                             "attempts", (int)st->attempt, "usage", usage_to_json(&st->usage));
+    json_t *body =
+        json_pack("{ss ss sO si so}", "type", st->s->type, "target", st->s->target, "value", value,
+                  "attempts", (int)st->attempt, "usage", usage_to_json(&st->usage));
     run_append(st->h->run, REC_STEP_DONE, st->path, body, false);
 }
 
 static void
 record_failed(struct stepping *st, const struct err *e)
 {
-    json_t *body = json_pack("{ss ss so si so}", "type", st->s->type, "target", st->s->target, "error",
-                             error_body(e), "attempts", (int)st->attempt, "usage", usage_to_json(&st->usage));
+    json_t *body =
+        json_pack("{ss ss so si so}", "type", st->s->type, "target", st->s->target, "error",
+                  error_body(e), "attempts", (int)st->attempt, "usage", usage_to_json(&st->usage));
     run_append(st->h->run, REC_STEP_FAILED, st->path, body, false);
 }
 
-/* ---- how it is guarded ----------------------------------------------------------------------------- */
+/* ---- how it is guarded
+ * ----------------------------------------------------------------------------- */
 
 static void
 guards_find(struct stepping *st)
@@ -125,7 +129,8 @@ tell(struct stepping *st, const char *event, json_t *more)
 {
     struct run *r = st->h->run;
     if (r->engine->subscribers.len) {
-        json_t *d = json_pack("{ss ss si}", "type", st->s->type, "target", st->s->target, "attempt", (int)st->attempt);
+        json_t *d = json_pack("{ss ss si}", "type", st->s->type, "target", st->s->target, "attempt",
+                              (int)st->attempt);
         if (st->s->detail)
             json_object_set(d, "detail", (json_t *)(uintptr_t)st->s->detail);
         if (more)
@@ -142,8 +147,10 @@ breaker_admit(struct stepping *st)
     if (!st->breaker || breaker_allow(st->breaker, rt_now_ms()))
         return NULL;
     int64_t left = breaker_open_ms(st->breaker, rt_now_ms());
-    return FAIL(ERR_DENIED, "circuit breaker is open: '%s' failed %u times in a row; it is tried again in %lld ms",
-                st->s->target, st->breaker->failed, (long long)left);
+    return FAIL(
+        ERR_DENIED,
+        "circuit breaker is open: '%s' failed %u times in a row; it is tried again in %lld ms",
+        st->s->target, st->breaker->failed, (long long)left);
 }
 
 /* Only what says something about the target's health counts. */
@@ -156,12 +163,14 @@ breaker_tell(struct stepping *st, const struct err *e)
         breaker_forget(st->breaker);
         return;
     }
-    bool ok = !e || (err_kind(e) != ERR_TRANSIENT && err_kind(e) != ERR_TIMEOUT && err_kind(e) != ERR_LIMIT);
+    bool ok = !e || (err_kind(e) != ERR_TRANSIENT && err_kind(e) != ERR_TIMEOUT &&
+                     err_kind(e) != ERR_LIMIT);
     if (breaker_report(st->breaker, ok, rt_now_ms()))
         tell(st, EVENT_BREAKER_OPENED, json_pack("{sI}", "cool_ms", st->breaker->cool_ms));
 }
 
-/* ---- doing it -------------------------------------------------------------------------------------- */
+/* ---- doing it
+ * -------------------------------------------------------------------------------------- */
 
 static struct err *
 attempt_once(struct stepping *st, json_t **ret_value)
@@ -196,8 +205,9 @@ back_off(struct stepping *st, const struct err *e)
     double chance = (double)rt_random_below(1u << 20) / (double)(1u << 20);
     int64_t delay = retry_delay_ms(&st->retry, e, st->attempt, chance);
     AUTO(freep) char *text = err_text(e);
-    tell(st, EVENT_NODE_RETRYING, json_pack("{sI ss so}", "delay_ms", delay, "kind", err_kind_name(err_kind(e)),
-                                            "error", json_string_lossy(text, strlen(text))));
+    tell(st, EVENT_NODE_RETRYING,
+         json_pack("{sI ss so}", "delay_ms", delay, "kind", err_kind_name(err_kind(e)), "error",
+                   json_string_lossy(text, strlen(text))));
     return fiber_sleep(delay);
 }
 
@@ -208,15 +218,18 @@ step_do(struct stepping *st, json_t **ret_value)
     guards_find(st);
     key_make(st);
     if (st->s->effect == EFFECT_ONCE)
-        run_append(r, REC_STEP_INTENT, st->path,
-                   json_pack("{ss ss ss}", "type", st->s->type, "target", st->s->target, "key", st->key), false);
+        run_append(
+            r, REC_STEP_INTENT, st->path,
+            json_pack("{ss ss ss}", "type", st->s->type, "target", st->s->target, "key", st->key),
+            false);
     for (st->attempt = 1;; st->attempt++) {
         PASS(run_barrier(r));
         PASS(fiber_check());
         struct err *e = attempt_once(st, ret_value);
         if (!e)
             return NULL;
-        struct err *ended = fiber_check(); /* the node, the run or the process ends: nobody is to blame */
+        struct err *ended =
+            fiber_check(); /* the node, the run or the process ends: nobody is to blame */
         if (ended) {
             err_free(e);
             return ended;
@@ -242,8 +255,10 @@ doubt_resolve(struct stepping *st, json_t **ret_value, bool *ret_settled)
         return NULL;
     case IN_DOUBT_FAIL: {
         st->attempt = 1;
-        struct err *e = err_set_in_doubt(FAIL(ERR_TRANSIENT, "'%s' was under way when the process ended; it was "
-                                                             "given up as failed", st->s->target));
+        struct err *e = err_set_in_doubt(FAIL(ERR_TRANSIENT,
+                                              "'%s' was under way when the process ended; it was "
+                                              "given up as failed",
+                                              st->s->target));
         record_failed(st, e);
         return e;
     }
@@ -253,8 +268,10 @@ doubt_resolve(struct stepping *st, json_t **ret_value, bool *ret_settled)
     case IN_DOUBT_PARK:
         break;
     }
-    return FAIL(ERR_PARKED, "in doubt: '%s' at %s was under way when the process ended, and may have been carried out; "
-                            ASK_SOMEBODY, st->s->target, st->path);
+    return FAIL(ERR_PARKED,
+                "in doubt: '%s' at %s was under way when the process ended, and may have been "
+                "carried out; " ASK_SOMEBODY,
+                st->s->target, st->path);
 }
 
 struct err *
@@ -279,16 +296,20 @@ hosted_step(struct host *base, const struct step *s, json_t **ret_value)
         record_done(&st, *ret_value);
         return NULL;
     }
-    if (err_kind(e) == ERR_CANCELLED || err_kind(e) == ERR_PARKED || h->run->broken || scope_is_cancelled(&h->run->scope))
+    if (err_kind(e) == ERR_CANCELLED || err_kind(e) == ERR_PARKED || h->run->broken ||
+        scope_is_cancelled(&h->run->scope))
         return e;
     struct err *ended = fiber_check();
     err_free(ended);
     if (ended)
         return e;
     if (s->effect == EFFECT_ONCE && err_in_doubt(e) && !s->tell_doubt) {
-        AUTO(freep) char *text = err_text(e); /* no end is recorded: its intent says that it is open */
+        AUTO(freep)
+        char *text = err_text(e); /* no end is recorded: its intent says that it is open */
         err_free(e);
-        return FAIL(ERR_PARKED, "in doubt: '%s' at %s may have been carried out (%s); " ASK_SOMEBODY, s->target, path, text);
+        return FAIL(ERR_PARKED,
+                    "in doubt: '%s' at %s may have been carried out (%s); " ASK_SOMEBODY, s->target,
+                    path, text);
     }
     record_failed(&st, e);
     return e;

@@ -4,16 +4,16 @@
 #include <string.h>
 
 json_t *
-work_end_body(const struct work *w, enum node_status status, const struct reply *reply, const struct err *e,
-              unsigned attempts, int64_t started_wall_ms)
+work_end_body(const struct work *w, enum node_status status, const struct reply *reply,
+              const struct err *e, unsigned attempts, int64_t started_wall_ms)
 {
     AUTO(freep) char *error = e ? err_text(e) : NULL;
     json_t *usage = usage_to_json(&reply->usage);
-    json_t *body = json_pack("{ss ss* ss sO* so* si sI sI so}", "type", w->type, "agent", w->worker, "status",
-                             node_status_name(status), "output", reply->output, "error",
-                             error ? json_string_lossy(error, strlen(error)) : NULL, "attempts", (int)attempts,
-                             "started", started_wall_ms, "duration_ms", MAX(rt_wall_ms() - started_wall_ms, 0), "usage",
-                             usage);
+    json_t *body = json_pack("{ss ss* ss sO* so* si sI sI so}", "type", w->type, "agent", w->worker,
+                             "status", node_status_name(status), "output", reply->output, "error",
+                             error ? json_string_lossy(error, strlen(error)) : NULL, "attempts",
+                             (int)attempts, "started", started_wall_ms, "duration_ms",
+                             MAX(rt_wall_ms() - started_wall_ms, 0), "usage", usage);
     if (e)
         json_object_set_new(body, "kind", json_string(err_kind_name(err_kind(e))));
     if (reply->text && !json_is_string(reply->output))
@@ -44,7 +44,8 @@ recorded(const json_t *body, struct reply *ret_reply)
 }
 
 static struct err *
-worker_do_it(struct run *r, const struct work *w, int64_t started_wall_ms, struct reply *ret, unsigned *ret_attempts)
+worker_do_it(struct run *r, const struct work *w, int64_t started_wall_ms, struct reply *ret,
+             unsigned *ret_attempts)
 {
     enum graph_end end;
     if (w->child)
@@ -53,7 +54,8 @@ worker_do_it(struct run *r, const struct work *w, int64_t started_wall_ms, struc
 }
 
 static struct err *
-within_total(struct run *r, const struct work *w, int64_t started_wall_ms, struct reply *ret, unsigned *ret_attempts)
+within_total(struct run *r, const struct work *w, int64_t started_wall_ms, struct reply *ret,
+             unsigned *ret_attempts)
 {
     int64_t total = w->node ? w->node->total_timeout_ms : 0;
     if (!total)
@@ -77,7 +79,8 @@ work_run(struct run *r, const struct work *w, struct reply *ret_reply)
     int64_t started = memo_started(r->memo, w->path);
     if (!started) {
         started = rt_wall_ms();
-        body = json_pack("{ss ss* sI ss}", "type", w->type, "agent", w->worker, "at", started, "status", "running");
+        body = json_pack("{ss ss* sI ss}", "type", w->type, "agent", w->worker, "at", started,
+                         "status", "running");
         run_publish(r, EVENT_NODE_STARTED, w->path, 0, body, NULL, 0);
         run_append(r, REC_NODE_STARTED, w->path, body, true);
     }
@@ -86,9 +89,10 @@ work_run(struct run *r, const struct work *w, struct reply *ret_reply)
         reply_set_json(ret_reply, json_null());
     if (e && (err_kind(e) == ERR_PARKED || r->broken || r->interrupted))
         return e;
-    enum node_status status = !e                                   ? NODE_COMPLETED
+    enum node_status status = !e                             ? NODE_COMPLETED
                               : err_kind(e) == ERR_CANCELLED ? NODE_CANCELLED
-                                                                   : NODE_FAILED;
-    run_append(r, REC_NODE_ENDED, w->path, work_end_body(w, status, ret_reply, e, attempts, started), false);
+                                                             : NODE_FAILED;
+    run_append(r, REC_NODE_ENDED, w->path,
+               work_end_body(w, status, ret_reply, e, attempts, started), false);
     return e;
 }

@@ -137,6 +137,8 @@ runtime_error(const struct said *said, const struct chunk *chunk)
         {"attempt to perform bitwise operation on ", "cannot calculate with"},
         {"attempt to get length of ", "cannot count"},
     };
+    if (!*said->text)
+        return FAIL_AT(said->at, ERR_INVALID, "the %s failed without a message", chunk->what);
     if (strstr(said->text, "stack overflow"))
         return FAIL_AT(said->at, ERR_LIMIT, "the %s calls itself too deep", chunk->what);
     for (size_t i = 0; i < COUNT(verb); i++) {

@@ -209,6 +209,7 @@ static const struct expr_case failing[] = {
     {"1 & 1.5", "1:3: number has no integer representation"},
     {"1 // 0", "1:3: attempt to divide by zero"},
     {"error('my own')", "1:1: my own"},
+    {"error''", "1:1: the expression failed without a message"},
     {"error({a=1})", "1:1: the expression failed with a table that is no text"},
     {"error()", "1:1: the expression failed with a nil that is no text"},
     {"error(12)", "1:1: the expression failed: error 12"},

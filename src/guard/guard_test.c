@@ -13,8 +13,8 @@ delays(void **state)
         int64_t retry_after, min_ms, want;
         bool jitter;
     } row[] = {
-        {1, 0, -1, 0, 1000, false},   {2, 0, -1, 0, 2000, false},  {3, 0, -1, 0, 4000, false},
-        {7, 0, -1, 0, 60000, false},  {60, 0, -1, 0, 60000, false}, {1, 0, -1, 0, 500, true},
+        {1, 0, -1, 0, 1000, false},   {2, 0, -1, 0, 2000, false},    {3, 0, -1, 0, 4000, false},
+        {7, 0, -1, 0, 60000, false},  {60, 0, -1, 0, 60000, false},  {1, 0, -1, 0, 500, true},
         {1, 0.5, -1, 0, 750, true},   {1, 0.999, -1, 0, 1000, true}, {1, 0, 90000, 0, 90000, true},
         {4, 0, 3000, 0, 8000, false}, {1, 0, -1, 700, 700, true},
     };
@@ -36,8 +36,9 @@ attempts(void **state)
     static const struct {
         enum err_kind kind;
         bool want;
-    } row[] = {{ERR_TRANSIENT, true}, {ERR_LIMIT, true},      {ERR_TIMEOUT, true},  {ERR_INVALID, false},
-               {ERR_DENIED, false},   {ERR_CANCELLED, false}, {ERR_PARKED, false}, {ERR_TOO_LONG, false}};
+    } row[] = {{ERR_TRANSIENT, true}, {ERR_LIMIT, true},    {ERR_TIMEOUT, true},
+               {ERR_INVALID, false},  {ERR_DENIED, false},  {ERR_CANCELLED, false},
+               {ERR_PARKED, false},   {ERR_TOO_LONG, false}};
     for (size_t i = 0; i < COUNT(row); i++) {
         struct err *e = FAIL(row[i].kind, "x");
         assert_int_equal(retry_allows(&r, e, 1), row[i].want);
@@ -45,8 +46,9 @@ attempts(void **state)
         assert_false(retry_allows(&r, e, 3));
         err_free(e);
     }
-    json_t *def = json_pack("{sisisisfsbs[ss]}", "max_attempts", 5, "initial_delay", 500, "max_delay", 30000,
-                            "exponential_base", 3.0, "jitter", 0, "retry_on", "limit", "nonsense");
+    json_t *def =
+        json_pack("{sisisisfsbs[ss]}", "max_attempts", 5, "initial_delay", 500, "max_delay", 30000,
+                  "exponential_base", 3.0, "jitter", 0, "retry_on", "limit", "nonsense");
     retry_from_json(&r, def);
     json_decref(def);
     struct err *e = FAIL(ERR_LIMIT, "x");
@@ -70,8 +72,8 @@ breaker(void **state)
         int at_ms;
         char want, verdict;
     } row[] = {
-        {0, 'y', 'f'},    {10, 'y', 'f'},   {20, 'y', 'f'}, /* the third failure trips it */
-        {1019, 'n', '-'}, {1020, 'y', 'f'},                 /* cools, probes, fails again */
+        {0, 'y', 'f'},    {10, 'y', 'f'},   {20, 'y', 'f'},   /* the third failure trips it */
+        {1019, 'n', '-'}, {1020, 'y', 'f'},                   /* cools, probes, fails again */
         {2019, 'n', '-'}, {2020, 'y', '-'}, {2021, 'n', 's'}, /* one probe at a time */
         {2022, 'y', 's'}, {2023, 'y', 's'},
     };

@@ -17,7 +17,7 @@ retry_from_json(struct retry *retry, const json_t *def)
         return;
     retry->kinds = 0;
     size_t i;
-    json_array_foreach(on, i, name) {
+    json_array_foreach (on, i, name) {
         enum err_kind kind;
         if (json_is_string(name) && err_kind_parse(json_string_value(name), &kind))
             retry->kinds |= 1u << kind;

@@ -1,8 +1,8 @@
 /* retry.h - whether to try again, and when.
  *
  * Pure arithmetic; the engine's step is its only user, because two layers that retry multiply.
- * Delay before try n + 1: min(max, initial * base^(n-1)), at least min, jittered to 50-100 %; what the
- * other side asked for (Retry-After) wins when it is longer. */
+ * Delay before try n + 1: min(max, initial * base^(n-1)), at least min, jittered to 50-100 %; what
+ * the other side asked for (Retry-After) wins when it is longer. */
 #ifndef GUARD_RETRY_H
 #define GUARD_RETRY_H
 #include "base/json.h"

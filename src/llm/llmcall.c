@@ -1,7 +1,7 @@
 /* llmcall.c - one call from request to reply: send, read whole or streamed, classify, put right. */
-#include "llm/llm.h"
 #include "base/log.h"
 #include "llm/cassette.h"
+#include "llm/llm.h"
 #include "llm/provider.h"
 #include "net/sse.h"
 #include "rt/fiber.h"
@@ -52,7 +52,10 @@ llm_free(struct llm *llm)
 struct err *
 provider_garbled(const struct llm_call *c, const char *what)
 {
-    return FAIL(ERR_TRANSIENT, "%s sent a garbled answer: %s", c->profile->provider, what);
+    /* the parser's words quote the answer, and that may quote our key */
+    AUTO(str_fini) struct str words = STR_INIT;
+    refusal_quote(&words, what, strlen(what), REFUSAL_QUOTE_MAX, c->profile->api_key);
+    return FAIL(ERR_TRANSIENT, "%s sent a garbled answer: %s", c->profile->provider, str_c(&words));
 }
 
 /* ---- errors -----------------------------------------------------------------------------------*/
@@ -84,7 +87,7 @@ read_refusal(const struct exchange *x)
     e = wire_parse(str_c(&body), body.len, &json);
     if (e) { /* a page of a proxy */
         err_drop(e);
-        refusal_quote(&words, str_c(&body), MIN(body.len, 200), x->call->profile->api_key);
+        refusal_quote(&words, str_c(&body), body.len, 200, x->call->profile->api_key);
         f.message = str_c(&words);
     }
     return fault_of(x, json, &f);

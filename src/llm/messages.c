@@ -1,9 +1,9 @@
 /* messages.c - building, checking, measuring and trimming neutral conversations.
  *
  * Everything is linear in the conversation: it is walked before every model call. */
-#include "llm/message.h"
 #include "base/map.h"
 #include "base/vec.h"
+#include "llm/message.h"
 #include <assert.h>
 #include <string.h>
 

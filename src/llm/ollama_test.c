@@ -1,27 +1,32 @@
 /* ollama_test.c - Ollama's chat: requests and answers in their exact bytes. */
 #include "llm/testllm.h"
 
-#define P  "{'provider':'ollama','model':'qwen3'}"
-#define PS "{'provider':'ollama','model':'qwen3','stream':true}"
-#define HI "{'messages':[{'role':'user','content':[{'type':'text','text':'Hi'}]}]}"
+#define P   "{'provider':'ollama','model':'qwen3'}"
+#define PS  "{'provider':'ollama','model':'qwen3','stream':true}"
+#define HI  "{'messages':[{'role':'user','content':[{'type':'text','text':'Hi'}]}]}"
 #define END "'done':true,'done_reason':'stop','prompt_eval_count':11,'eval_count':4}"
 
 static const struct fixture answers[] = {
     {.name = "plain",
      .profile = P,
      .request = HI,
-     .body = "{'model':'qwen3','created_at':'2026-01-01T00:00:00Z','message':{'role':'assistant','content':'Hello!','thinking':'hm'}," END,
+     .body = "{'model':'qwen3','created_at':'2026-01-01T00:00:00Z','message':{'role':'assistant','"
+             "content':'Hello!','thinking':'hm'}," END,
      .sent = "{'model':'qwen3','messages':[{'role':'user','content':'Hi'}],'stream':false}",
      .want = "stop [{'type':'text','text':'Hello!'}] 11/4 (qwen3 -)"},
     {.name = "calls without ids; counts left out",
      .profile = "{'provider':'ollama','model':'qwen3','price':{'input':0,'output':0}}",
      .request = "{'messages':[],'tools':[{'name':'files.read'}]}",
-     .body = "{'message':{'role':'assistant','content':'','tool_calls':[{'function':{'name':'files_read','arguments':{'p':1}}},"
-             "{'function':{'name':'files_read','arguments':'{}'}}]},'done':true,'done_reason':'stop','eval_count':4}",
-     .sent = "{'model':'qwen3','messages':[],'tools':[{'type':'function','function':{'name':'files_read','description':'','parameters':"
+     .body = "{'message':{'role':'assistant','content':'','tool_calls':[{'function':{'name':'files_"
+             "read','arguments':{'p':1}}},"
+             "{'function':{'name':'files_read','arguments':'{}'}}]},'done':true,'done_reason':'"
+             "stop','eval_count':4}",
+     .sent = "{'model':'qwen3','messages':[],'tools':[{'type':'function','function':{'name':'files_"
+             "read','description':'','parameters':"
              "{'type':'object','properties':{}}}}],'stream':false}",
-     .want = "tool_calls [{'type':'tool_call','id':'call_0_1','name':'files.read','arguments':{'p':1}},"
-             "{'type':'tool_call','id':'call_0_2','name':'files.read','arguments':{}}] 0/4 (- -)"},
+     .want =
+         "tool_calls [{'type':'tool_call','id':'call_0_1','name':'files.read','arguments':{'p':1}},"
+         "{'type':'tool_call','id':'call_0_2','name':'files.read','arguments':{}}] 0/4 (- -)"},
     {.name = "cut short",
      .profile = P,
      .request = HI,
@@ -42,26 +47,33 @@ static const struct fixture answers[] = {
      .request = HI,
      .status = 404,
      .body = "{'error':'model \\'qwen3\\' not found'}",
-     .want = "invalid: ollama refuses the request to model 'qwen3' (404): 'model 'qwen3' not found'"},
+     .want =
+         "invalid: ollama refuses the request to model 'qwen3' (404): 'model 'qwen3' not found'"},
     {.name = "streamed text",
      .profile = PS,
      .request = HI,
      .type = "application/x-ndjson",
-     .body = "{'model':'qwen3','message':{'role':'assistant','content':'Hel'},'done':false}\n\n{'message':{'content':'lo'},'done':false}\r\n"
+     .body = "{'model':'qwen3','message':{'role':'assistant','content':'Hel'},'done':false}\n\n{'"
+             "message':{'content':'lo'},'done':false}\r\n"
              "{'message':{'content':''}," END "\n",
      .sent = "{'model':'qwen3','messages':[{'role':'user','content':'Hi'}],'stream':true}",
      .want = "stop [{'type':'text','text':'Hello'}] 11/4 (qwen3 -)"},
     {.name = "streamed calls, no line end at the end",
      .profile = PS,
      .request = HI,
-     .body = "{'message':{'content':'a','tool_calls':[{'function':{'name':'t','arguments':{}}}]},'done':false}\n{'message':{'tool_calls':["
-             "{'id':'x','function':{'name':'u','arguments':{'a':1}}}]},'done':false}\n{'message':{'content':''}," END,
-     .want = "tool_calls [{'type':'text','text':'a'},{'type':'tool_call','id':'call_1_1','name':'t','arguments':{}},"
+     .body = "{'message':{'content':'a','tool_calls':[{'function':{'name':'t','arguments':{}}}]},'"
+             "done':false}\n{'message':{'tool_calls':["
+             "{'id':'x','function':{'name':'u','arguments':{'a':1}}}]},'done':false}\n{'message':{'"
+             "content':''}," END,
+     .want = "tool_calls "
+             "[{'type':'text','text':'a'},{'type':'tool_call','id':'call_1_1','name':'t','"
+             "arguments':{}},"
              "{'type':'tool_call','id':'x','name':'u','arguments':{'a':1}}] 11/4 (- -)"},
     {.name = "an error in the stream",
      .profile = PS,
      .request = HI,
-     .body = "{'message':{'content':'a'},'done':false}\n{'error':'an error was encountered while running the model'}\n",
+     .body = "{'message':{'content':'a'},'done':false}\n{'error':'an error was encountered while "
+             "running the model'}\n",
      .want = "transient: ollama is in trouble: 'an error was encountered while running the model'"},
     {.name = "ends early",
      .profile = PS,
@@ -89,18 +101,27 @@ bodies(void **state)
 #define OK "{'message':{'content':'x'},'done':true}"
 static const struct fixture requests[] = {
     {.name = "a whole conversation, with options and a schema",
-     .profile = "{'provider':'ollama','model':'m','system_prompt':'A','temperature':0.5,'max_tokens':9,'stop':'x','top_k':2,'reasoning':'high',"
+     .profile = "{'provider':'ollama','model':'m','system_prompt':'A','temperature':0.5,'max_"
+                "tokens':9,'stop':'x','top_k':2,'reasoning':'high',"
                 "'extra':{'options':{'num_ctx':8192},'keep_alive':'5m'}}",
-     .request = "{'messages':[{'role':'user','content':[{'type':'text','text':'see'},{'type':'image','mime':'image/png','data':'iVBO'}]},"
-                "{'role':'assistant','content':[{'type':'text','text':'ok'},{'type':'tool_call','id':'a','name':'files.read','arguments':{'p':1}},"
+     .request = "{'messages':[{'role':'user','content':[{'type':'text','text':'see'},{'type':'"
+                "image','mime':'image/png','data':'iVBO'}]},"
+                "{'role':'assistant','content':[{'type':'text','text':'ok'},{'type':'tool_call','"
+                "id':'a','name':'files.read','arguments':{'p':1}},"
                 "{'type':'tool_call','id':'b','name':'t','arguments':{}}]},"
-                "{'role':'tool','content':[{'type':'tool_result','id':'a','name':'files.read','content':[{'type':'text','text':'r'}]},"
-                "{'type':'tool_result','id':'b','name':'t','content':[{'type':'image','mime':'image/png','data':'AAAA'}]}]}],'output_schema':{'type':'object'}}",
+                "{'role':'tool','content':[{'type':'tool_result','id':'a','name':'files.read','"
+                "content':[{'type':'text','text':'r'}]},"
+                "{'type':'tool_result','id':'b','name':'t','content':[{'type':'image','mime':'"
+                "image/png','data':'AAAA'}]}]}],'output_schema':{'type':'object'}}",
      .body = OK,
-     .sent = "{'model':'m','messages':[{'role':'system','content':'A'},{'role':'user','content':'see','images':['iVBO']},"
-             "{'role':'assistant','content':'ok','tool_calls':[{'function':{'name':'files_read','arguments':{'p':1}}},{'function':{'name':'t','arguments':{}}}]},"
-             "{'role':'tool','tool_name':'files_read','content':'r'},{'role':'tool','tool_name':'t','content':'','images':['AAAA']}],"
-             "'format':{'type':'object'},'options':{'temperature':0.5,'top_k':2,'num_predict':9,'stop':['x'],'num_ctx':8192},'think':'high',"
+     .sent = "{'model':'m','messages':[{'role':'system','content':'A'},{'role':'user','content':'"
+             "see','images':['iVBO']},"
+             "{'role':'assistant','content':'ok','tool_calls':[{'function':{'name':'files_read','"
+             "arguments':{'p':1}}},{'function':{'name':'t','arguments':{}}}]},"
+             "{'role':'tool','tool_name':'files_read','content':'r'},{'role':'tool','tool_name':'t'"
+             ",'content':'','images':['AAAA']}],"
+             "'format':{'type':'object'},'options':{'temperature':0.5,'top_k':2,'num_predict':9,'"
+             "stop':['x'],'num_ctx':8192},'think':'high',"
              "'stream':false,'keep_alive':'5m'}"},
     {.name = "no tools wanted",
      .profile = P,
@@ -114,7 +135,8 @@ static const struct fixture requests[] = {
      .want = "invalid: ollama takes images as data, not by URL"},
     {.name = "a file",
      .profile = P,
-     .request = "{'messages':[{'role':'user','content':[{'type':'file','mime':'application/pdf','data':'AAAA'}]}]}",
+     .request = "{'messages':[{'role':'user','content':[{'type':'file','mime':'application/"
+                "pdf','data':'AAAA'}]}]}",
      .body = OK,
      .want = "invalid: ollama takes no file parts"},
 };

@@ -228,6 +228,12 @@ static const struct fixture broken[] = {
      .body = "<html>",
      .want = "transient: openai sent a garbled answer: not JSON: invalid token near '<' at "
              "line 1, column 1"},
+    {.name = "not JSON that quotes our key",
+     .profile = P,
+     .request = HI,
+     .body = "{'sk-secret-1'}",
+     .want = "transient: openai sent a garbled answer: not JSON: ':' expected near '}' at line 1, "
+             "column 15"},
     {.name = "no choices",
      .profile = P,
      .request = HI,
@@ -237,7 +243,8 @@ static const struct fixture broken[] = {
      .profile = P,
      .request = HI,
      .body = "",
-     .want = "transient: openai sent a garbled answer: not JSON: unexpected end of file at line 1, "
+     .want = "transient: openai sent a garbled answer: not JSON: unexpected token near end of file "
+             "at line 1, "
              "column 0"},
     {.name = "an error behind status 200",
      .profile = P,

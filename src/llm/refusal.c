@@ -229,15 +229,16 @@ is_invalid(const struct refusal *f)
 /* ---- words ------------------------------------------------------------------------------------*/
 
 void
-refusal_quote(struct str *to, const char *text, size_t n, const char *key)
+refusal_quote(struct str *to, const char *text, size_t n, size_t max, const char *key)
 {
     const size_t key_len = key ? strlen(key) : 0;
     AUTO(str_fini) struct str line = STR_INIT;
     bool blank = false;
-    for (size_t i = 0; i < n && line.len < REFUSAL_QUOTE_MAX;) {
+    for (size_t i = 0; i < n && line.len < max;) {
         /* A short key would blot out ordinary words, and guards nothing. */
         if (key_len >= 4 && n - i >= key_len && memcmp(text + i, key, key_len) == 0) {
-            str_add(&line, "[key]");
+            str_add(&line, blank ? " [key]" : "[key]");
+            blank = false;
             i += key_len;
             continue;
         }
@@ -253,8 +254,15 @@ refusal_quote(struct str *to, const char *text, size_t n, const char *key)
     }
     size_t keep = utf8_floor(str_c(&line), line.len);
     str_add_utf8(to, str_c(&line), keep);
-    if (n > REFUSAL_QUOTE_MAX && line.len >= REFUSAL_QUOTE_MAX)
+    if (n > max && line.len >= max)
         str_add(to, "...");
+}
+
+static void
+quote_text(struct str *to, const char *text, size_t max, const char *key)
+{
+    if (text)
+        refusal_quote(to, text, strlen(text), max, key);
 }
 
 /* "(429, rate_limit_exceeded): 'words'" */
@@ -263,8 +271,8 @@ add_words(struct str *to, const struct refusal *f, const char *key)
 {
     const char *code = f->code ? f->code : f->type;
     AUTO(str_fini) struct str words = STR_INIT, short_code = STR_INIT;
-    refusal_quote(&words, f->message ? f->message : "", f->message ? strlen(f->message) : 0, key);
-    refusal_quote(&short_code, code ? code : "", code ? strnlen(code, 64) : 0, key);
+    quote_text(&words, f->message, REFUSAL_QUOTE_MAX, key);
+    quote_text(&short_code, code, 64, key);
     if (f->status && short_code.len)
         str_addf(to, " (%d, %s)", f->status, str_c(&short_code));
     else if (f->status)

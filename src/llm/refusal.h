@@ -29,7 +29,7 @@ int64_t refusal_retry_after(const struct http *h);
 int64_t refusal_duration(const char *text);
 struct err *OWN refusal_err(const struct refusal *f, const struct llm_profile *p,
                             const char *key_env);
-/* The words on one line, bounded, key blotted out. */
-void refusal_quote(struct str *to, const char *text, size_t n, const char *key);
+/* The words on one line, at most max bytes of them, every occurrence of the key blotted out. */
+void refusal_quote(struct str *to, const char *text, size_t n, size_t max, const char *key);
 
 #endif

@@ -513,7 +513,7 @@ script_answer(const struct llm_call *c, int64_t deadline_ms, struct answer *a)
     if (!json_array_size(replies) || json_bool(def, "echo", false) || is_command(&s))
         return answer_passthrough(&s, deadline_ms, a);
     AUTO(str_fini) struct str words = STR_INIT;
-    refusal_quote(&words, str_c(&s.last), MIN(s.last.len, 120), NULL);
+    refusal_quote(&words, str_c(&s.last), s.last.len, 120, NULL);
     return FAIL(ERR_INVALID,
                 "script: none of %zu replies of profile '%s' matches '%s' (turn %zu); add one, "
                 "'default' or 'echo: true'",

@@ -19,7 +19,7 @@ backoff_ms(unsigned failures)
 }
 
 static void
-server_failed(struct server *s, const char *why)
+toolserver_failed(struct toolserver *s, const char *why)
 {
     s->failures++;
     s->retry_at_ms = rt_after(backoff_ms(s->failures));
@@ -39,7 +39,7 @@ bury(void *arg)
 static void
 conn_over(struct conn *c)
 {
-    struct server *s = c->server;
+    struct toolserver *s = c->server;
     if (c->over)
         return;
     c->over = true;
@@ -60,12 +60,12 @@ conn_ended(void *ctx, const char *why)
 {
     struct conn *c = ctx;
     if (!c->server->all->closing && !c->over)
-        server_failed(c->server, why);
+        toolserver_failed(c->server, why);
     conn_over(c);
 }
 
 void
-mcp_server_stop(struct server *s)
+toolserver_stop(struct toolserver *s)
 {
     while (s->conns)
         session_fail(s->conns->session, "the servers are being stopped");
@@ -97,7 +97,7 @@ idler_run(void *arg)
 static void
 conn_rest(struct conn *c)
 {
-    struct server *s = c->server;
+    struct toolserver *s = c->server;
     if (c->idler || c->restless || c->over || s->all->closing || s->conf.idle_ms <= 0)
         return;
     c->idle_since_ms = rt_now_ms();
@@ -166,7 +166,7 @@ conn_worked(struct conn *c)
 static struct err *
 hook_elicit(void *ctx, const json_t *params, json_t **ret_result)
 {
-    const struct server *s = ((struct conn *)ctx)->server;
+    const struct toolserver *s = ((struct conn *)ctx)->server;
     const struct servers_hooks *h = &s->all->opts.hooks;
     return h->elicit(h->ctx, s->conf.name, params, ret_result);
 }
@@ -174,7 +174,7 @@ hook_elicit(void *ctx, const json_t *params, json_t **ret_result)
 static struct err *
 hook_sample(void *ctx, const json_t *params, json_t **ret_result)
 {
-    const struct server *s = ((struct conn *)ctx)->server;
+    const struct toolserver *s = ((struct conn *)ctx)->server;
     const struct servers_hooks *h = &s->all->opts.hooks;
     return h->sample(h->ctx, s->conf.name, params, ret_result);
 }
@@ -182,13 +182,13 @@ hook_sample(void *ctx, const json_t *params, json_t **ret_result)
 static void
 hook_log(void *ctx, const char *level, const char *logger, const char *text)
 {
-    const struct server *s = ((struct conn *)ctx)->server;
+    const struct toolserver *s = ((struct conn *)ctx)->server;
     const struct servers_hooks *h = &s->all->opts.hooks;
     h->log(h->ctx, s->conf.name, level, logger, text);
 }
 
 static struct err *
-conn_open(struct server *s, struct conn *c)
+conn_open(struct toolserver *s, struct conn *c)
 {
     const struct servers_opts *o = &s->all->opts;
     AUTO(json_freep) json_t *roots = NULL;
@@ -208,7 +208,7 @@ conn_open(struct server *s, struct conn *c)
 }
 
 static void
-start_succeeded(struct server *s, struct conn *c)
+start_succeeded(struct toolserver *s, struct conn *c)
 {
     c->next = s->conns;
     s->conns = c;
@@ -220,18 +220,18 @@ start_succeeded(struct server *s, struct conn *c)
 }
 
 static void
-start_failed(struct server *s, struct err *e)
+start_failed(struct toolserver *s, struct err *e)
 {
     s->start_kind = err_kind(e);
     s->start_error = err_text(e);
-    server_failed(s, s->start_error);
+    toolserver_failed(s, s->start_error);
     err_drop(e);
 }
 
 static void
 start_run(void *arg)
 {
-    struct server *s = arg;
+    struct toolserver *s = arg;
     struct conn *c = xcalloc(1, sizeof *c);
     struct scope scope;
     c->server = s;
@@ -254,7 +254,7 @@ start_run(void *arg)
 }
 
 static void
-start_begin(struct server *s)
+start_begin(struct toolserver *s)
 {
     s->starting = true;
     s->starts++;
@@ -264,7 +264,7 @@ start_begin(struct server *s)
 /* ---- taking ----------------------------------------------------------------------------------- */
 
 static struct conn *
-conn_best(const struct server *s)
+conn_best(const struct toolserver *s)
 {
     struct conn *best = NULL;
     for (struct conn *c = s->conns; c; c = c->next) {
@@ -275,7 +275,7 @@ conn_best(const struct server *s)
 }
 
 static struct err *
-start_failure(const struct server *s)
+start_failure(const struct toolserver *s)
 {
     struct err *e = FAIL(s->start_kind, "starting it: %s", s->start_error);
     int64_t wait = s->retry_at_ms - rt_now_ms();
@@ -284,7 +284,7 @@ start_failure(const struct server *s)
 
 /* The back-off after a failure: waited for when it is short, else told. */
 static struct err *
-backoff_wait(struct server *s, int64_t deadline_ms)
+backoff_wait(struct toolserver *s, int64_t deadline_ms)
 {
     int64_t left = s->retry_at_ms - rt_now_ms();
     if (left > s->conf.connect_ms || s->retry_at_ms >= deadline_ms)
@@ -302,7 +302,7 @@ backoff_wait(struct server *s, int64_t deadline_ms)
 /* One step towards a connection: sees what there is, starts one, or waits for one. *ret_conn stays NULL
  * when it is worth another look. */
 static struct err *
-conn_look(struct server *s, int64_t deadline_ms, struct conn **ret_conn)
+conn_look(struct toolserver *s, int64_t deadline_ms, struct conn **ret_conn)
 {
     struct conn *best = conn_best(s);
     bool more = s->nconns < s->conf.connections_max && !s->starting;
@@ -326,7 +326,7 @@ conn_look(struct server *s, int64_t deadline_ms, struct conn **ret_conn)
 
 /* One that greets and dies at once is started twice for a caller, not until its deadline. */
 struct err *
-conn_take(struct server *s, int64_t deadline_ms, struct conn **ret_conn)
+conn_take(struct toolserver *s, int64_t deadline_ms, struct conn **ret_conn)
 {
     struct conn *c = NULL;
     uint64_t before = s->starts;

@@ -16,7 +16,7 @@
 struct servers;
 struct conn {
     struct conn *next;
-    struct server *server;
+    struct toolserver *server;
     struct session *session;
     unsigned users;       /* calls that hold it */
     int64_t idle_since_ms;
@@ -25,7 +25,7 @@ struct conn {
     bool idler, restless; /* a fiber watches for idleness; no more of that: waits are over */
     struct fiber *sleeper; /* that fiber while it sleeps */
 };
-struct server {
+struct toolserver {
     struct servers *all;
     struct server_conf conf;
     struct conn *conns;
@@ -54,11 +54,11 @@ struct servers { /* the table; servers.c */
 };
 
 /* A connection to use, started if need be. */
-struct err *MUST conn_take(struct server *s, int64_t deadline_ms, struct conn **ret_conn) YIELDS;
+struct err *MUST conn_take(struct toolserver *s, int64_t deadline_ms, struct conn **ret_conn) YIELDS;
 void conn_give(struct conn *c);
 void conn_worked(struct conn *c);   /* a call was answered: the row of failures ends */
 void conn_suspect(struct conn *c);  /* a call timed out: find out whether it hangs */
-void mcp_server_stop(struct server *s); /* all its connections end; waits for nothing */
+void toolserver_stop(struct toolserver *s); /* all its connections end; waits for nothing */
 int64_t backoff_ms(unsigned failures);
 
 #endif

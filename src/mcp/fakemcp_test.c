@@ -202,8 +202,9 @@ fake_say(struct fake *f, const char *what, struct err *e, json_t *result)
         str_add(&f->log, "ok");
     }
     str_addf(&f->log, " @%lld\n", (long long)rt_now_ms());
+    if (!e) /* with an error nothing was written to it */
+        json_decref(result);
     err_free(e);
-    json_decref(result);
 }
 
 void

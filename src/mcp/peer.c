@@ -284,12 +284,14 @@ static void
 incoming_answer(struct incoming *in, struct err *e, json_t *result)
 {
     AUTO(str_fini) struct str text = STR_INIT;
-    AUTO(err_freep) struct err *owned = e;
-    if (in->taken_back || in->peer->broken)
+    if (in->taken_back || in->peer->broken) {
+        err_drop(e);
         return;
+    }
     if (e) {
         AUTO(freep) char *message = err_text(e);
         rpc_write_error(&text, in->msg.id, rpc_code_of(e), message);
+        err_drop(e);
     } else {
         rpc_write_result(&text, in->msg.id, result);
     }

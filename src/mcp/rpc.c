@@ -165,6 +165,7 @@ rpc_read(json_t *doc, struct rpc_msg *ret_msg)
         return FAIL(ERR_INVALID, "a result's id is neither a string nor an integer");
     } else {
         m.kind = RPC_RESULT;
+        m.error = NULL; /* some send both, this one null */
     }
     json_incref(doc);
     *ret_msg = m;

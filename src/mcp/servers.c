@@ -26,7 +26,7 @@ servers_new(const struct servers_opts *opts)
 }
 
 static void
-server_free(struct server *s)
+toolserver_free(struct toolserver *s)
 {
     assert(!s->conns && !s->starting);
     server_conf_fini(&s->conf);
@@ -59,14 +59,14 @@ servers_free(struct servers *s)
     s->closing = true;
     scope_end(&s->starts); /* a start that succeeds in this very turn is stopped below */
     for (size_t i = 0; map_next(s->by_name, &i, &name, &server);) {
-        mcp_server_stop(server);
-        waitq_wake_all(&((struct server *)server)->changed);
+        toolserver_stop(server);
+        waitq_wake_all(&((struct toolserver *)server)->changed);
     }
     wait_for_users(s);
     err_drop(scope_close(&s->burials));
     fiber_shield(was);
     for (size_t i = 0; map_next(s->by_name, &i, &name, &server);)
-        server_free(server);
+        toolserver_free(server);
     map_free(s->by_name);
     free((char *)(uintptr_t)s->opts.version);
     free((char *)(uintptr_t)s->opts.base_dir);
@@ -80,7 +80,7 @@ servers_add(struct servers *s, const char *name, const json_t *def)
         return FAIL(ERR_INVALID, "there is already a server '%s'", name);
     struct server_conf conf;
     PASS(server_conf_read(name, def, &conf));
-    struct server *server = xcalloc(1, sizeof *server);
+    struct toolserver *server = xcalloc(1, sizeof *server);
     server->all = s;
     server->conf = conf;
     server->tools_seen = SIZE_MAX;
@@ -97,7 +97,7 @@ servers_has(const struct servers *s, const char *name)
 /* ---- using one -------------------------------------------------------------------------------- */
 
 static struct err *
-server_find(const struct servers *s, const char *name, struct server **ret_server)
+server_find(const struct servers *s, const char *name, struct toolserver **ret_server)
 {
     struct near near = NEAR_INIT(name);
     const char *key;
@@ -114,7 +114,7 @@ server_find(const struct servers *s, const char *name, struct server **ret_serve
 
 struct use { /* a connection held for one call */
     struct servers *all;
-    struct server *server;
+    struct toolserver *server;
     struct conn *conn;
 };
 
@@ -336,7 +336,7 @@ servers_start_required(struct servers *s, int64_t deadline_ms)
     void *server;
     scope_open(&scope, deadline_ms);
     for (size_t i = 0; map_next(s->by_name, &i, &name, &server);) {
-        if (!((struct server *)server)->conf.required)
+        if (!((struct toolserver *)server)->conf.required)
             continue;
         all[n] = (struct start){.all = s, .name = name, .deadline_ms = deadline_ms};
         scope_spawn(&scope, "mcp required", start_one, &all[n++]);
@@ -355,7 +355,7 @@ servers_start_required(struct servers *s, int64_t deadline_ms)
 /* ---- status ----------------------------------------------------------------------------------- */
 
 static const char *
-state_of(const struct server *s)
+state_of(const struct toolserver *s)
 {
     if (s->conns)
         return "ready";
@@ -372,7 +372,7 @@ set_text(json_t *j, const char *key, const char *text)
 }
 
 static json_t *
-status_of(const struct server *s)
+status_of(const struct toolserver *s)
 {
     json_t *j = json_object();
     int pid = s->conns ? session_pid(s->conns->session) : 0;

@@ -437,7 +437,7 @@ calls(void **state)
                     {.on = "tools/call", .out = REPLY("{\"content\":[],\"structuredContent\":{\"n\":\"x\"}}")}},
           .drive = call_once},
          "echo: {\"n\":\"x\"}\n[the structured content does not fit the tool's output schema: /n: expected an "
-         "integer, found the string \"x\"] @0\n",
+         "integer, found \"x\"] @0\n",
          NULL},
         {"structured content that fits; an output schema that is none",
          {.rules = {{.on = "tools/list",

@@ -13,14 +13,16 @@
         (void)set_rc_;                                                                             \
     } while (0)
 
-/* ---- what may be asked --------------------------------------------------------------------------- */
+/* ---- what may be asked
+ * --------------------------------------------------------------------------- */
 
 /* token of RFC 9110 5.6.2 */
 static bool
 token_is_valid(const char *s)
 {
     for (const char *p = s; *p; p++) {
-        bool alnum = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9');
+        bool alnum =
+            (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9');
         if (!alnum && !strchr("!#$%&'*+-.^_`|~", *p))
             return false;
     }
@@ -41,8 +43,9 @@ value_is_valid(const char *s)
 static bool
 header_is_ours(const char *name)
 {
-    static const char *const ours[] = {"content-length", "transfer-encoding", "connection", "expect",
-                                       "upgrade",        "te",                "trailer",    "keep-alive"};
+    static const char *const ours[] = {"content-length", "transfer-encoding", "connection",
+                                       "expect",         "upgrade",           "te",
+                                       "trailer",        "keep-alive"};
     for (size_t i = 0; i < COUNT(ours); i++) {
         if (strcasecmp(name, ours[i]) == 0)
             return true;
@@ -65,8 +68,10 @@ net_request_check(const struct http_req *req)
         if (!token_is_valid(h->name))
             return FAIL(ERR_INVALID, "the header name '%.60s' is not valid", h->name);
         if (!value_is_valid(h->value)) /* the value may be a secret: it is not shown */
-            return FAIL(ERR_INVALID, "the value of the header '%.60s' holds a line break or another control character",
-                        h->name);
+            return FAIL(
+                ERR_INVALID,
+                "the value of the header '%.60s' holds a line break or another control character",
+                h->name);
         if (header_is_ours(h->name))
             return FAIL(ERR_INVALID, "the header '%.60s' is set by the client itself: leave it out",
                         h->name);
@@ -74,7 +79,8 @@ net_request_check(const struct http_req *req)
     return NULL;
 }
 
-/* ---- curl's callbacks ---------------------------------------------------------------------------- */
+/* ---- curl's callbacks
+ * ---------------------------------------------------------------------------- */
 
 static void
 call_wake(struct call *c)
@@ -90,7 +96,8 @@ status_line_read(struct call *c, const char *line, size_t n)
     str_reset(&c->head);
     c->status = 0;
     c->length = -1;
-    for (const char *p = blank ? blank + 1 : line + n; p < line + n && *p >= '0' && *p <= '9' && c->status < 100; p++)
+    for (const char *p = blank ? blank + 1 : line + n;
+         p < line + n && *p >= '0' && *p <= '9' && c->status < 100; p++)
         c->status = c->status * 10 + (*p - '0');
 }
 
@@ -177,7 +184,8 @@ on_request(void *call, char *remote_ip, char *local_ip, int remote_port, int loc
     return CURL_PREREQFUNC_OK;
 }
 
-/* ---- setting up ---------------------------------------------------------------------------------- */
+/* ---- setting up
+ * ---------------------------------------------------------------------------------- */
 
 static void
 call_set_callbacks(struct call *c, struct client *client)
@@ -213,7 +221,8 @@ call_new(struct shard *s)
     SET(e, CURLOPT_PROTOCOLS_STR, "http,https");
     SET(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     SET(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    SET(e, CURLOPT_PIPEWAIT, h->tls ? 1L : 0L); /* rather a stream of one connection than many of them */
+    SET(e, CURLOPT_PIPEWAIT,
+        h->tls ? 1L : 0L); /* rather a stream of one connection than many of them */
     SET(e, CURLOPT_TCP_NODELAY, 1L);
     SET(e, CURLOPT_TCP_KEEPALIVE, 1L); /* a model may think for minutes behind a NAT */
     SET(e, CURLOPT_ACCEPT_ENCODING, h->client->encodings);
@@ -354,7 +363,8 @@ static void
 call_set_target(struct call *c, const struct http_req *req)
 {
     const struct host *h = c->shard->host;
-    long connect_ms = (long)(req->connect_timeout_ms > 0 ? MIN(req->connect_timeout_ms, INT32_MAX) : CONNECT_MS);
+    long connect_ms =
+        (long)(req->connect_timeout_ms > 0 ? MIN(req->connect_timeout_ms, INT32_MAX) : CONNECT_MS);
     if (!str_eq(c->url, req->url)) {
         free(c->url);
         c->url = xstrdup(req->url);
@@ -395,7 +405,8 @@ call_prepare(struct call *c, const struct http_req *req)
     c->idempotent = method_is_idempotent(req->method);
 }
 
-/* ---- the end ------------------------------------------------------------------------------------- */
+/* ---- the end
+ * ------------------------------------------------------------------------------------- */
 
 void
 call_finish(struct call *c, CURLcode result)

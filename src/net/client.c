@@ -74,8 +74,9 @@ client_open(void *ctx, const struct http_req *req, int64_t deadline_ms, struct h
     while (!e && !c->head_done && !c->done)
         e = call_wait(c, deadline_ms);
     if (!e && !c->head_done)
-        e = c->result == CURLE_OK ? FAIL(ERR_TRANSIENT, "%s sent no reply that can be read", h->label)
-                                  : call_fault(c);
+        e = c->result == CURLE_OK
+                ? FAIL(ERR_TRANSIENT, "%s sent no reply that can be read", h->label)
+                : call_fault(c);
     if (e) {
         client_close(&c->http);
         return e;
@@ -135,8 +136,8 @@ client_read(struct http *http, int64_t deadline_ms, struct str *to, bool *ret_en
         return NULL;
     }
     if (c->broken)
-        return err_set_in_doubt(FAIL(ERR_CANCELLED, "the exchange with %s was given up before",
-                                     c->shard->host->label));
+        return err_set_in_doubt(
+            FAIL(ERR_CANCELLED, "the exchange with %s was given up before", c->shard->host->label));
     if (c->result != CURLE_OK)
         return call_fault(c);
     *ret_end = true;

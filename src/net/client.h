@@ -4,8 +4,8 @@
  * Connections are kept alive and shared, HTTP/2 is taken where TLS offers it, gzip and brotli are
  * asked for and decoded, certificates are verified. One exchange is one request: no redirects, no
  * cookies, no .netrc, no Expect, and no silent second sending: libcurl's own repeat on a kept
- * connection that died is let through for GET, HEAD, OPTIONS, PUT and DELETE (RFC 9110 9.2.2) and is an
- * ERR_TRANSIENT in doubt for all others.
+ * connection that died is let through for GET, HEAD, OPTIONS, PUT and DELETE (RFC 9110 9.2.2) and
+ * is an ERR_TRANSIENT in doubt for all others.
  *
  * From the environment: http_proxy, https_proxy, HTTPS_PROXY, all_proxy, ALL_PROXY, no_proxy,
  * NO_PROXY (names, .domains, addresses, address/prefix, "*"); CURL_CA_BUNDLE or SSL_CERT_FILE, and
@@ -13,9 +13,10 @@
  *
  * Errors (err_kind): INVALID the URL, method or a header is malformed; DENIED the certificate is
  * not accepted or the proxy refuses us; LIMIT the reply is longer than reply_max, its header longer
- * than 64 KiB, or descriptors are used up; TIMEOUT the deadline or the time to connect passed; TRANSIENT all
- * else on the way. err_in_doubt as soon as the request may have left. A wait that fails (time-out,
- * cancellation) tears the transfer down at once; the exchange can only be closed then. */
+ * than 64 KiB, or descriptors are used up; TIMEOUT the deadline or the time to connect passed;
+ * TRANSIENT all else on the way. err_in_doubt as soon as the request may have left. A wait that
+ * fails (time-out, cancellation) tears the transfer down at once; the exchange can only be closed
+ * then. */
 #ifndef NET_CLIENT_H
 #define NET_CLIENT_H
 #include "base/err.h"

@@ -4,7 +4,8 @@
 #include "net/sse.h"
 #include "net/testworld.h"
 
-/* ---- a server for the usual cases ---------------------------------------------------------------- */
+/* ---- a server for the usual cases
+ * ---------------------------------------------------------------- */
 
 static struct {
     struct server *server;
@@ -81,8 +82,9 @@ serve_echo(struct request *r)
     size_t n;
     const char *body = request_body(r, &n);
     const char *type = request_header(r, "Content-Type"), *x = request_header(r, "X-Test");
-    AUTO(freep) char *what = xasprintf("%s %s %s %s ", request_method(r), request_path(r),
-                                       type ? type : "-", x ? x : "-");
+    AUTO(freep)
+    char *what = xasprintf("%s %s %s %s ", request_method(r), request_path(r), type ? type : "-",
+                           x ? x : "-");
     const struct http_header headers[] = {{"X-What", what}, {"X-Empty", ""}};
     CHECK_OK(reply_begin(r, 201, headers, 2));
     CHECK_OK(reply_write(r, body, n, rt_after(5000)));
@@ -154,7 +156,8 @@ fetch_expect(const char *path, int status, const char *body)
     http_reply_fini(&reply);
 }
 
-/* ---- the usual ----------------------------------------------------------------------------------- */
+/* ---- the usual
+ * ----------------------------------------------------------------------------------- */
 
 static void
 run_keep_alive(void)
@@ -175,17 +178,19 @@ run_methods(void)
     static const struct {
         const char *method, *body, *what;
     } row[] = {
-        {"POST", "abc", "POST /echo - -"},   {"GET", NULL, "GET /echo - -"},
-        {"PUT", "abc", "PUT /echo - -"},     {"DELETE", NULL, "DELETE /echo - -"},
-        {"POST", NULL, "POST /echo - -"},    {"HEAD", NULL, "HEAD /echo - -"},
-        {"PATCH", "x", "PATCH /echo - -"},   {"GET", "with body", "GET /echo - -"},
+        {"POST", "abc", "POST /echo - -"},      {"GET", NULL, "GET /echo - -"},
+        {"PUT", "abc", "PUT /echo - -"},        {"DELETE", NULL, "DELETE /echo - -"},
+        {"POST", NULL, "POST /echo - -"},       {"HEAD", NULL, "HEAD /echo - -"},
+        {"PATCH", "x", "PATCH /echo - -"},      {"GET", "with body", "GET /echo - -"},
         {"OPTIONS", NULL, "OPTIONS /echo - -"}, {"GET", NULL, "GET /echo - -"},
-        {"DELETE", "d", "DELETE /echo - -"}, {"QUERY", "q", "QUERY /echo - -"},
+        {"DELETE", "d", "DELETE /echo - -"},    {"QUERY", "q", "QUERY /echo - -"},
     };
     peer_start();
     for (size_t i = 0; i < COUNT(row); i++) { /* one after the other: one handle, one connection */
         AUTO(freep) char *url = url_of(server_port(peer.server), "/echo");
-        const struct http_req req = {.method = row[i].method, .url = url, .body = row[i].body,
+        const struct http_req req = {.method = row[i].method,
+                                     .url = url,
+                                     .body = row[i].body,
                                      .body_len = row[i].body ? strlen(row[i].body) : 0};
         AUTO(http_closep) struct http *h = NULL;
         AUTO(str_fini) struct str body = STR_INIT;
@@ -216,13 +221,20 @@ run_headers_change(void)
         const struct http_header *headers;
         size_t n;
         const char *what;
-    } row[] = {{a, 2, "POST /echo a/b one"}, {a, 2, "POST /echo a/b one"}, {b, 1, "POST /echo -"},
-               {NULL, 0, "POST /echo - -"},  {a, 1, "POST /echo - one"}};
+    } row[] = {{a, 2, "POST /echo a/b one"},
+               {a, 2, "POST /echo a/b one"},
+               {b, 1, "POST /echo -"},
+               {NULL, 0, "POST /echo - -"},
+               {a, 1, "POST /echo - one"}};
     peer_start();
     AUTO(freep) char *url = url_of(server_port(peer.server), "/echo");
     for (size_t i = 0; i < COUNT(row); i++) {
-        const struct http_req req = {.method = "POST", .url = url, .headers = row[i].headers,
-                                     .nheaders = row[i].n, .body = "x", .body_len = 1};
+        const struct http_req req = {.method = "POST",
+                                     .url = url,
+                                     .headers = row[i].headers,
+                                     .nheaders = row[i].n,
+                                     .body = "x",
+                                     .body_len = 1};
         AUTO(http_closep) struct http *h = NULL;
         CHECK_OK(http_open(&req, rt_after(5000), &h));
         if (h)
@@ -303,7 +315,8 @@ run_gzip(void)
     fetch_expect("/gzip", 200, "hello, hello, hello");
     AUTO(freep) char *url = url_of(server_port(peer.server), "/gzip-long");
     const struct http_req small = {.method = "GET", .url = url, .reply_max = 19999};
-    CHECK_ERR(http_fetch(&small, rt_after(5000), &reply), ERR_LIMIT, true, "longer than the 19999 bytes");
+    CHECK_ERR(http_fetch(&small, rt_after(5000), &reply), ERR_LIMIT, true,
+              "longer than the 19999 bytes");
     const struct http_req enough = {.method = "GET", .url = url, .reply_max = 20000};
     CHECK_OK(http_fetch(&enough, rt_after(5000), &reply));
     CHECK(reply.body.len == 20000);
@@ -362,7 +375,8 @@ run_backpressure(void)
     peer_stop();
 }
 
-/* ---- refusals ------------------------------------------------------------------------------------ */
+/* ---- refusals
+ * ------------------------------------------------------------------------------------ */
 
 static void
 run_bad_requests(void)
@@ -394,8 +408,10 @@ run_bad_requests(void)
     };
     struct http_reply reply;
     for (size_t i = 0; i < COUNT(row); i++) {
-        const struct http_req req = {.method = row[i].method, .url = row[i].url,
-                                     .headers = row[i].header, .nheaders = row[i].header ? 1 : 0};
+        const struct http_req req = {.method = row[i].method,
+                                     .url = row[i].url,
+                                     .headers = row[i].header,
+                                     .nheaders = row[i].header ? 1 : 0};
         CHECK_ERR(http_fetch(&req, rt_after(1000), &reply), ERR_INVALID, false, row[i].part);
     }
 }
@@ -408,21 +424,23 @@ run_refused(void)
     int fd = raw_listen(&port);
     close(fd); /* nobody listens there now */
     AUTO(freep) char *url = url_of(port, "/");
-    AUTO(freep) char *want = xasprintf(
+    AUTO(freep)
+    char *want = xasprintf(
         "could not connect to 127.0.0.1:%u: connection refused (is the server running?)", port);
     const struct http_req req = {.method = "POST", .url = url, .body = "x", .body_len = 1};
     for (int i = 0; i < 3; i++)
         CHECK_ERR(http_fetch(&req, rt_after(5000), &reply), ERR_TRANSIENT, false, want);
 }
 
-/* ---- giving up ------------------------------------------------------------------------------------ */
+/* ---- giving up
+ * ------------------------------------------------------------------------------------ */
 
 static void
 hang_caller(void *streaming)
 {
     struct http_reply reply;
-    CHECK_ERR(fetch("POST", streaming ? "/hang?begin=1" : "/hang", "x", &reply), ERR_CANCELLED, true,
-              "cancelled");
+    CHECK_ERR(fetch("POST", streaming ? "/hang?begin=1" : "/hang", "x", &reply), ERR_CANCELLED,
+              true, "cancelled");
 }
 
 static void
@@ -490,4 +508,8 @@ TEST(refused)
 TEST(cancel)
 TEST(close_early)
 
-TESTS(client_test, cmocka_unit_test(keep_alive), cmocka_unit_test(methods), cmocka_unit_test(headers_change), cmocka_unit_test(large_bodies), cmocka_unit_test(many), cmocka_unit_test(names), cmocka_unit_test(gzip), cmocka_unit_test(events), cmocka_unit_test(backpressure), cmocka_unit_test(bad_requests), cmocka_unit_test(refused), cmocka_unit_test(cancel), cmocka_unit_test(close_early))
+TESTS(client_test, cmocka_unit_test(keep_alive), cmocka_unit_test(methods),
+      cmocka_unit_test(headers_change), cmocka_unit_test(large_bodies), cmocka_unit_test(many),
+      cmocka_unit_test(names), cmocka_unit_test(gzip), cmocka_unit_test(events),
+      cmocka_unit_test(backpressure), cmocka_unit_test(bad_requests), cmocka_unit_test(refused),
+      cmocka_unit_test(cancel), cmocka_unit_test(close_early))

@@ -1,8 +1,9 @@
 /* clientcore.h - the inside of the HTTP client, for the files of this folder only.
  *
- * client -> hosts (scheme, name, port) -> shards (a curl multi each) -> calls (an easy handle each).
- * Why shards: a multi walks its connections for each call, so the cost of a call grows with the calls
- * in flight beside it. Why calls are kept: setting up an easy handle costs more than a call.
+ * client -> hosts (scheme, name, port) -> shards (a curl multi each) -> calls (an easy handle
+ * each). Why shards: a multi walks its connections for each call, so the cost of a call grows with
+ * the calls in flight beside it. Why calls are kept: setting up an easy handle costs more than a
+ * call.
  *
  * curl's callbacks run inside curl_multi_socket_action and may not call curl back, nor switch
  * fibers: they note what happened and wake the fiber that waits. */
@@ -18,25 +19,25 @@
 #include "rt/rt.h"
 #include <curl/curl.h>
 
-#define SHARD_CALLS_MAX  100                        /* in flight in one multi */
-#define HOST_IDLE_MS     90000                      /* connections unused for this long are closed */
-#define TRIM_MS          10000                      /* how often what is idle is looked through */
-#define HOSTS_MAX        1024                       /* known at once; idle ones make room */
-#define URLS_MAX         512                        /* remembered: URL -> host without parsing */
-#define HEAD_MAX         ((size_t)64 * 1024)        /* bytes of a reply's header */
-#define BODY_HIGH        ((size_t)256 * 1024)       /* unread bytes at which we stop receiving */
-#define REPLY_MAX        ((size_t)32 * 1024 * 1024) /* when the request does not say */
-#define BORROW_BODY_MAX  ((size_t)60 * 1000)        /* curl copies smaller HTTP/1 bodies at once */
-#define BUFFER_KEEP      ((size_t)16 * 1024)        /* larger buffers are not kept with a call */
-#define CONNECT_MS       10000
+#define SHARD_CALLS_MAX 100                        /* in flight in one multi */
+#define HOST_IDLE_MS    90000                      /* connections unused for this long are closed */
+#define TRIM_MS         10000                      /* how often what is idle is looked through */
+#define HOSTS_MAX       1024                       /* known at once; idle ones make room */
+#define URLS_MAX        512                        /* remembered: URL -> host without parsing */
+#define HEAD_MAX        ((size_t)64 * 1024)        /* bytes of a reply's header */
+#define BODY_HIGH       ((size_t)256 * 1024)       /* unread bytes at which we stop receiving */
+#define REPLY_MAX       ((size_t)32 * 1024 * 1024) /* when the request does not say */
+#define BORROW_BODY_MAX ((size_t)60 * 1000)        /* curl copies smaller HTTP/1 bodies at once */
+#define BUFFER_KEEP     ((size_t)16 * 1024)        /* larger buffers are not kept with a call */
+#define CONNECT_MS      10000
 
 struct client {
     char *user_agent, *ca_file;
-    const char *encodings;      /* Accept-Encoding that this libcurl can decode */
-    struct map *hosts;          /* by origin: struct host */
-    struct map *urls;           /* by URL: struct host */
+    const char *encodings; /* Accept-Encoding that this libcurl can decode */
+    struct map *hosts;     /* by origin: struct host */
+    struct map *urls;      /* by URL: struct host */
     struct names *names;
-    VEC(struct sock *) socks;   /* by descriptor */
+    VEC(struct sock *) socks; /* by descriptor */
     struct timer *trim;
     unsigned in_flight;
     uint64_t connects;
@@ -54,18 +55,18 @@ struct sock { /* a connection's descriptor on the loop; outlives its use by one 
 
 struct host {
     struct client *client;
-    char *origin, *label;   /* "https://host:port"; "host:port" for messages */
-    char *proxy;            /* URL, or NULL */
-    char *dial_name;        /* what we connect to, when it has to be looked up; else NULL */
-    char *dial_label;       /* "host:port" of it */
+    char *origin, *label; /* "https://host:port"; "host:port" for messages */
+    char *proxy;          /* URL, or NULL */
+    char *dial_name;      /* what we connect to, when it has to be looked up; else NULL */
+    char *dial_label;     /* "host:port" of it */
     unsigned dial_port;
     char *ca_file, *ca_dir; /* or NULL */
     bool tls;
-    char *addrs, *resolve;      /* as names_find gave them; "name:port:addrs" for curl */
-    unsigned resolve_gen;       /* counts changes of it; 0: none yet */
+    char *addrs, *resolve; /* as names_find gave them; "name:port:addrs" for curl */
+    unsigned resolve_gen;  /* counts changes of it; 0: none yet */
     VEC(struct shard *) shards;
-    size_t hint;                /* no shard before this one has room */
-    unsigned users;             /* fibers between finding the host and having a call */
+    size_t hint;    /* no shard before this one has room */
+    unsigned users; /* fibers between finding the host and having a call */
     int64_t used_ms;
 };
 
@@ -99,13 +100,13 @@ struct call {
     long connect_ms;
     /* the exchange */
     struct fiber *waiter;
-    struct str sent;  /* the request's body, when curl reads from it for long */
-    struct str head;  /* "name: value" NUL, ... */
-    struct str body;  /* decoded and not read yet */
+    struct str sent; /* the request's body, when curl reads from it for long */
+    struct str head; /* "name: value" NUL, ... */
+    struct str body; /* decoded and not read yet */
     size_t head_total, reply_total, reply_max;
     int status;
-    unsigned sends;   /* times the request was begun; 0: nothing has left */
-    bool idempotent;  /* curl may repeat it by itself */
+    unsigned sends;  /* times the request was begun; 0: nothing has left */
+    bool idempotent; /* curl may repeat it by itself */
     bool in_multi, head_done, done, paused, repeat_refused, broken;
     enum stop stop;
     int64_t length; /* Content-Length; -1: not seen */
@@ -119,7 +120,7 @@ struct err *MUST host_find(struct client *c, const char *url, struct host **ret_
 struct err *MUST host_resolve(struct host *h, int64_t deadline_ms) YIELDS;
 struct shard *shard_find(struct host *h);
 void shard_begin(struct shard *s, struct call *c);
-void shard_remove(struct shard *s, struct call *c); /* the transfer ends here, if it runs */
+void shard_remove(struct shard *s, struct call *c);    /* the transfer ends here, if it runs */
 void shard_event(struct shard *s, int fd, int events); /* CURL_CSELECT_*; it may be gone after */
 void client_trim(void *client);
 void hosts_free(struct client *c);

@@ -8,7 +8,8 @@ url_of(unsigned port, const char *path)
     return xasprintf("http://127.0.0.1:%u%s", port, path);
 }
 
-/* ---- peers that misbehave ------------------------------------------------------------------------ */
+/* ---- peers that misbehave
+ * ------------------------------------------------------------------------ */
 
 static struct {
     int listener;
@@ -70,8 +71,11 @@ static struct err *
 raw_fetch(const char *method, int64_t ms, struct http_reply *ret_reply)
 {
     AUTO(freep) char *url = url_of(raw.port, "/x");
-    const struct http_req req = {.method = method, .url = url, .body = "x",
-                                 .body_len = strcmp(method, "GET") == 0 ? 0 : 1, .reply_max = 100000};
+    const struct http_req req = {.method = method,
+                                 .url = url,
+                                 .body = "x",
+                                 .body_len = strcmp(method, "GET") == 0 ? 0 : 1,
+                                 .reply_max = 100000};
     return http_fetch(&req, rt_after(ms), ret_reply);
 }
 
@@ -91,7 +95,8 @@ run_broken_peers(void)
         {"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", true, ERR_TRANSIENT, "127.0.0.1"},
         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc", false, ERR_TRANSIENT,
          "in the middle of its reply"},
-        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc", false, ERR_TRANSIENT, "broke"},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc", false, ERR_TRANSIENT,
+         "broke"},
         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nabc", false,
          ERR_TRANSIENT, "127.0.0.1"},
         {"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nContent-Length: 12\r\n\r\n0123456789ab", false,
@@ -101,7 +106,8 @@ run_broken_peers(void)
          ERR_TRANSIENT, "broke"},
         {"this is not HTTP at all\r\n\r\n", false, ERR_TRANSIENT, "does not answer in HTTP"},
         {"SSH-2.0-OpenSSH\r\n", false, ERR_TRANSIENT, "does not answer in HTTP"},
-        {"HTTP/1.1 200 OK\r\nContent-Length: 100001\r\n\r\n", false, ERR_TRANSIENT, "in the middle"},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 100001\r\n\r\n", false, ERR_TRANSIENT,
+         "in the middle"},
     };
     struct http_reply reply;
     for (size_t i = 0; i < COUNT(row); i++) {
@@ -125,10 +131,14 @@ run_odd_peers(void)
         {"HTTP/1.0 200 OK\r\n\r\nold and short", 200, "old and short"},
         {"HTTP/1.1 204 No Content\r\n\r\n", 204, ""},
         {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
-         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 200, "ok"},
-        {"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 2\r\n\r\nno", 302, "no"},
-        {"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 2\r\n\r\nno", 401, "no"},
-        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n",
+         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+         200, "ok"},
+        {"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 2\r\n\r\nno", 302,
+         "no"},
+        {"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 2\r\n\r\nno", 401,
+         "no"},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n3\r\nabc\r\n0\r\nX: "
+         "y\r\n\r\n",
          200, "abc"},
         {"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok", 200, "ok"},
     };
@@ -175,7 +185,8 @@ run_long_header(void)
     AUTO(str_fini) struct str s = STR_INIT;
     str_add(&s, "HTTP/1.1 200 OK\r\n");
     for (int i = 0; s.len < 70000; i++)
-        str_addf(&s, "X-%d: 0123456789012345678901234567890123456789012345678901234567890123\r\n", i);
+        str_addf(&s, "X-%d: 0123456789012345678901234567890123456789012345678901234567890123\r\n",
+                 i);
     str_add(&s, "\r\n");
     raw_start(str_c(&s), false, false);
     CHECK_ERR(raw_fetch("GET", 5000, &reply), ERR_LIMIT, true, "the header of the reply");
@@ -188,7 +199,8 @@ run_timeouts(void)
     struct http_reply reply;
     struct net_client_stats stats;
     raw_start(NULL, false, true); /* reads, never answers */
-    CHECK_ERR(raw_fetch("POST", 60, &reply), ERR_TIMEOUT, true, "waiting for the reply of 127.0.0.1");
+    CHECK_ERR(raw_fetch("POST", 60, &reply), ERR_TIMEOUT, true,
+              "waiting for the reply of 127.0.0.1");
     raw.say = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"; /* and no more */
     CHECK_ERR(raw_fetch("POST", 60, &reply), ERR_TIMEOUT, true, "waiting for the reply");
     AUTO(freep) char *url = url_of(raw.port, "/x");
@@ -206,7 +218,8 @@ run_timeouts(void)
     raw_stop();
 }
 
-/* ---- environment --------------------------------------------------------------------------------- */
+/* ---- environment
+ * --------------------------------------------------------------------------------- */
 
 static void
 run_proxy(void)
@@ -225,7 +238,8 @@ run_proxy(void)
     close(raw_listen(&closed));
     AUTO(freep) char *near_url = url_of(closed, "/");
     const struct http_req near = {.method = "GET", .url = near_url};
-    CHECK_ERR(http_fetch(&near, rt_after(5000), &reply), ERR_TRANSIENT, false, "connection refused");
+    CHECK_ERR(http_fetch(&near, rt_after(5000), &reply), ERR_TRANSIENT, false,
+              "connection refused");
     AUTO(freep) char *dead = url_of(closed, "");
     setenv("https_proxy", dead, 1);
     const struct http_req secret = {.method = "GET", .url = "https://does-not-exist.invalid/x"};
@@ -237,7 +251,8 @@ run_proxy(void)
     raw_stop();
 }
 
-/* ---- TLS, against openssl's test server ---------------------------------------------------------- */
+/* ---- TLS, against openssl's test server
+ * ---------------------------------------------------------- */
 
 static bool
 openssl_run(const char *const *argv)
@@ -285,7 +300,7 @@ tls_calls(unsigned port, const char *cert)
     CHECK_ERR(http_fetch(&name, rt_after(5000), &reply), ERR_DENIED, false,
               "the TLS certificate of localhost:");
     CHECK_ERR(http_fetch(&no_tls, rt_after(5000), &reply), ERR_TRANSIENT, true, "127.0.0.1");
-    net_client_remove(); /* the environment is read when a host is met first */
+    net_client_remove();        /* the environment is read when a host is met first */
     unsetenv("CURL_CA_BUNDLE"); /* would go first */
     setenv("SSL_CERT_FILE", cert, 1);
     net_client_install(NULL);
@@ -304,12 +319,27 @@ run_tls(void)
         return;
     AUTO(freep) char *cert = xasprintf("%s/cert.pem", dir);
     AUTO(freep) char *key = xasprintf("%s/key.pem", dir);
-    const char *const make[] = {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                                "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
-                                "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout",
-                                key, "-out", cert, NULL};
-    const char *const serve_it[] = {"openssl", "s_server", "-accept", "127.0.0.1:0", "-www", "-cert",
-                                    cert, "-key", key, NULL};
+    const char *const make[] = {"openssl",
+                                "req",
+                                "-x509",
+                                "-newkey",
+                                "ec",
+                                "-pkeyopt",
+                                "ec_paramgen_curve:P-256",
+                                "-nodes",
+                                "-days",
+                                "2",
+                                "-subj",
+                                "/CN=localhost",
+                                "-addext",
+                                "subjectAltName=DNS:localhost",
+                                "-keyout",
+                                key,
+                                "-out",
+                                cert,
+                                NULL};
+    const char *const serve_it[] = {"openssl", "s_server", "-accept", "127.0.0.1:0", "-www",
+                                    "-cert",   cert,       "-key",    key,           NULL};
     struct proc *server = NULL;
     tls_skipped = !openssl_run(make);
     if (!tls_skipped) {
@@ -358,4 +388,6 @@ tls(void **state)
     }
 }
 
-TESTS(clientfault_test, cmocka_unit_test(broken_peers), cmocka_unit_test(odd_peers), cmocka_unit_test(dead_connection), cmocka_unit_test(long_header), cmocka_unit_test(timeouts), cmocka_unit_test(proxy), cmocka_unit_test(tls))
+TESTS(clientfault_test, cmocka_unit_test(broken_peers), cmocka_unit_test(odd_peers),
+      cmocka_unit_test(dead_connection), cmocka_unit_test(long_header), cmocka_unit_test(timeouts),
+      cmocka_unit_test(proxy), cmocka_unit_test(tls))

@@ -13,17 +13,21 @@ fault_connect(const struct call *c)
     case ENFILE:
     case ENOBUFS:
     case ENOMEM:
-        return FAIL(ERR_LIMIT, "could not connect to %s: %s (raise the limit of open files: ulimit -n)",
+        return FAIL(ERR_LIMIT,
+                    "could not connect to %s: %s (raise the limit of open files: ulimit -n)",
                     h->dial_label, strerror(c->os_error));
     case ECONNREFUSED:
-        return FAIL(ERR_TRANSIENT, "could not connect to %s%s: connection refused (is the server running?)",
-                    proxy, h->dial_label);
+        return FAIL(ERR_TRANSIENT,
+                    "could not connect to %s%s: connection refused (is the server running?)", proxy,
+                    h->dial_label);
     case ENETUNREACH:
     case EHOSTUNREACH:
-        return FAIL(ERR_TRANSIENT, "could not connect to %s%s: there is no route to it (check the network)",
-                    proxy, h->dial_label);
+        return FAIL(ERR_TRANSIENT,
+                    "could not connect to %s%s: there is no route to it (check the network)", proxy,
+                    h->dial_label);
     case 0:
-        return FAIL(ERR_TRANSIENT, "could not connect to %s%s: %s", proxy, h->dial_label, c->errors);
+        return FAIL(ERR_TRANSIENT, "could not connect to %s%s: %s", proxy, h->dial_label,
+                    c->errors);
     default:
         return FAIL(ERR_TRANSIENT, "could not connect to %s%s: %s", proxy, h->dial_label,
                     strerror(c->os_error));
@@ -37,15 +41,18 @@ fault_stopped(const struct call *c)
     if (c->stop == STOP_FRAMING)
         return FAIL(ERR_TRANSIENT, "the reply of %s does not say clearly how long it is", label);
     if (c->stop == STOP_HEAD)
-        return FAIL(ERR_LIMIT, "the header of the reply of %s is longer than %zu bytes", label, HEAD_MAX);
-    return FAIL(ERR_LIMIT, "the reply of %s is longer than the %zu bytes allowed", label, c->reply_max);
+        return FAIL(ERR_LIMIT, "the header of the reply of %s is longer than %zu bytes", label,
+                    HEAD_MAX);
+    return FAIL(ERR_LIMIT, "the reply of %s is longer than the %zu bytes allowed", label,
+                c->reply_max);
 }
 
 static struct err *
 fault_certificate(const struct call *c)
 {
-    return FAIL(ERR_DENIED, "the TLS certificate of %s is not accepted: %s (a private authority's "
-                            "certificate is named by SSL_CERT_FILE)",
+    return FAIL(ERR_DENIED,
+                "the TLS certificate of %s is not accepted: %s (a private authority's "
+                "certificate is named by SSL_CERT_FILE)",
                 c->shard->host->label, c->errors[0] ? c->errors : curl_easy_strerror(c->result));
 }
 
@@ -89,7 +96,8 @@ fault_classify(const struct call *c)
     case CURLE_COULDNT_CONNECT:
         return fault_connect(c);
     case CURLE_OPERATION_TIMEDOUT: /* we set curl no other time than the one to connect */
-        return FAIL(ERR_TIMEOUT, "could not connect to %s within %ld ms", h->dial_label, c->connect_ms);
+        return FAIL(ERR_TIMEOUT, "could not connect to %s within %ld ms", h->dial_label,
+                    c->connect_ms);
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
     case CURLE_SSL_CRL_BADFILE:
@@ -99,8 +107,8 @@ fault_classify(const struct call *c)
         return FAIL(ERR_DENIED, "the file of trusted certificates '%s' cannot be used: %s",
                     h->ca_file ? h->ca_file : "(the system's)", c->errors);
     case CURLE_SSL_CONNECT_ERROR:
-        return FAIL(ERR_TRANSIENT, "the TLS handshake with %s failed: %s (does it speak https?)", h->label,
-                    c->errors);
+        return FAIL(ERR_TRANSIENT, "the TLS handshake with %s failed: %s (does it speak https?)",
+                    h->label, c->errors);
     case CURLE_OUT_OF_MEMORY:
         return FAIL(ERR_LIMIT, "out of memory in the exchange with %s", h->label);
     default:

@@ -1,5 +1,6 @@
-/* names.c - the cache of name look-ups. Each look-up is a fiber of a scope of its own, because a call
- * of getaddrinfo cannot be taken back: whoever waits for it may give up, the look-up goes on. */
+/* names.c - the cache of name look-ups. Each look-up is a fiber of a scope of its own, because a
+ * call of getaddrinfo cannot be taken back: whoever waits for it may give up, the look-up goes on.
+ */
 #include "net/names.h"
 #include "base/map.h"
 #include "base/str.h"
@@ -12,19 +13,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEEP_MS    60000
-#define FAILED_MS  1000
-#define NAMES_MAX  1024
-#define ADDRS_MAX  16
+#define KEEP_MS   60000
+#define FAILED_MS 1000
+#define NAMES_MAX 1024
+#define ADDRS_MAX 16
 
 struct name {
     struct names *owner;
     char *host;
-    char *addrs;         /* NULL: none known */
-    int failure;         /* EAI_* of the last look-up, 0 when it was good */
-    int64_t until_ms;    /* the answer (or failure) holds until then */
-    bool looking;        /* a look-up is on its way */
-    unsigned waiting;    /* fibers in names_find: the entry may not go */
+    char *addrs;      /* NULL: none known */
+    int failure;      /* EAI_* of the last look-up, 0 when it was good */
+    int64_t until_ms; /* the answer (or failure) holds until then */
+    bool looking;     /* a look-up is on its way */
+    unsigned waiting; /* fibers in names_find: the entry may not go */
     struct waitq answer;
 };
 
@@ -103,8 +104,9 @@ address_add(struct str *to, const struct addrinfo *a)
 {
     char text[INET6_ADDRSTRLEN];
     bool v6 = a->ai_family == AF_INET6;
-    const void *from = v6 ? (const void *)&((const struct sockaddr_in6 *)(void *)a->ai_addr)->sin6_addr
-                          : &((const struct sockaddr_in *)(void *)a->ai_addr)->sin_addr;
+    const void *from =
+        v6 ? (const void *)&((const struct sockaddr_in6 *)(void *)a->ai_addr)->sin6_addr
+           : &((const struct sockaddr_in *)(void *)a->ai_addr)->sin_addr;
     if (!v6 && a->ai_family != AF_INET)
         return;
     if (!inet_ntop(a->ai_family, from, text, sizeof text))
@@ -190,9 +192,11 @@ static struct err *
 name_failed(const struct name *e)
 {
     if (e->failure == EAI_NONAME || e->failure == EAI_NODATA)
-        return FAIL(ERR_TRANSIENT, "no address is known for the host '%s' (check its spelling and the network)",
+        return FAIL(ERR_TRANSIENT,
+                    "no address is known for the host '%s' (check its spelling and the network)",
                     e->host);
-    return FAIL(ERR_TRANSIENT, "the host '%s' could not be looked up: %s (check the network and its name server)",
+    return FAIL(ERR_TRANSIENT,
+                "the host '%s' could not be looked up: %s (check the network and its name server)",
                 e->host, gai_strerror(e->failure));
 }
 

@@ -1,7 +1,8 @@
 /* names.h - host names to addresses, without blocking and without a thread for each question.
  *
- * getaddrinfo runs on the thread pool (rt/worker.h); one look-up per name is on its way at most, its
- * answer is kept for 60 s, a failure for 1 s. When a new look-up fails the old addresses are used on. */
+ * getaddrinfo runs on the thread pool (rt/worker.h); one look-up per name is on its way at most,
+ * its answer is kept for 60 s, a failure for 1 s. When a new look-up fails the old addresses are
+ * used on. */
 #ifndef NET_NAMES_H
 #define NET_NAMES_H
 #include "base/err.h"

@@ -98,7 +98,8 @@ proxy_is_exempt(const char *no_proxy, const char *host)
 const char *
 proxy_for(bool tls, const char *host)
 {
-    const char *proxy = tls ? env_either("https_proxy", "HTTPS_PROXY") : env_either("http_proxy", NULL);
+    const char *proxy =
+        tls ? env_either("https_proxy", "HTTPS_PROXY") : env_either("http_proxy", NULL);
     if (!proxy)
         proxy = env_either("all_proxy", "ALL_PROXY");
     return proxy && !proxy_is_exempt(env_either("no_proxy", "NO_PROXY"), host) ? proxy : NULL;

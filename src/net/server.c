@@ -11,7 +11,8 @@
 
 #define RUNS_MAX 16 /* MHD_run in a row before the rest of the loop gets its turn */
 
-/* ---- the daemon's turns -------------------------------------------------------------------------- */
+/* ---- the daemon's turns
+ * -------------------------------------------------------------------------- */
 
 static void
 server_run(void *server)
@@ -51,7 +52,8 @@ server_kick(struct server *s)
     timer_at(s->timer, rt_now_ms());
 }
 
-/* ---- connections --------------------------------------------------------------------------------- */
+/* ---- connections
+ * --------------------------------------------------------------------------------- */
 
 static void
 peer_late(void *peer)
@@ -81,7 +83,8 @@ peer_open(struct server *s, struct MHD_Connection *con, void **socket_context)
     p->fd = fcntl(info->connect_fd, F_DUPFD_CLOEXEC, 3);
     if (p->fd < 0) {
         free(p);
-        shutdown(info->connect_fd, SHUT_RDWR); /* descriptors are used up: this one cannot be served */
+        shutdown(info->connect_fd,
+                 SHUT_RDWR); /* descriptors are used up: this one cannot be served */
         return;
     }
     struct err *e = poll_new(p->fd, peer_left, p, &p->poll);
@@ -122,7 +125,8 @@ on_connection(void *server, struct MHD_Connection *con, void **socket_context,
         server_kick(server);
 }
 
-/* ---- requests ------------------------------------------------------------------------------------ */
+/* ---- requests
+ * ------------------------------------------------------------------------------------ */
 
 /* The first line has been read. */
 static void *
@@ -207,17 +211,20 @@ no_unescape(void *unused, struct MHD_Connection *con, char *text)
     return strlen(text);
 }
 
-/* ---- start and stop ------------------------------------------------------------------------------ */
+/* ---- start and stop
+ * ------------------------------------------------------------------------------ */
 
 static struct err *
 bind_failed(const char *host, unsigned port)
 {
     switch (errno) {
     case EADDRINUSE:
-        return FAIL(ERR_LIMIT, "port %u of %s is taken by another program (choose another, or 0 for any)",
+        return FAIL(ERR_LIMIT,
+                    "port %u of %s is taken by another program (choose another, or 0 for any)",
                     port, host);
     case EACCES:
-        return FAIL(ERR_DENIED, "port %u of %s may not be used (those below 1024 are for root)", port, host);
+        return FAIL(ERR_DENIED, "port %u of %s may not be used (those below 1024 are for root)",
+                    port, host);
     case EADDRNOTAVAIL:
         return FAIL(ERR_INVALID, "'%s' is not an address of this machine", host);
     default:
@@ -229,7 +236,8 @@ static struct err *
 listener_make(const char *host, unsigned port, int *ret_fd, unsigned *ret_port)
 {
     const bool local = strcmp(host, "localhost") == 0;
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_PASSIVE | AI_NUMERICSERV};
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_NUMERICHOST | AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *a = NULL;
     struct sockaddr_storage bound;
     socklen_t len = sizeof bound;
@@ -252,7 +260,8 @@ listener_make(const char *host, unsigned port, int *ret_fd, unsigned *ret_port)
         return e;
     }
     *ret_fd = fd;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&bound; /* the port is at the same place */
+    const struct sockaddr_in6 *v6 =
+        (const struct sockaddr_in6 *)&bound; /* the port is at the same place */
     *ret_port = ntohs(v6->sin6_port);
     return NULL;
 }
@@ -272,19 +281,16 @@ static struct MHD_Daemon *
 daemon_start(struct server *s)
 {
     unsigned idle_s = (unsigned)((s->opts.idle_ms + 999) / 1000);
-    return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, s,
-        MHD_OPTION_LISTEN_SOCKET, s->listener,
-        MHD_OPTION_CONNECTION_LIMIT, s->opts.connections_max,
-        /* Half of a connection's memory is the most that its header gets. */
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, 2 * s->opts.head_max,
-        MHD_OPTION_CONNECTION_TIMEOUT, idle_s,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, /* what RFC 9112 forbids is refused, not guessed at */
-        MHD_OPTION_URI_LOG_CALLBACK, on_target, s,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-        MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL,
-        MHD_OPTION_END);
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, s,
+                            MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_CONNECTION_LIMIT,
+                            s->opts.connections_max,
+                            /* Half of a connection's memory is the most that its header gets. */
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, 2 * s->opts.head_max,
+                            MHD_OPTION_CONNECTION_TIMEOUT, idle_s, MHD_OPTION_STRICT_FOR_CLIENT,
+                            1, /* what RFC 9112 forbids is refused, not guessed at */
+                            MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_NOTIFY_COMPLETED,
+                            on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+                            MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL, MHD_OPTION_END);
 }
 
 struct err *
@@ -352,7 +358,8 @@ server_stop(struct server *s, int64_t grace_ms)
     }
     scope_end(&s->scope);
     fiber_shield(was);
-    server_run(s); /* what was resumed by the last handlers; the daemon may have none suspended now */
+    server_run(
+        s); /* what was resumed by the last handlers; the daemon may have none suspended now */
     poll_free(s->poll);
     MHD_stop_daemon(s->daemon);
     timer_free(s->timer);

@@ -18,8 +18,8 @@ struct request;
 typedef void (*server_fn)(void *ctx, struct request *r); /* runs in a fiber; may wait */
 
 struct server_opts {
-    const char *host;         /* address or "localhost"; NULL: 127.0.0.1 */
-    unsigned port;            /* 0: a free one, see server_port */
+    const char *host; /* address or "localhost"; NULL: 127.0.0.1 */
+    unsigned port;    /* 0: a free one, see server_port */
     server_fn handler;
     void *ctx;
     /* limits; 0: the value named */
@@ -27,7 +27,7 @@ struct server_opts {
     size_t head_max;          /* 16 KiB of request line and header; more: status 431 */
     unsigned connections_max; /* 1000; more wait in the kernel's queue */
     int64_t request_ms;       /* 30 s for sending the whole request, however slowly it drips */
-    int64_t idle_ms;          /* 60 s between requests; also for a client that does not take its reply */
+    int64_t idle_ms; /* 60 s between requests; also for a client that does not take its reply */
 };
 /* ERR_INVALID: the host is no address of this machine; ERR_LIMIT: the port is taken; ERR_DENIED: it
  * may not be used. */
@@ -43,12 +43,13 @@ const char *request_method(const struct request *r);
 const char *request_path(const struct request *r); /* as sent, percent-encoded; see url_decode */
 /* The decoded value of the first such parameter of the query; NULL: there is none. */
 const char *request_query(struct request *r, const char *name);
-const char *request_header(const struct request *r, const char *name); /* case-insensitive or NULL */
-const void *request_body(const struct request *r, size_t *ret_len);    /* NUL-terminated */
-bool request_is_gone(const struct request *r);                         /* nobody waits for the reply */
+const char *
+request_header(const struct request *r, const char *name);          /* case-insensitive or NULL */
+const void *request_body(const struct request *r, size_t *ret_len); /* NUL-terminated */
+bool request_is_gone(const struct request *r);                      /* nobody waits for the reply */
 
-/* The reply, once. ERR_CANCELLED when the client has gone, ERR_INVALID when a header is malformed; a header
- * without a value is left out. */
+/* The reply, once. ERR_CANCELLED when the client has gone, ERR_INVALID when a header is malformed;
+ * a header without a value is left out. */
 struct err *MUST reply_send(struct request *r, int status, const char *content_type,
                             const void *body, size_t n);
 struct err *MUST reply_json(struct request *r, int status, const json_t *body);

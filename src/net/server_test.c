@@ -12,10 +12,11 @@ static void
 serve_facts(struct request *r)
 {
     size_t n;
-    const char *body = request_body(r, &n), *q = request_query(r, "q"), *x = request_header(r, "x-a");
-    AUTO(json_freep) json_t *j =
-        json_pack("{s:s,s:s,s:s?,s:s?,s:s%}", "method", request_method(r), "path", request_path(r), "q",
-                  q, "x", x, "body", body, n);
+    const char *body = request_body(r, &n), *q = request_query(r, "q"),
+               *x = request_header(r, "x-a");
+    AUTO(json_freep)
+    json_t *j = json_pack("{s:s,s:s,s:s?,s:s?,s:s%}", "method", request_method(r), "path",
+                          request_path(r), "q", q, "x", x, "body", body, n);
     CHECK(j);
     CHECK_OK(reply_json(r, 200, j));
 }
@@ -43,7 +44,8 @@ static void
 serve_bad_header(struct request *r)
 {
     static const struct http_header bad[] = {{"X-A", "1\r\nX-Evil: 2"}};
-    CHECK_ERR(reply_begin(r, 200, bad, 1), ERR_INVALID, false, "the reply's header 'X-A' is not valid");
+    CHECK_ERR(reply_begin(r, 200, bad, 1), ERR_INVALID, false,
+              "the reply's header 'X-A' is not valid");
     CHECK_ERR(reply_send(r, 200, "a/b\r\nX-Evil: 2", "x", 1), ERR_INVALID, false, "'Content-Type'");
     CHECK_OK(reply_send(r, 200, "text/plain", "still here", 10));
 }
@@ -103,8 +105,8 @@ start(struct server_opts opts)
     return on.server ? server_port(on.server) : 0;
 }
 
-/* Sends the text on a connection of its own and expects `part` in what comes; NULL: nothing comes and
- * the connection is closed. */
+/* Sends the text on a connection of its own and expects `part` in what comes; NULL: nothing comes
+ * and the connection is closed. */
 static void
 talk(unsigned port, const char *text, const char *part)
 {
@@ -117,7 +119,8 @@ talk(unsigned port, const char *text, const char *part)
     close(fd);
 }
 
-/* ---- requests ------------------------------------------------------------------------------------ */
+/* ---- requests
+ * ------------------------------------------------------------------------------------ */
 
 static void
 run_requests(void)
@@ -128,7 +131,8 @@ run_requests(void)
         {"GET /a%2Fb?q=1%202+3&q=x HTTP/1.1\r\nHost: x\r\nX-A: v\r\n\r\n",
          "{\"method\":\"GET\",\"path\":\"/a%2Fb\",\"q\":\"1 2 3\",\"x\":\"v\",\"body\":\"\"}"},
         {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabcde", "\"body\":\"abcde\"}"},
-        {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n",
+        {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+         "chunked\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n",
          "\"body\":\"abcde\"}"},
         {"GET /?a=b&%71=%00 HTTP/1.1\r\nHost: x\r\n\r\n", "\"q\":null"},
         {"GET /?a=b&%71=c HTTP/1.1\r\nHost: x\r\n\r\n", "\"q\":\"c\""},
@@ -137,7 +141,8 @@ run_requests(void)
         {"GET http://x/abs?q=1 HTTP/1.1\r\nHost: x\r\n\r\n", "\"path\":\"/abs\",\"q\":\"1\""},
         {"DELETE /../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", "\"path\":\"/../../etc/passwd\""},
         {"GET /old HTTP/1.0\r\n\r\n", "\"path\":\"/old\""},
-        {"PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n", "100 Continue"},
+        {"PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n",
+         "100 Continue"},
         {"GET /silent HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 500 "},
         {"GET /bad-header HTTP/1.1\r\nHost: x\r\n\r\n", "still here"},
         {"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", "piece \r\n0\r\n\r\n"},
@@ -193,8 +198,9 @@ run_kept_and_pipelined(void)
         CHECK(raw_read(fd, "/kept", &got));
     }
     str_reset(&got);
-    raw_send(fd, "GET /wait?ms=20 HTTP/1.1\r\nHost: x\r\n\r\nGET /second HTTP/1.1\r\nHost: x\r\n\r\n"
-                 "GET /third HTTP/1.0\r\nHost: x\r\n\r\n");
+    raw_send(fd,
+             "GET /wait?ms=20 HTTP/1.1\r\nHost: x\r\n\r\nGET /second HTTP/1.1\r\nHost: x\r\n\r\n"
+             "GET /third HTTP/1.0\r\nHost: x\r\n\r\n");
     CHECK(raw_read(fd, NULL, &got)); /* the last one asks for the end of the connection */
     const char *a = strstr(str_c(&got), "waited for /wait"), *b = strstr(str_c(&got), "/second");
     const char *c = strstr(str_c(&got), "/third");
@@ -230,7 +236,8 @@ run_head_of_stream(void)
     server_stop(on.server, 1000);
 }
 
-/* ---- what is cut off ----------------------------------------------------------------------------- */
+/* ---- what is cut off
+ * ----------------------------------------------------------------------------- */
 
 static void
 run_broken_stream(void)
@@ -250,10 +257,14 @@ run_limits(void)
 {
     unsigned port = start((struct server_opts){.body_max = 10, .head_max = 2048});
     AUTO(str_fini) struct str s = STR_INIT;
-    talk(port, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n0123456789", "\"0123456789\"");
+    talk(port, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n0123456789",
+         "\"0123456789\"");
     talk(port, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n", "HTTP/1.1 413 ");
-    talk(port, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n", "HTTP/1.1 ");
-    talk(port, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n01234567890\r\n0\r\n\r\n",
+    talk(port, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+         "HTTP/1.1 ");
+    talk(port,
+         "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+         "chunked\r\n\r\nb\r\n01234567890\r\n0\r\n\r\n",
          NULL);
     str_add(&s, "GET / HTTP/1.1\r\nHost: x\r\nX-A: ");
     for (int i = 0; i < 5000; i++)
@@ -268,8 +279,9 @@ static void
 run_slow_request(void)
 {
     unsigned port = start((struct server_opts){.request_ms = 100, .idle_ms = 5000});
-    static const char *const slow[] = {"GET / HTTP/1.1\r\nHost: x\r\nX-A:",
-                                       "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"};
+    static const char *const slow[] = {
+        "GET / HTTP/1.1\r\nHost: x\r\nX-A:",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"};
     for (size_t i = 0; i < COUNT(slow); i++) {
         int fd = raw_connect(port);
         AUTO(str_fini) struct str got = STR_INIT;
@@ -353,7 +365,8 @@ run_connections_max(void)
     server_stop(on.server, 1000);
 }
 
-/* ---- start and stop ------------------------------------------------------------------------------ */
+/* ---- start and stop
+ * ------------------------------------------------------------------------------ */
 
 static void
 run_start_errors(void)
@@ -361,10 +374,11 @@ run_start_errors(void)
     struct server *s = NULL;
     unsigned port = start(usual);
     CHECK(port > 0);
-    AUTO(freep) char *taken =
-        xasprintf("port %u of 127.0.0.1 is taken by another program (choose another, or 0 for any)", port);
-    CHECK_ERR(server_start(&(struct server_opts){.handler = serve, .port = port}, &s), ERR_LIMIT, false,
-              taken);
+    AUTO(freep)
+    char *taken = xasprintf(
+        "port %u of 127.0.0.1 is taken by another program (choose another, or 0 for any)", port);
+    CHECK_ERR(server_start(&(struct server_opts){.handler = serve, .port = port}, &s), ERR_LIMIT,
+              false, taken);
     CHECK_ERR(server_start(&(struct server_opts){.handler = serve, .host = "example.com"}, &s),
               ERR_INVALID, false, "'example.com' is not an IP address");
     CHECK_ERR(server_start(&(struct server_opts){.handler = serve, .host = "192.0.2.1"}, &s),
@@ -373,7 +387,8 @@ run_start_errors(void)
               false, "greater than 65535");
     server_stop(on.server, 0);
     server_stop(NULL, 0);
-    CHECK_OK(server_start(&(struct server_opts){.handler = serve, .port = port}, &s)); /* free again */
+    CHECK_OK(
+        server_start(&(struct server_opts){.handler = serve, .port = port}, &s)); /* free again */
     server_stop(s, 0);
 }
 
@@ -423,5 +438,5 @@ TESTS(server_test, cmocka_unit_test(requests), cmocka_unit_test(garbage),
       cmocka_unit_test(kept_and_pipelined), cmocka_unit_test(http_1_0_stream),
       cmocka_unit_test(head_of_stream), cmocka_unit_test(broken_stream), cmocka_unit_test(limits),
       cmocka_unit_test(slow_request), cmocka_unit_test(idle), cmocka_unit_test(client_leaves),
-      cmocka_unit_test(reader_stuck), cmocka_unit_test(connections_max), cmocka_unit_test(start_errors),
-      cmocka_unit_test(stop))
+      cmocka_unit_test(reader_stuck), cmocka_unit_test(connections_max),
+      cmocka_unit_test(start_errors), cmocka_unit_test(stop))

@@ -8,7 +8,8 @@
 
 #define ZERO_TIMERS_MAX 8 /* then curl waits a millisecond, lest it keep the loop to itself */
 
-/* ---- shards -------------------------------------------------------------------------------------- */
+/* ---- shards
+ * -------------------------------------------------------------------------------------- */
 
 static void
 shard_reap(struct shard *s)
@@ -141,7 +142,8 @@ shard_remove(struct shard *s, struct call *c)
     s->used_ms = s->host->used_ms = rt_now_ms();
 }
 
-/* ---- hosts --------------------------------------------------------------------------------------- */
+/* ---- hosts
+ * --------------------------------------------------------------------------------------- */
 
 static char *
 env_copy(const char *name, const char *otherwise)
@@ -161,7 +163,8 @@ host_dial_proxy(struct host *h)
     char *name = NULL, *port = NULL;
     if (!u)
         abort();
-    if (curl_url_set(u, CURLUPART_URL, h->proxy, CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME) == CURLUE_OK &&
+    if (curl_url_set(u, CURLUPART_URL, h->proxy, CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME) ==
+            CURLUE_OK &&
         curl_url_get(u, CURLUPART_HOST, &name, 0) == CURLUE_OK) {
         bool has_port = curl_url_get(u, CURLUPART_PORT, &port, 0) == CURLUE_OK;
         unsigned otherwise = str_starts(h->proxy, "https:") ? 443 : 1080; /* curl's defaults */
@@ -203,7 +206,7 @@ static void
 host_free(struct host *h)
 {
     assert(!h->users);
-    vec_each(&h->shards, s)
+    vec_each (&h->shards, s)
         shard_free(*s);
     vec_fini(&h->shards);
     free(h->resolve);
@@ -274,7 +277,7 @@ client_trim(void *client)
                rt_now_ms() - vec_last(&h->shards)->used_ms >= HOST_IDLE_MS)
             shard_free(vec_pop(&h->shards));
         h->hint = MIN(h->hint, h->shards.len);
-        vec_each(&h->shards, s)
+        vec_each (&h->shards, s)
             shard_trim(*s);
     }
     timer_at(c->trim, rt_after(TRIM_MS));

@@ -79,7 +79,8 @@ sock_ready(void *sock, unsigned events)
         sock_want(s, 0);
         return;
     }
-    int to_curl = (events & POLL_READ ? CURL_CSELECT_IN : 0) | (events & POLL_WRITE ? CURL_CSELECT_OUT : 0) |
+    int to_curl = (events & POLL_READ ? CURL_CSELECT_IN : 0) |
+                  (events & POLL_WRITE ? CURL_CSELECT_OUT : 0) |
                   (events & POLL_HANGUP ? CURL_CSELECT_ERR : 0);
     shard_event(s->shard, s->fd, to_curl);
 }

@@ -1,9 +1,10 @@
 /* sse.h - Server-Sent Events out of a stream of bytes (WHATWG HTML, 9.2.6).
  *
  * Feed whatever has arrived, then take events until there is none; how the bytes were cut makes no
- * difference. Lines end with CR, LF or CRLF; comments, unknown fields and a leading BOM are skipped;
- * an event the stream ends in the middle of is not delivered, as the standard demands. The bytes of
- * values are passed on as they are: whether they are UTF-8 is for the reader of the data to judge.
+ * difference. Lines end with CR, LF or CRLF; comments, unknown fields and a leading BOM are
+ * skipped; an event the stream ends in the middle of is not delivered, as the standard demands. The
+ * bytes of values are passed on as they are: whether they are UTF-8 is for the reader of the data
+ * to judge.
  *
  *   AUTO(sse_fini) struct sse sse = SSE_INIT(1 << 20);
  *   sse_feed(&sse, bytes, n);
@@ -19,7 +20,7 @@
 #define NET_SSE_H
 #include "base/str.h"
 
-struct sse { /* fields belong to sse.c */
+struct sse {                /* fields belong to sse.c */
     size_t event_max;       /* bytes of one line and of the data of one event */
     struct str in;          /* fed and not parsed yet */
     size_t at, seen;        /* start of the current line; searched for its end up to here */
@@ -38,7 +39,7 @@ struct sse_event {    /* borrowed until the next call on the parser; strings end
     const char *type; /* "message" when the stream did not say */
     const char *data;
     size_t data_len;
-    const char *id;   /* last event id, which stays until it is changed; "" at first */
+    const char *id; /* last event id, which stays until it is changed; "" at first */
 };
 void sse_feed(struct sse *s, const void *bytes, size_t n);
 /* ERR_LIMIT when a line or an event is longer than event_max; the parser stays broken then. */

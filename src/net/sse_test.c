@@ -37,9 +37,15 @@ static const struct {
     {"event: add\n\ndata: 2\n\n", "message||2;"}, /* no data: no event, the type is forgotten */
     {"id: 7\ndata: 1\n\ndata: 2\n\nid\ndata: 3\n\n", "message|7|1;message|7|2;message||3;"},
     {"id: 7\n\ndata: 2\n\n", "message|7|2;"},
-    {"\xef\xbb\xbf" "data: b\n\n", "message||b;"},
-    {"\xef\xbb" "data: b\n\n", ""},            /* not a BOM: an unknown field */
-    {"\xef\xbb\xbf\xef\xbb\xbf" "data: b\n\n", ""}, /* only one is skipped */
+    {"\xef\xbb\xbf"
+     "data: b\n\n",
+     "message||b;"},
+    {"\xef\xbb"
+     "data: b\n\n",
+     ""}, /* not a BOM: an unknown field */
+    {"\xef\xbb\xbf\xef\xbb\xbf"
+     "data: b\n\n",
+     ""}, /* only one is skipped */
     {"data: unfinished\n", ""},
     {"data: unfinished", ""},
     {"unknown: x\ndata : y\nDATA: z\n data: w\ndata: v\n\n", "message||v;"},
@@ -85,12 +91,14 @@ limits(void **state)
         {"data: a\n\ndata: 0123456789abcdef\n\n", "message||a;",
          "a line of the event stream is longer than 16 bytes"},
         {": 0123456789abcdef", "", "a line of the event stream is longer than 16 bytes"},
-        {"data: 12345678\ndata: 12345678\n\n", "", "an event of the stream is longer than 16 bytes"},
+        {"data: 12345678\ndata: 12345678\n\n", "",
+         "an event of the stream is longer than 16 bytes"},
     };
     for (size_t i = 0; i < COUNT(row); i++) {
         for (size_t step = 1; step < 40; step++) {
             AUTO(str_fini) struct str got = STR_INIT;
-            assert_err(parse(row[i].text, strlen(row[i].text), step, 16, &got), ERR_LIMIT, row[i].error);
+            assert_err(parse(row[i].text, strlen(row[i].text), step, 16, &got), ERR_LIMIT,
+                       row[i].error);
             assert_string_equal(str_c(&got), row[i].before);
         }
     }
@@ -119,7 +127,8 @@ written_and_read_back(void **state)
     (void)state;
     AUTO(str_fini) struct str s = STR_INIT;
     sse_write(&s, "note", "4\n2", "one\r\ntwo\rthree\n");
-    assert_string_equal(str_c(&s), "event: note\nid: 42\ndata: one\ndata: two\ndata: three\ndata: \n\n");
+    assert_string_equal(str_c(&s),
+                        "event: note\nid: 42\ndata: one\ndata: two\ndata: three\ndata: \n\n");
     AUTO(str_fini) struct str got = STR_INIT;
     assert_ok(parse(str_c(&s), s.len, 7, 100, &got));
     assert_string_equal(str_c(&got), "note|42|one\ntwo\nthree\n;");

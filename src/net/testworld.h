@@ -1,5 +1,5 @@
-/* testworld.h - for the tests of this folder: a runtime with the client in it, checks inside fibers,
- * and peers that speak whatever bytes a test wants on a real socket of the loopback.
+/* testworld.h - for the tests of this folder: a runtime with the client in it, checks inside
+ * fibers, and peers that speak whatever bytes a test wants on a real socket of the loopback.
  *
  * cmocka leaves a failed test by longjmp, which a fiber's stack must not see: CHECK notes the first
  * failure, and world_run asserts on the main stack that there was none. */
@@ -51,11 +51,11 @@ world_check_err(const char *file, int line, const char *call, struct err *e, enu
                 bool doubt, const char *part)
 {
     AUTO(freep) char *text = e ? err_text(e) : xstrdup("");
-    AUTO(freep) char *got =
-        e ? xasprintf("%s%s: %s; wanted: %s%s: %s", err_kind_name(err_kind(e)),
-                      err_in_doubt(e) ? " in doubt" : "", text, err_kind_name(kind),
-                      doubt ? " in doubt" : "", part)
-          : xasprintf("no error; wanted: %s", part);
+    AUTO(freep)
+    char *got = e ? xasprintf("%s%s: %s; wanted: %s%s: %s", err_kind_name(err_kind(e)),
+                              err_in_doubt(e) ? " in doubt" : "", text, err_kind_name(kind),
+                              doubt ? " in doubt" : "", part)
+                  : xasprintf("no error; wanted: %s", part);
     if (!e || err_kind(e) != kind || err_in_doubt(e) != doubt || !strstr(text, part))
         world_fail(file, line, call, got);
     err_free(e);
@@ -92,7 +92,8 @@ world_run(void (*fn)(void))
         fail_msg("%s", world_failure);
 }
 
-/* ---- raw sockets: tried again each millisecond, which is enough for tests ------------------------- */
+/* ---- raw sockets: tried again each millisecond, which is enough for tests
+ * ------------------------- */
 
 UNUSED_FN int
 raw_listen(unsigned *ret_port)

@@ -100,7 +100,8 @@ url_parse(const char *text, struct url *ret_url)
 {
     PASS(text_check(text));
     const char *slashes = strstr(text, "://");
-    if (slashes && strncasecmp(text, "http", 4) == 0 && slashes[3] == '/') /* libcurl would take the path's first part for the host */
+    if (slashes && strncasecmp(text, "http", 4) == 0 &&
+        slashes[3] == '/') /* libcurl would take the path's first part for the host */
         return url_refused(text, "it names no host");
     AUTO(curlu_freep) CURLU *u = curl_url();
     if (!u)
@@ -198,7 +199,8 @@ url_decode(struct str *to, const char *text, size_t n, bool plus_is_blank)
         char c = text[i];
         if (c == '+' && plus_is_blank) {
             c = ' ';
-        } else if (c == '%' && n - i > 2 && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0) {
+        } else if (c == '%' && n - i > 2 && hex_value(text[i + 1]) >= 0 &&
+                   hex_value(text[i + 2]) >= 0) {
             c = (char)(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
             i += 2;
         }

@@ -9,14 +9,15 @@
 #define URL_LEN_MAX 8000 /* bytes of a URL that are accepted */
 
 struct url {
-    char *text;     /* the whole, normalised: scheme and host in lower case, dot segments gone */
-    char *host;     /* ASCII (IDNA), IPv6 in brackets */
-    char *path;     /* "/" at least, percent-encoded */
-    char *query;    /* without '?', or NULL */
-    char *user;     /* of user:password@, or NULL */
-    char *origin;   /* "https://host" or "http://host:8080": the port only when it is not the default */
-    unsigned port;  /* the default one when none is given */
-    bool tls;       /* https */
+    char *text;  /* the whole, normalised: scheme and host in lower case, dot segments gone */
+    char *host;  /* ASCII (IDNA), IPv6 in brackets */
+    char *path;  /* "/" at least, percent-encoded */
+    char *query; /* without '?', or NULL */
+    char *user;  /* of user:password@, or NULL */
+    char *
+        origin; /* "https://host" or "http://host:8080": the port only when it is not the default */
+    unsigned port; /* the default one when none is given */
+    bool tls;      /* https */
 };
 /* ERR_INVALID, naming the URL and what is wrong with it. */
 struct err *MUST url_parse(const char *text, struct url *ret_url);
@@ -33,7 +34,8 @@ bool host_is_loopback(const char *host);
 void url_encode(struct str *to, const char *text);
 /* "?name=value" or "&name=value", whichever the URL built so far needs. */
 void url_add_query(struct str *to, const char *name, const char *value);
-/* Decodes %XX (and '+' as blank when asked); malformed escapes stay. NUL bytes are refused: false. */
+/* Decodes %XX (and '+' as blank when asked); malformed escapes stay. NUL bytes are refused: false.
+ */
 bool url_decode(struct str *to, const char *text, size_t n, bool plus_is_blank);
 
 #endif

@@ -15,15 +15,17 @@ parses(void **state)
     } row[] = {
         {"http://Example.COM", "http://example.com/", "http://example.com", "/", NULL, 80, false},
         {"HTTPS://a.b:443/x?y=1#z", "https://a.b/x?y=1", "https://a.b", "/x", "y=1", 443, false},
-        {"http://a:8080/a/./b/../c", "http://a:8080/a/c", "http://a:8080", "/a/c", NULL, 8080, false},
+        {"http://a:8080/a/./b/../c", "http://a:8080/a/c", "http://a:8080", "/a/c", NULL, 8080,
+         false},
         {"http://[::1]:9/", "http://[::1]:9/", "http://[::1]:9", "/", NULL, 9, true},
         {"http://127.1/", "http://127.0.0.1/", "http://127.0.0.1", "/", NULL, 80, true},
         {"http://0x7f000001/", "http://127.0.0.1/", "http://127.0.0.1", "/", NULL, 80, true},
-        {"http://x.localhost:1/", "http://x.localhost:1/", "http://x.localhost:1", "/", NULL, 1, true},
-        {"http://localhost.evil.com/", "http://localhost.evil.com/", "http://localhost.evil.com", "/",
-         NULL, 80, false},
-        {"http://127.0.0.1@evil.com/", "http://127.0.0.1@evil.com/", "http://evil.com", "/", NULL, 80,
-         false},
+        {"http://x.localhost:1/", "http://x.localhost:1/", "http://x.localhost:1", "/", NULL, 1,
+         true},
+        {"http://localhost.evil.com/", "http://localhost.evil.com/", "http://localhost.evil.com",
+         "/", NULL, 80, false},
+        {"http://127.0.0.1@evil.com/", "http://127.0.0.1@evil.com/", "http://evil.com", "/", NULL,
+         80, false},
     };
     for (size_t i = 0; i < COUNT(row); i++) {
         AUTO(url_fini) struct url u = {0};
@@ -131,7 +133,7 @@ addresses(void **state)
         const char *host;
         bool want;
     } row[] = {
-        {"127.0.0.1", true}, {"[::1]", true},   {"::1", true},        {"[fe80::1%25eth0]", true},
+        {"127.0.0.1", true},  {"[::1]", true},  {"::1", true},        {"[fe80::1%25eth0]", true},
         {"localhost", false}, {"1.2.3", false}, {"[::1", false},      {"a.b", false},
         {"", false},          {"[]", false},    {"1.2.3.4.5", false},
     };

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TAIL_BYTES   256
+#define TAIL_BYTES    256
 #define DRAW_EVERY_MS 80
 
 struct item { /* a node, as far as it is known */
@@ -50,8 +50,7 @@ progress_free(struct progress *p)
 {
     if (!p)
         return;
-    vec_each(&p->items, i)
-    {
+    vec_each (&p->items, i) {
         free((*i)->path);
         free((*i)->agent);
         free((*i)->note);
@@ -100,14 +99,16 @@ set_text(char **at, const char *text)
     *at = copy;
 }
 
-/* ---- words -------------------------------------------------------------------------------------------- */
+/* ---- words
+ * -------------------------------------------------------------------------------------------- */
 
 static const char *
 mark_of(const struct progress *p, enum node_status status)
 {
     static const char *const plain[] = {".", ">", "+", "x", "-", "!"};
-    static const char *const colored[] = {"\033[2m.\033[0m",  "\033[36m>\033[0m", "\033[32m+\033[0m",
-                                          "\033[31mx\033[0m", "\033[2m-\033[0m",  "\033[33m!\033[0m"};
+    static const char *const colored[] = {"\033[2m.\033[0m",  "\033[36m>\033[0m",
+                                          "\033[32m+\033[0m", "\033[31mx\033[0m",
+                                          "\033[2m-\033[0m",  "\033[33m!\033[0m"};
     return p->opts.color ? colored[status] : plain[status];
 }
 
@@ -162,7 +163,8 @@ item_words(const struct progress *p, const struct item *i, struct str *to)
     }
 }
 
-/* ---- the live tree ------------------------------------------------------------------------------------ */
+/* ---- the live tree
+ * ------------------------------------------------------------------------------------ */
 
 static void
 line_out(struct progress *p, struct str *line)
@@ -196,7 +198,8 @@ draw(struct progress *p)
         item_words(p, i, &line);
         if (i->status == NODE_RUNNING && i->tail.len) {
             str_add(&line, "  ");
-            size_t used = MIN(line.len, (size_t)p->opts.width), left = p->opts.width > used + 8 ? p->opts.width - used - 4 : 0;
+            size_t used = MIN(line.len, (size_t)p->opts.width),
+                   left = p->opts.width > used + 8 ? p->opts.width - used - 4 : 0;
             size_t skip = i->tail.len > left ? i->tail.len - left : 0;
             while (skip < i->tail.len && ((unsigned char)i->tail.p[skip] & 0xc0) == 0x80)
                 skip++;
@@ -227,7 +230,8 @@ say(struct progress *p, const struct item *i)
     fflush(p->opts.out);
 }
 
-/* ---- events ------------------------------------------------------------------------------------------- */
+/* ---- events
+ * ------------------------------------------------------------------------------------------- */
 
 static void
 node_started(struct progress *p, const struct run_event *ev)
@@ -258,7 +262,9 @@ step_started(struct progress *p, const struct run_event *ev)
     struct item *i = item_near(p, ev->path);
     if (!i)
         return;
-    AUTO(freep) char *note = xasprintf("%s %s", json_str(ev->detail, "type", ""), json_str(ev->detail, "target", ""));
+    AUTO(freep)
+    char *note =
+        xasprintf("%s %s", json_str(ev->detail, "type", ""), json_str(ev->detail, "target", ""));
     set_text(&i->note, note);
 }
 
@@ -282,7 +288,8 @@ retrying(struct progress *p, const struct run_event *ev)
         return;
     i->retries++;
     duration_add(&wait, json_int(ev->detail, "delay_ms", 0));
-    AUTO(freep) char *note = xasprintf("again in %s: %s", str_c(&wait), json_str(ev->detail, "error", ""));
+    AUTO(freep)
+    char *note = xasprintf("again in %s: %s", str_c(&wait), json_str(ev->detail, "error", ""));
     set_text(&i->note, note);
     say(p, i);
 }
@@ -308,18 +315,19 @@ progress_event(struct progress *p, const struct run_event *ev)
     static const struct {
         const char *name;
         void (*fn)(struct progress *p, const struct run_event *ev);
-    } known[] = {{EVENT_AGENT_CHUNK, chunk},          {EVENT_NODE_STARTED, node_started},
-                 {EVENT_NODE_COMPLETED, node_ended},  {EVENT_NODE_FAILED, node_ended},
-                 {EVENT_NODE_SKIPPED, node_ended},    {EVENT_NODE_CANCELLED, node_ended},
-                 {EVENT_STEP_STARTED, step_started},  {EVENT_STEP_COMPLETED, step_ended},
-                 {EVENT_STEP_FAILED, step_ended},     {EVENT_NODE_RETRYING, retrying}};
+    } known[] = {{EVENT_AGENT_CHUNK, chunk},         {EVENT_NODE_STARTED, node_started},
+                 {EVENT_NODE_COMPLETED, node_ended}, {EVENT_NODE_FAILED, node_ended},
+                 {EVENT_NODE_SKIPPED, node_ended},   {EVENT_NODE_CANCELLED, node_ended},
+                 {EVENT_STEP_STARTED, step_started}, {EVENT_STEP_COMPLETED, step_ended},
+                 {EVENT_STEP_FAILED, step_ended},    {EVENT_NODE_RETRYING, retrying}};
     p->now_ms = MAX(p->now_ms, ev->wall_ms);
     if (strcmp(ev->name, EVENT_RUN_STARTED) == 0 || strcmp(ev->name, EVENT_RUN_RESUMED) == 0) {
         p->started_ms = ev->wall_ms;
         free(p->title);
         p->title = xasprintf("%s %s", json_str(ev->detail, "workflow", "run"), ev->run);
         if (!p->opts.live)
-            fprintf(p->opts.out, "%s %s\n", strcmp(ev->name, EVENT_RUN_STARTED) == 0 ? "started" : "resumed", p->title);
+            fprintf(p->opts.out, "%s %s\n",
+                    strcmp(ev->name, EVENT_RUN_STARTED) == 0 ? "started" : "resumed", p->title);
     }
     for (size_t i = 0; i < COUNT(known); i++) {
         if (strcmp(known[i].name, ev->name) == 0)
@@ -347,7 +355,8 @@ event_line(const struct run_event *ev, struct str *to)
 {
     char iso[32];
     time_iso(ev->wall_ms, iso);
-    json_t *line = json_pack("{ss ss ss ss}", "time", iso, "event", ev->name, "run", ev->run, "path", ev->path);
+    json_t *line = json_pack("{ss ss ss ss}", "time", iso, "event", ev->name, "run", ev->run,
+                             "path", ev->path);
     if (ev->seq)
         json_object_set_new(line, "seq", json_integer(ev->seq));
     if (ev->detail)

@@ -1,8 +1,8 @@
 /* progress.h - what a person sees of a run while it goes on.
  *
- * On a terminal a tree that is drawn again in place: state, time, tokens, cost, retries, and the end of
- * the text that is being streamed. Elsewhere one plain line per thing that happened. A reader of
- * events: it can be slow or wrong without touching the run. */
+ * On a terminal a tree that is drawn again in place: state, time, tokens, cost, retries, and the
+ * end of the text that is being streamed. Elsewhere one plain line per thing that happened. A
+ * reader of events: it can be slow or wrong without touching the run. */
 #ifndef OBSERVE_PROGRESS_H
 #define OBSERVE_PROGRESS_H
 #include "model/event.h"
@@ -11,7 +11,7 @@
 struct progress;
 struct progress_opts {
     FILE *out;
-    bool live;     /* out is a terminal that can move its cursor */
+    bool live; /* out is a terminal that can move its cursor */
     bool color;
     unsigned width; /* columns; 0: 80 */
     unsigned rows;  /* lines it may use; 0: 24 */

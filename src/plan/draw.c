@@ -8,7 +8,8 @@ label_of(const struct node *n)
     return n->worker && *n->worker ? n->worker : n->kind;
 }
 
-/* ---- text -------------------------------------------------------------------------------------------- */
+/* ---- text
+ * -------------------------------------------------------------------------------------------- */
 
 static void
 text_graph(const struct graph *g, unsigned depth, struct str *to)
@@ -36,7 +37,8 @@ plan_draw_text(const struct plan *p, struct str *to)
     text_graph(g, 0, to);
 }
 
-/* ---- mermaid and dot: nodes get numbers as names, texts are quoted ------------------------------------ */
+/* ---- mermaid and dot: nodes get numbers as names, texts are quoted
+ * ------------------------------------ */
 
 struct drawing {
     struct str *to;
@@ -83,19 +85,20 @@ shape_graph(struct drawing *d, const struct graph *g, unsigned depth)
         str_add(d->to, d->dot ? "];\n" : "]\n");
         if (!n->child)
             continue;
-        str_addf(d->to, "%*ssubgraph %s%u%s", (int)(2 * depth + 2), "", d->dot ? "cluster_" : "g", name[i], d->dot ? " { label=" : "[");
+        str_addf(d->to, "%*ssubgraph %s%u%s", (int)(2 * depth + 2), "", d->dot ? "cluster_" : "g",
+                 name[i], d->dot ? " { label=" : "[");
         quoted(d->to, n->child->name, d->dot);
         str_add(d->to, d->dot ? ";\n" : "]\n");
         unsigned first = d->next;
         shape_graph(d, n->child, depth + 1);
         str_addf(d->to, "%*s%s\n", (int)(2 * depth + 2), "", d->dot ? "}" : "end");
-        str_addf(d->to, "%*sn%u %s n%u%s\n", (int)(2 * depth + 2), "", name[i], d->dot ? "->" : "-.->", first,
-                 d->dot ? " [style=dotted];" : "");
+        str_addf(d->to, "%*sn%u %s n%u%s\n", (int)(2 * depth + 2), "", name[i],
+                 d->dot ? "->" : "-.->", first, d->dot ? " [style=dotted];" : "");
     }
     for (size_t i = 0; i < g->nnodes; i++) {
         for (size_t k = 0; k < g->nodes[i]->ndeps; k++)
-            str_addf(d->to, "%*sn%u %s n%u%s\n", (int)(2 * depth + 2), "", name[g->nodes[i]->deps[k]], d->dot ? "->" : "-->", name[i],
-                     d->dot ? ";" : "");
+            str_addf(d->to, "%*sn%u %s n%u%s\n", (int)(2 * depth + 2), "",
+                     name[g->nodes[i]->deps[k]], d->dot ? "->" : "-->", name[i], d->dot ? ";" : "");
     }
     freep(&name);
 }

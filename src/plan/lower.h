@@ -18,13 +18,15 @@ struct lowering { /* one graph being filled */
         unsigned node;   /* waits for */
         const char *dep; /* this one */
         struct src_pos at;
-    }) edges;
+    })
+    edges;
     struct err *errors; /* all of the plan; lowering goes on */
     const char *where;  /* "workflow 'etl'" for messages */
     unsigned depth;
 };
 
-/* Adds a node; the id gets "-2", "-3" when it is taken and `unique` is false, else that is an error. */
+/* Adds a node; the id gets "-2", "-3" when it is taken and `unique` is false, else that is an
+ * error. */
 struct node *lower_node(struct lowering *l, const char *id, bool unique, struct src_pos at);
 void lower_edge(struct lowering *l, const struct node *node, const char *dep, struct src_pos at);
 /* The node runs this agent or workflow: by name, or a whole definition inline. */
@@ -34,13 +36,16 @@ void lower_inline(struct lowering *l, struct node *node, const json_t *def, cons
 struct src_pos lower_pos(const struct lowering *l, const char *pointer);
 void lower_fail(struct lowering *l, struct src_pos at, const char *fmt, ...) FMT(3);
 
-struct value_template *value_template_make(struct lowering *l, const json_t *value, const char *pointer,
-                                           struct node *node);
-/* Compiles and notes the references as edges of the node (or checks them against the graph when node
- * is NULL). NULL after an error. */
-struct template *lower_template(struct lowering *l, const char *text, const char *pointer, struct node *node);
-struct expr *lower_condition(struct lowering *l, const json_t *cond, const char *pointer, struct node *node);
+struct value_template *value_template_make(struct lowering *l, const json_t *value,
+                                           const char *pointer, struct node *node);
+/* Compiles and notes the references as edges of the node (or checks them against the graph when
+ * node is NULL). NULL after an error. */
+struct template *
+lower_template(struct lowering *l, const char *text, const char *pointer, struct node *node);
+struct expr *
+lower_condition(struct lowering *l, const json_t *cond, const char *pointer, struct node *node);
 
-extern const struct kind chain_kind, parallel_kind, dag_kind, task_kind, router_kind, orchestrator_kind;
+extern const struct kind chain_kind, parallel_kind, dag_kind, task_kind, router_kind,
+    orchestrator_kind;
 
 #endif

@@ -11,7 +11,8 @@ below(struct lowering *l, const char *pointer, const char *key, size_t i)
     return arena_printf(l->arena, "%s/%s/%zu", pointer, key, i);
 }
 
-/* ---- chain: one after the other -------------------------------------------------------------------- */
+/* ---- chain: one after the other
+ * -------------------------------------------------------------------- */
 
 static struct err *
 chain_lower(struct lowering *l, const json_t *def, const char *pointer)
@@ -20,8 +21,7 @@ chain_lower(struct lowering *l, const json_t *def, const char *pointer)
     bool cumulative = json_bool(def, "cumulative", false);
     const struct node *before = NULL;
     size_t i;
-    json_array_foreach(sequence, i, worker)
-    {
+    json_array_foreach (sequence, i, worker) {
         const char *at = below(l, pointer, "sequence", i);
         const char *name = json_string_value(worker);
         struct node *n = lower_node(l, name ? name : "step", false, lower_pos(l, at));
@@ -43,14 +43,16 @@ const struct kind chain_kind = {
     .name = "chain",
     .doc = "agents one after the other; each gets the reply of the one before",
     .roles = ROLE_WORKFLOW | ROLE_NODE,
-    .params = FIELDS({"sequence", P_LIST, PARAM_REQUIRED | PARAM_NONEMPTY, "agents or workflows in order",
-                      .fields = WORKER_ITEM},
-                     {"cumulative", P_BOOL, 0, "each gets the request and all replies so far"},
-                     {"continue_with_final", P_BOOL, 0, "a conversation goes on with the last agent"}),
+    .params =
+        FIELDS({"sequence", P_LIST, PARAM_REQUIRED | PARAM_NONEMPTY, "agents or workflows in order",
+                .fields = WORKER_ITEM},
+               {"cumulative", P_BOOL, 0, "each gets the request and all replies so far"},
+               {"continue_with_final", P_BOOL, 0, "a conversation goes on with the last agent"}),
     .lower = chain_lower,
 };
 
-/* ---- parallel: fan out, fan in --------------------------------------------------------------------- */
+/* ---- parallel: fan out, fan in
+ * --------------------------------------------------------------------- */
 
 static struct err *
 parallel_lower(struct lowering *l, const json_t *def, const char *pointer)
@@ -58,8 +60,7 @@ parallel_lower(struct lowering *l, const json_t *def, const char *pointer)
     const json_t *fan_out = json_object_get(def, "fan_out"), *worker;
     const json_t *fan_in = json_object_get(def, "fan_in");
     size_t i, members = json_array_size(fan_out);
-    json_array_foreach(fan_out, i, worker)
-    {
+    json_array_foreach (fan_out, i, worker) {
         const char *at = below(l, pointer, "fan_out", i);
         const char *name = json_string_value(worker);
         struct node *n = lower_node(l, name ? name : "branch", false, lower_pos(l, at));
@@ -71,14 +72,14 @@ parallel_lower(struct lowering *l, const json_t *def, const char *pointer)
     int64_t quorum = json_int(def, "quorum", 1);
     if (quorum < 1 || quorum > (int64_t)members) {
         AUTO(freep) char *at = xasprintf("%s/quorum", pointer);
-        lower_fail(l, lower_pos(l, at), "quorum %lld of %zu branches: 1 to %zu is possible", (long long)quorum,
-                   members, members);
+        lower_fail(l, lower_pos(l, at), "quorum %lld of %zu branches: 1 to %zu is possible",
+                   (long long)quorum, members, members);
     }
     if (!fan_in)
         return NULL;
     const char *at = arena_printf(l->arena, "%s/fan_in", pointer);
-    struct node *n = lower_node(l, json_string_value(fan_in) ? json_string_value(fan_in) : "fan_in", false,
-                                lower_pos(l, at));
+    struct node *n = lower_node(l, json_string_value(fan_in) ? json_string_value(fan_in) : "fan_in",
+                                false, lower_pos(l, at));
     lower_worker(l, n, fan_in, at);
     n->input_rule = json_bool(def, "include_request", true) ? INPUT_FAN_IN : INPUT_RESPONSES;
     n->join_any = true;
@@ -93,18 +94,23 @@ const struct kind parallel_kind = {
     .name = "parallel",
     .doc = "agents at once on the same request; one may merge their replies",
     .roles = ROLE_WORKFLOW | ROLE_NODE,
-    .params = FIELDS({"fan_out", P_LIST, PARAM_REQUIRED | PARAM_NONEMPTY, "agents or workflows that work at once",
-                      .fields = WORKER_ITEM},
-                     {"fan_in", P_REF, 0, "who merges the replies; without it they are joined", .ref = REF_WORKER},
-                     {"include_request", P_BOOL, 0, "fan_in sees the request too (default true)", .def = 1},
-                     {"quorum", P_INT, 0, "how many replies fan_in needs at least", .min = 1, .max = 10000, .def = 1}),
+    .params = FIELDS(
+        {"fan_out", P_LIST, PARAM_REQUIRED | PARAM_NONEMPTY,
+         "agents or workflows that work at once", .fields = WORKER_ITEM},
+        {"fan_in", P_REF, 0, "who merges the replies; without it they are joined",
+         .ref = REF_WORKER},
+        {"include_request", P_BOOL, 0, "fan_in sees the request too (default true)", .def = 1},
+        {"quorum", P_INT, 0, "how many replies fan_in needs at least", .min = 1, .max = 10000,
+         .def = 1}),
     .lower = parallel_lower,
 };
 
-/* ---- the graph of tasks ---------------------------------------------------------------------------- */
+/* ---- the graph of tasks
+ * ---------------------------------------------------------------------------- */
 
 static const json_t *
-any_of(const json_t *def, const char *a, const char *b, const char *pointer, struct arena *arena, const char **ret_at)
+any_of(const json_t *def, const char *a, const char *b, const char *pointer, struct arena *arena,
+       const char **ret_at)
 {
     const char *key = json_object_get(def, a) ? a : b;
     *ret_at = arena_printf(arena, "%s/%s", pointer, key);
@@ -114,18 +120,22 @@ any_of(const json_t *def, const char *a, const char *b, const char *pointer, str
 static void
 node_input(struct lowering *l, struct node *n, const json_t *def, const char *pointer)
 {
-    const json_t *input = json_object_get(def, "input"), *parameters = json_object_get(def, "parameters");
-    const char *instruction = json_str(def, "instruction", NULL), *action = json_str(def, "action", NULL);
+    const json_t *input = json_object_get(def, "input"),
+                 *parameters = json_object_get(def, "parameters");
+    const char *instruction = json_str(def, "instruction", NULL),
+               *action = json_str(def, "action", NULL);
     if (input) {
         n->input_rule = INPUT_TEMPLATE;
         n->input = value_template_make(l, input, arena_printf(l->arena, "%s/input", pointer), n);
     }
     if (instruction)
-        n->instruction = lower_template(l, instruction, arena_printf(l->arena, "%s/instruction", pointer), n);
+        n->instruction =
+            lower_template(l, instruction, arena_printf(l->arena, "%s/instruction", pointer), n);
     if (action)
         n->action = lower_template(l, action, arena_printf(l->arena, "%s/action", pointer), n);
     if (parameters)
-        n->parameters = value_template_make(l, parameters, arena_printf(l->arena, "%s/parameters", pointer), n);
+        n->parameters =
+            value_template_make(l, parameters, arena_printf(l->arena, "%s/parameters", pointer), n);
 }
 
 static void
@@ -136,7 +146,7 @@ node_edges(struct lowering *l, struct node *n, const json_t *def, const char *po
     size_t i;
     for (size_t k = 0; k < COUNT(keys); k++) {
         const json_t *list = json_object_get(def, keys[k]);
-        json_array_foreach(list, i, dep)
+        json_array_foreach (list, i, dep)
             lower_edge(l, n, json_string_value(dep), lower_pos(l, below(l, pointer, keys[k], i)));
     }
 }
@@ -194,14 +204,14 @@ dag_lower(struct lowering *l, const json_t *def, const char *pointer)
     const char *list_at;
     const json_t *nodes = any_of(def, "nodes", "tasks", pointer, l->arena, &list_at), *node, *edge;
     size_t i;
-    json_array_foreach(nodes, i, node) task_node(l, node, arena_printf(l->arena, "%s/%zu", list_at, i));
-    json_array_foreach(json_object_get(def, "edges"), i, edge)
-    {
-        const char *from = json_string_value(json_array_get(edge, 0)), *to = json_string_value(json_array_get(edge, 1));
+    json_array_foreach (nodes, i, node)
+        task_node(l, node, arena_printf(l->arena, "%s/%zu", list_at, i));
+    json_array_foreach (json_object_get(def, "edges"), i, edge) {
+        const char *from = json_string_value(json_array_get(edge, 0)),
+                   *to = json_string_value(json_array_get(edge, 1));
         const char *at = below(l, pointer, "edges", i);
         struct node *target = NULL;
-        vec_each(&l->nodes, p)
-        {
+        vec_each (&l->nodes, p) {
             if (to && strcmp((*p)->id, to) == 0)
                 target = *p;
         }
@@ -229,7 +239,8 @@ const struct kind task_kind = {
     .params = NULL, /* agent, workflow, action, ...: common to all nodes */
 };
 
-/* ---- known, and loaded, but not run yet ------------------------------------------------------------ */
+/* ---- known, and loaded, but not run yet
+ * ------------------------------------------------------------ */
 
 const struct kind router_kind = {
     .name = "router",
@@ -240,9 +251,10 @@ const struct kind router_kind = {
                      {"profile", P_REF, 0, "the model that chooses", .ref = REF_PROFILE},
                      {"use_history", P_BOOL, 0, "earlier choices are shown to the model"},
                      {"routes", P_LIST, 0, "rules that choose without a model",
-                      .fields = ITEM("route", P_OBJECT, .fields = FIELDS({"when", P_COND, PARAM_REQUIRED, "the rule"},
-                                                                         {"agent", P_REF, PARAM_REQUIRED, "who gets it",
-                                                                          .ref = REF_WORKER}))},
+                      .fields = ITEM("route", P_OBJECT,
+                                     .fields = FIELDS({"when", P_COND, PARAM_REQUIRED, "the rule"},
+                                                      {"agent", P_REF, PARAM_REQUIRED,
+                                                       "who gets it", .ref = REF_WORKER}))},
                      {"default", P_REF, 0, "who gets what no rule chose", .ref = REF_WORKER}),
 };
 
@@ -250,8 +262,11 @@ const struct kind orchestrator_kind = {
     .name = "orchestrator",
     .doc = "a planner breaks the task into steps for the agents",
     .roles = ROLE_WORKFLOW | ROLE_NODE,
-    .params = FIELDS({"agents", P_LIST, PARAM_REQUIRED | PARAM_NONEMPTY, "who can be given steps", .fields = WORKER_ITEM},
-                     {"plan_type", P_ENUM, 0, "the whole plan first, or step by step", .choices = NAMES("full", "iterative")},
+    .params = FIELDS({"agents", P_LIST, PARAM_REQUIRED | PARAM_NONEMPTY, "who can be given steps",
+                      .fields = WORKER_ITEM},
+                     {"plan_type", P_ENUM, 0, "the whole plan first, or step by step",
+                      .choices = NAMES("full", "iterative")},
                      {"profile", P_REF, 0, "the model that plans", .ref = REF_PROFILE},
-                     {"max_iterations", P_INT, 0, "steps at most", .min = 1, .max = 1000, .def = 10, .also = NAMES("plan_iterations")}),
+                     {"max_iterations", P_INT, 0, "steps at most", .min = 1, .max = 1000, .def = 10,
+                      .also = NAMES("plan_iterations")}),
 };

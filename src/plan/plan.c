@@ -1,6 +1,8 @@
-/* plan.c - builds the plan: one graph per workflow, references turned into edges, cycles refused. */
+/* plan.c - builds the plan: one graph per workflow, references turned into edges, cycles refused.
+ */
 #include "plan/plan.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/near.h"
 #include "plan/lower.h"
@@ -63,7 +65,8 @@ plan_graph(const struct plan *p, const char *workflow)
     return map_get(p->graphs, workflow);
 }
 
-/* ---- what the patterns use ----------------------------------------------------------------------- */
+/* ---- what the patterns use
+ * ----------------------------------------------------------------------- */
 
 struct src_pos
 lower_pos(const struct lowering *l, const char *pointer)
@@ -123,9 +126,9 @@ lower_edge(struct lowering *l, const struct node *node, const char *dep, struct 
     vec_push(&l->edges, ((struct edge){node->index, arena_strdup(l->arena, dep), at}));
 }
 
-static const struct graph *graph_of_workflow(struct plan *p, const struct plan_source *source,
-                                             const char *name, struct src_pos at, const char *where,
-                                             unsigned depth);
+static const struct graph *
+graph_of_workflow(struct plan *p, const struct plan_source *source, const char *name,
+                  struct src_pos at, const char *where, unsigned depth);
 
 void
 lower_worker(struct lowering *l, struct node *node, const json_t *worker, const char *pointer)
@@ -147,10 +150,13 @@ lower_worker(struct lowering *l, struct node *node, const json_t *worker, const 
     struct near near = NEAR_INIT(name);
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)agents, key, value) near_offer(&near, key);
-    json_object_foreach(json_object_get(l->source->doc, "workflows"), key, value) near_offer(&near, key);
+    json_object_foreach ((json_t *)(uintptr_t)agents, key, value)
+        near_offer(&near, key);
+    json_object_foreach (json_object_get(l->source->doc, "workflows"), key, value)
+        near_offer(&near, key);
     lower_fail(l, at, "node '%s': there is no agent or workflow '%s'%s%s%s", node->id, name,
-               near.best ? " (did you mean '" : "", near.best ? near.best : "", near.best ? "'?)" : "");
+               near.best ? " (did you mean '" : "", near.best ? near.best : "",
+               near.best ? "'?)" : "");
 }
 
 static void
@@ -175,7 +181,8 @@ refs_note(struct lowering *l, struct expr_refs refs, struct node *node)
         if (node)
             lower_edge(l, node, refs.at[i].name, refs.at[i].at);
         else
-            vec_push(&l->edges, ((struct edge){UINT32_MAX, arena_strdup(l->arena, refs.at[i].name), refs.at[i].at}));
+            vec_push(&l->edges, ((struct edge){UINT32_MAX, arena_strdup(l->arena, refs.at[i].name),
+                                               refs.at[i].at}));
     }
 }
 
@@ -204,7 +211,9 @@ struct expr *
 lower_condition(struct lowering *l, const json_t *cond, const char *pointer, struct node *node)
 {
     struct expr *x = NULL;
-    const char *text = json_is_string(cond) ? json_string_value(cond) : json_is_true(cond) ? "true" : "false";
+    const char *text = json_is_string(cond) ? json_string_value(cond)
+                       : json_is_true(cond) ? "true"
+                                            : "false";
     struct err *e = expr_compile(l->space, text, lower_pos(l, pointer), &x);
     if (e) {
         lower_failed(l, e, node);
@@ -215,7 +224,8 @@ lower_condition(struct lowering *l, const json_t *cond, const char *pointer, str
     return x;
 }
 
-/* ---- finishing a graph --------------------------------------------------------------------------- */
+/* ---- finishing a graph
+ * --------------------------------------------------------------------------- */
 
 static int
 order_unsigned(const void *a, const void *b)
@@ -231,8 +241,9 @@ edge_missing(struct lowering *l, const struct edge *e)
     for (size_t i = 0; i < l->nodes.len; i++)
         near_offer(&near, l->nodes.at[i]->id);
     const char *id = e->node == UINT32_MAX ? NULL : l->nodes.at[e->node]->id;
-    lower_fail(l, e->at, "%s%s%sthere is no node '%s'%s%s%s", id ? "node '" : "output: ", id ? id : "",
-               id ? "': " : "", e->dep, near.best ? " (did you mean '" : "", near.best ? near.best : "",
+    lower_fail(l, e->at, "%s%s%sthere is no node '%s'%s%s%s",
+               id ? "node '" : "output: ", id ? id : "", id ? "': " : "", e->dep,
+               near.best ? " (did you mean '" : "", near.best ? near.best : "",
                near.best ? "'?)" : "");
 }
 
@@ -271,7 +282,8 @@ edges_resolve(struct lowering *l)
     map_free(ids);
 }
 
-/* Takes away what can run until nothing more can; what is left holds a cycle, which is then named. */
+/* Takes away what can run until nothing more can; what is left holds a cycle, which is then named.
+ */
 static void
 cycles_refuse(struct lowering *l)
 {
@@ -408,7 +420,8 @@ graph_make(struct plan *p, const struct plan_source *source, const char *name, c
     edges_resolve(&l);
     cycles_refuse(&l);
     dependents_note(&l);
-    const struct node **nodes = (const struct node **)arena_alloc(p->arena, (l.nodes.len + 1) * sizeof *nodes);
+    const struct node **nodes =
+        (const struct node **)arena_alloc(p->arena, (l.nodes.len + 1) * sizeof *nodes);
     for (size_t i = 0; i < l.nodes.len; i++)
         nodes[i] = l.nodes.at[i];
     l.graph->nodes = nodes;
@@ -419,12 +432,13 @@ graph_make(struct plan *p, const struct plan_source *source, const char *name, c
 }
 
 static const struct graph *
-graph_of_workflow(struct plan *p, const struct plan_source *source, const char *name, struct src_pos at,
-                  const char *where, unsigned depth)
+graph_of_workflow(struct plan *p, const struct plan_source *source, const char *name,
+                  struct src_pos at, const char *where, unsigned depth)
 {
     const struct graph *g = map_get(p->graphs, name);
     if (g == &lowering_mark) {
-        err_join(&p->errors, FAIL_AT(at, ERR_INVALID, "%s: the workflow '%s' contains itself", where, name));
+        err_join(&p->errors,
+                 FAIL_AT(at, ERR_INVALID, "%s: the workflow '%s' contains itself", where, name));
         return NULL;
     }
     if (g)
@@ -445,7 +459,8 @@ lower_inline(struct lowering *l, struct node *node, const json_t *def, const cha
     node->child = graph_make(l->plan, l->source, node->id, def, pointer, where, l->depth + 1);
 }
 
-/* ---- the whole ----------------------------------------------------------------------------------- */
+/* ---- the whole
+ * ----------------------------------------------------------------------------------- */
 
 static struct err *
 workflow_choose(const struct plan_source *source, const char **name)
@@ -457,14 +472,16 @@ workflow_choose(const struct plan_source *source, const char **name)
     if (*name && json_object_get(workflows, *name))
         return NULL;
     struct near near = NEAR_INIT(*name ? *name : "");
-    json_object_foreach(workflows, key, value) {
+    json_object_foreach (workflows, key, value) {
         str_addf(&names, "%s'%s'", names.len ? ", " : "", key);
         near_offer(&near, key);
     }
     if (*name && near.best)
-        return FAIL(ERR_INVALID, "there is no workflow '%s' (did you mean '%s'?)", *name, near.best);
+        return FAIL(ERR_INVALID, "there is no workflow '%s' (did you mean '%s'?)", *name,
+                    near.best);
     if (*name)
-        return FAIL(ERR_INVALID, "there is no workflow '%s'; the file has %s", *name, names.len ? str_c(&names) : "none");
+        return FAIL(ERR_INVALID, "there is no workflow '%s'; the file has %s", *name,
+                    names.len ? str_c(&names) : "none");
     const char *file_name = json_str(source->doc, "name", "");
     if (json_object_size(workflows) == 1)
         *name = json_object_iter_key(json_object_iter(workflows));
@@ -475,7 +492,8 @@ workflow_choose(const struct plan_source *source, const char **name)
     else if (!names.len)
         return FAIL(ERR_INVALID, "the file defines no workflow");
     else
-        return FAIL(ERR_INVALID, "which workflow? the file has %s; name one, or call one 'main'", str_c(&names));
+        return FAIL(ERR_INVALID, "which workflow? the file has %s; name one, or call one 'main'",
+                    str_c(&names));
     return NULL;
 }
 
@@ -500,7 +518,8 @@ plan_new(const struct plan_source *source, struct expr_space *space)
 }
 
 struct err *
-plan_make(const struct plan_source *source, const char *workflow, struct expr_space *space, struct plan **ret_plan)
+plan_make(const struct plan_source *source, const char *workflow, struct expr_space *space,
+          struct plan **ret_plan)
 {
     PASS(workflow_choose(source, &workflow));
     AUTO(plan_freep) struct plan *p = plan_new(source, space);
@@ -519,9 +538,14 @@ plan_check_all(const struct plan_source *source, struct expr_space *space)
     AUTO(plan_freep) struct plan *p = plan_new(source, space);
     const char *key;
     json_t *value;
-    json_object_foreach(json_object_get(source->doc, "workflows"), key, value)
-    {
-        graph_of_workflow(p, &p->source, key, NOWHERE, "", 0);
+    json_object_foreach (json_object_get(source->doc, "workflows"), key, value) {
+        const struct kind *kind = kind_find(source, json_str(value, "type", "dag"));
+        if (kind && kind->lower)
+            graph_of_workflow(p, &p->source, key, NOWHERE, "", 0);
+        else
+            log_warn("plan",
+                     "workflow '%s': type '%s' is understood, but cannot run in this version", key,
+                     json_str(value, "type", "dag"));
     }
     return STEAL(p->errors);
 }

@@ -16,19 +16,23 @@
 #define PLAN_NODES_MAX 10000 /* of one plan, graphs inside graphs included */
 #define PLAN_DEPTH_MAX 32    /* graphs inside graphs */
 
-enum failure { /* what the failure of a node means for its graph */
-    FAILURE_STOP,     /* nothing new starts, siblings are cancelled, the graph fails */
-    FAILURE_CONTINUE, /* independent nodes go on, dependents are skipped, the graph fails at the end */
-    FAILURE_PARTIAL,  /* likewise, and the graph ends partial when a node completed */
+enum failure {                   /* what the failure of a node means for its graph */
+               FAILURE_STOP,     /* nothing new starts, siblings are cancelled, the graph fails */
+               FAILURE_CONTINUE, /* independent nodes go on, dependents are skipped, the graph fails
+                                    at the end */
+               FAILURE_PARTIAL,  /* likewise, and the graph ends partial when a node completed */
 };
 
-enum input_rule {   /* where a node's message comes from */
-    INPUT_DEFAULT,    /* of one dependency its text, of several a labelled section each, of none the graph's */
-    INPUT_TEMPLATE,   /* node->input */
-    INPUT_GRAPH,      /* the graph's own input */
-    INPUT_CUMULATIVE, /* the graph's input, then a section for each earlier node (chain, cumulative) */
-    INPUT_FAN_IN,     /* the request, then what each dependency answered (parallel's fan_in) */
-    INPUT_RESPONSES,  /* the same without the request */
+enum input_rule {                 /* where a node's message comes from */
+                  INPUT_DEFAULT,  /* of one dependency its text, of several a labelled section each,
+                                     of none the graph's */
+                  INPUT_TEMPLATE, /* node->input */
+                  INPUT_GRAPH,    /* the graph's own input */
+                  INPUT_CUMULATIVE, /* the graph's input, then a section for each earlier node
+                                       (chain, cumulative) */
+                  INPUT_FAN_IN,     /* the request, then what each dependency answered (parallel's
+                                       fan_in) */
+                  INPUT_RESPONSES,  /* the same without the request */
 };
 
 enum output_rule {
@@ -43,34 +47,34 @@ struct value_template; /* JSON whose strings may be templates */
 
 struct graph;
 struct node {
-    const char *id;       /* unique in its graph; a part of the path */
-    const char *label;    /* how sections name it: the agent in patterns, the id else */
-    unsigned index;       /* in graph->nodes */
-    const char *kind;     /* "task", "chain", ... for people */
-    const char *worker;   /* agent or workflow by name; NULL: child */
+    const char *id;            /* unique in its graph; a part of the path */
+    const char *label;         /* how sections name it: the agent in patterns, the id else */
+    unsigned index;            /* in graph->nodes */
+    const char *kind;          /* "task", "chain", ... for people */
+    const char *worker;        /* agent or workflow by name; NULL: child */
     const struct graph *child; /* of a control node, or of a worker that is a workflow */
-    const json_t *def;    /* normal form; {} for nodes that a pattern made */
-    const unsigned *deps; /* indexes of the nodes it waits for, ascending */
+    const json_t *def;         /* normal form; {} for nodes that a pattern made */
+    const unsigned *deps;      /* indexes of the nodes it waits for, ascending */
     size_t ndeps;
     const unsigned *dependents; /* who waits for it, ascending */
     size_t ndependents;
-    struct expr *when;    /* or NULL */
+    struct expr *when; /* or NULL */
     enum input_rule input_rule;
-    struct template *instruction, *action;        /* or NULL */
-    struct value_template *input, *parameters;    /* or NULL */
-    const char *server_name;                      /* or NULL */
-    const json_t *retry;      /* normal-form overlay, or NULL */
-    int64_t timeout_ms;       /* of one attempt; 0: the agent's */
-    int64_t total_timeout_ms; /* of attempts and waits; 0: none */
-    bool continue_on_failure; /* its failure counts as settled */
-    bool join_any;            /* runs when `quorum` dependencies completed, whatever the others did */
+    struct template *instruction, *action;     /* or NULL */
+    struct value_template *input, *parameters; /* or NULL */
+    const char *server_name;                   /* or NULL */
+    const json_t *retry;                       /* normal-form overlay, or NULL */
+    int64_t timeout_ms;                        /* of one attempt; 0: the agent's */
+    int64_t total_timeout_ms;                  /* of attempts and waits; 0: none */
+    bool continue_on_failure;                  /* its failure counts as settled */
+    bool join_any; /* runs when `quorum` dependencies completed, whatever the others did */
     unsigned quorum;
-    int effect;               /* enum effect, or -1: the agent's */
+    int effect; /* enum effect, or -1: the agent's */
     struct src_pos at;
 };
 
 struct graph {
-    const char *name, *type; /* the workflow's */
+    const char *name, *type;         /* the workflow's */
     const struct node *const *nodes; /* in order of declaration */
     size_t nnodes;
     enum failure failure;
@@ -78,19 +82,19 @@ struct graph {
     int64_t timeout_ms;       /* 0: none */
     enum output_rule output_rule;
     struct value_template *output;
-    bool positional_context;  /* chain: context carries agent_1_output, agent_2_output, ... */
+    bool positional_context;     /* chain: context carries agent_1_output, agent_2_output, ... */
     const json_t *inputs_schema; /* or NULL */
 };
 
 struct plan;
-struct plan_source {             /* where definitions come from; all borrowed for the plan's life */
-    const json_t *doc;           /* spec's normal form */
+struct plan_source {   /* where definitions come from; all borrowed for the plan's life */
+    const json_t *doc; /* spec's normal form */
     struct src_pos (*pos)(void *ctx, const char *pointer); /* of a JSON pointer; may be NULL */
     void *pos_ctx;
     const struct kind *const *kinds; /* of workflows and nodes; NULL-ended */
 };
-/* Lowers the workflow (NULL: the only one, or the one named `main` or like the file) and all that it
- * reaches. Compiles in `space`, which must outlive the plan. */
+/* Lowers the workflow (NULL: the only one, or the one named `main` or like the file) and all that
+ * it reaches. Compiles in `space`, which must outlive the plan. */
 struct err *MUST plan_make(const struct plan_source *source, const char *workflow,
                            struct expr_space *space, struct plan **OWN ret_plan);
 void plan_free(struct plan *OWN p);

@@ -23,13 +23,11 @@ has_templates(const json_t *v, unsigned depth)
         return template_has_braces(json_string_value(v));
     if (depth > VALUE_DEPTH_MAX)
         return true; /* refused below */
-    json_object_foreach((json_t *)(uintptr_t)v, key, m)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)v, key, m) {
         if (has_templates(m, depth + 1))
             return true;
     }
-    json_array_foreach(v, i, m)
-    {
+    json_array_foreach (v, i, m) {
         if (has_templates(m, depth + 1))
             return true;
     }
@@ -37,7 +35,8 @@ has_templates(const json_t *v, unsigned depth)
 }
 
 static struct value_template *
-value_make(struct lowering *l, const json_t *v, const char *pointer, struct node *node, unsigned depth)
+value_make(struct lowering *l, const json_t *v, const char *pointer, struct node *node,
+           unsigned depth)
 {
     struct value_template *t = arena_make(l->arena, struct value_template);
     if (!has_templates(v, depth)) {
@@ -59,14 +58,12 @@ value_make(struct lowering *l, const json_t *v, const char *pointer, struct node
     const char *key;
     json_t *m;
     size_t i = 0;
-    json_array_foreach(v, i, m)
-    {
+    json_array_foreach (v, i, m) {
         const char *below = arena_printf(l->arena, "%s/%zu", pointer, i);
         t->members[i] = value_make(l, m, below, node, depth + 1);
     }
     i = 0;
-    json_object_foreach((json_t *)(uintptr_t)v, key, m)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)v, key, m) {
         const char *below = arena_printf(l->arena, "%s/%s", pointer, key);
         t->keys[i] = arena_strdup(l->arena, key);
         t->members[i++] = value_make(l, m, below, node, depth + 1);
@@ -81,7 +78,8 @@ value_template_make(struct lowering *l, const json_t *value, const char *pointer
 }
 
 struct err *
-value_template_eval(const struct value_template *v, const struct expr_scope *scope, json_t **ret_json)
+value_template_eval(const struct value_template *v, const struct expr_scope *scope,
+                    json_t **ret_json)
 {
     if (v->plain) {
         *ret_json = json_incref((json_t *)(uintptr_t)v->plain);

@@ -6,6 +6,7 @@
 #include "spec/yaml.h"
 #include "base/map.h"
 #include "spec/yaml_error.h"
+#include "spec/yaml_variable.h"
 #include <assert.h>
 #include <libfyaml.h>
 #include <string.h>
@@ -52,7 +53,7 @@ parser_fini(struct yparser *p)
     if (p->fy)
         fy_parser_destroy(p->fy);
     if (p->diag)
-        fy_diag_unref(p->diag);
+        fy_diag_destroy(p->diag); /* unref alone leaks what was collected */
 }
 
 static struct src_pos
@@ -307,7 +308,9 @@ scalar_set(struct yparser *p, struct ynode *n, struct fy_token *t)
                                            [FYSS_FOLDED] = Y_FOLDED};
     const enum fy_scalar_style style = t ? fy_token_scalar_style(t) : FYSS_PLAIN;
     n->style = style >= 0 && style < (int)COUNT(styles) ? styles[style] : Y_PLAIN;
-    n->text = arena_strndup(p->arena, s ? s : "", s ? len : 0);
+    char *text = arena_strndup(p->arena, s ? s : "", s ? len : 0);
+    yaml_variables_show(text, len);
+    n->text = text;
     n->count = n->bytes = (unsigned)len;
     n->start = m ? (unsigned)(p->from + m->input_pos) : 0;
     n->end = m2 ? (unsigned)(p->from + m2->input_pos) : n->start;
@@ -449,7 +452,8 @@ yaml_parse(struct arena *a, const struct yfile *file, size_t from, size_t to,
         return FAIL(ERR_BUG, "the YAML parser cannot be made");
     fy_diag_set_collect_errors(p.diag, true);
     if (to > from) {
-        if (fy_parser_set_string(p.fy, file->text + from, to - from) != 0)
+        const char *text = yaml_variables_hide(a, file->text + from, to - from);
+        if (fy_parser_set_string(p.fy, text, to - from) != 0)
             return FAIL(ERR_BUG, "the YAML parser does not take the text");
         PASS(events_take(&p));
         PASS(ended_check(&p, to));

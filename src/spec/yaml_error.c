@@ -8,8 +8,10 @@ static const struct {
     const char *theirs, *ours;
     bool opened; /* tell where the innermost container began */
 } wordings[] = {
-    {"tab character may not be used as indentation",
-     "a tab cannot be used for indentation; use spaces"},
+    {"invalid alias detected", "'*' begins an alias; quote a text that begins with '*'"},
+    {"invalid anchor detected", "'&' begins an anchor; quote a text that begins with '&'"},
+    {" tab ", "a tab cannot be used for indentation; use spaces"},
+    {"tab character", "a tab cannot be used for indentation; use spaces"},
     {"flow sequence without a closing bracket", "a list '[' is not closed with ']'", true},
     {"flow mapping without a closing", "a map '{' is not closed with '}'", true},
     {"missing comma in flow mapping",
@@ -26,9 +28,6 @@ static const struct {
      "a list cannot begin on the line of its key; write '- ' on lines of their own"},
     {"invalid multiline plain key",
      "a key is expected here: 'key: value'; check the indentation of this and the next line"},
-    {"plain scalar cannot start with '@'", "a value that begins with '@' must be quoted"},
-    {"plain scalar cannot start with '`'", "a value that begins with '`' must be quoted"},
-    {"plain scalar cannot start with '%'", "a value that begins with '%' must be quoted"},
     {"invalid trailing content after double-quoted scalar",
      "text after the closing \"; put the whole value in quotes and write \\\" for a \" inside"},
     {"invalid trailing content after single-quoted scalar",
@@ -36,11 +35,16 @@ static const struct {
     {"invalid value after mapping", "this line does not fit the indentation of the lines above it"},
     {"invalid indentation in mapping",
      "this line does not fit the indentation of the lines above it"},
+    {"wrongly indented", "this line does not fit the indentation of the lines above it"},
+    {"wrong indendation", "this line does not fit the indentation of the lines above it"},
+    {"could not find expected ':'", "a ': ' is missing after this key"},
+    {"block scalar no linebreak found",
+     "after '|' or '>' the text begins on the next line, further in than its key"},
+    {"did not find expected node content", "a value is missing here"},
     {"did not find expected key",
      "a key is expected here ('key: value'), as in the lines above it"},
     {"at the end of block sequence",
      "a list item is expected here ('- value'), as in the lines above it"},
-    {"invalid alias detected", "'*' begins an alias; quote a text that begins with '*'"},
     {"invalid UTF8 escape", "an escape gives half of a surrogate pair"},
     {"extra closing bracket", "']' without '['"},
     {"extra closing brace", "'}' without '{'"},
@@ -52,6 +56,10 @@ yaml_syntax_error(struct src_pos at, const char *fy_message, const struct ynode 
     size_t i = 0;
     while (i < COUNT(wordings) && !strstr(fy_message, wordings[i].theirs))
         i++;
+    const char *start = strstr(fy_message, "plain scalar cannot start with '");
+    if (i == COUNT(wordings) && start)
+        return FAIL_AT(at, ERR_INVALID, "a value that begins with '%c' must be quoted",
+                       start[sizeof "plain scalar cannot start with '" - 1]);
     if (i == COUNT(wordings) && str_starts(fy_message, "invalid escape"))
         return FAIL_AT(at, ERR_INVALID, "%s; write \\\\ for a backslash", fy_message);
     if (i == COUNT(wordings))

@@ -28,6 +28,7 @@ struct store {
     struct control *control;   /* serves other processes; NULL: not the owner */
     int dir_fd;                /* for a socket path that would be too long; or -1 */
     struct scope scope;        /* detached; of stores on disk: ticks, finding a new owner */
+    bool was_guest;            /* of another process: what we own stays ours when we take over */
     bool switching, closing;   /* the driver is being replaced; the store is being closed */
     struct waitq switched;     /* who waits for switching to end */
     struct err *lost;          /* why the last search for an owner failed */

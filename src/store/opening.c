@@ -42,6 +42,7 @@ database_attach(struct store *s)
                                .node = s->node,
                                .node_name = s->node_name,
                                .read_only = s->read_only,
+                               .adopt = s->was_guest,
                                .news = store_news,
                                .news_ctx = s};
     struct sqlite *db;
@@ -89,6 +90,7 @@ guest_attach(struct store *s, int64_t deadline_ms)
     s->clock_floor = MAX(s->clock_floor, clock);
     s->ops = &remote_ops;
     s->driver = remote;
+    s->was_guest = true;
     return NULL;
 }
 

@@ -145,11 +145,12 @@ mem_open(struct store_mem *m, const char *node, news_fn news, void *ctx, int64_t
     id_copy(h->node, node);
     h->news = news;
     h->news_ctx = ctx;
-    vec_push(&m->handles, h);
+    /* Before we are among the living: a simulation gives each process the same "random" id. */
     vec_each(&m->runs, run) {
         if ((*run)->row.owner && !node_is_alive(m, (*run)->row.owner))
             run_crashed(m, *run);
     }
+    vec_push(&m->handles, h);
     *ret_clock = m->clock;
     return h;
 }

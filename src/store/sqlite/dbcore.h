@@ -13,7 +13,7 @@ struct sqlite {
     char *path;
     char node[RUN_ID_LEN];
     char *node_name;
-    bool read_only;
+    bool read_only, adopt;
     news_fn news;
     void *news_ctx;
     struct conn quick, bulk; /* readers, opened when first used */

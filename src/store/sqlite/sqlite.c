@@ -244,6 +244,7 @@ sqlite_open(const struct sqlite_opts *opts, struct sqlite **ret_db, int64_t *ret
     l->news = opts->news;
     l->news_ctx = opts->news_ctx;
     l->read_only = opts->read_only;
+    l->adopt = opts->adopt;
     l->nodes = map_new();
     sem_setup(&l->bulk_turn, 1);
     bool crashed = false;

@@ -13,6 +13,7 @@
 struct sqlite_opts {
     const char *path;            /* of the database; made if absent */
     const char *node, *node_name;
+    bool adopt;                  /* node was a guest of the folder's former owner: its runs stay its */
     bool read_only;              /* nobody may hold the lock; nothing is written */
     news_fn news;                /* called on the loop after a signal or cancel was committed */
     void *news_ctx;

@@ -33,11 +33,11 @@ reap(struct sqlite *l, const char *node)
 }
 
 static int
-dead_reap(struct sqlite *l)
+dead_reap(struct sqlite *l, const char *except)
 {
     sqlite3_stmt *stmt;
     VEC(char *) dead = {0};
-    CHECK(conn_bind(&l->writer, SQL_NODES_DEAD, &stmt, "t", l->node));
+    CHECK(conn_bind(&l->writer, SQL_NODES_DEAD, &stmt, "t", except));
     int rc;
     while ((rc = conn_next(stmt)) == SQLITE_ROW)
         vec_push(&dead, xstrdup(col_text(stmt, 0)));
@@ -69,10 +69,11 @@ node_ensure(struct sqlite *l, const struct request *r)
 int
 write_start(struct sqlite *l)
 {
+    CHECK(dead_reap(l, l->adopt ? l->node : ""));
     CHECK(conn_do(&l->writer, SQL_NODE_PUT, "tiit", l->node, (int64_t)1, (int64_t)1,
                   l->node_name));
     map_put(l->nodes, l->node, l);
-    return dead_reap(l);
+    return SQLITE_OK;
 }
 
 static int
@@ -80,7 +81,7 @@ do_tick(struct sqlite *l, struct request *r)
 {
     for (size_t i = 0; i < r->nnames; i++)
         CHECK(conn_do(&l->writer, SQL_NODE_RENEW, "t", r->names[i]));
-    CHECK(dead_reap(l));
+    CHECK(dead_reap(l, l->node));
     CHECK(conn_do(&l->writer, SQL_SWEEP, ""));
     r->number = sqlite3_changes(l->writer.db);
     return SQLITE_OK;

@@ -1,4 +1,4 @@
-/* request.c - one request, its handler's fiber and its reply. */
+/* exchange.c - one request, its handler's fiber and its reply. */
 #include "base/json.h"
 #include "net/servercore.h"
 #include "net/url.h"
@@ -8,7 +8,8 @@
 
 #define WRITE_PIECE ((size_t)64 * 1024) /* a long write waits for room piece by piece */
 
-/* ---- life ---------------------------------------------------------------------------------------- */
+/* ---- life
+ * ---------------------------------------------------------------------------------------- */
 
 /* The target without scheme and host, when a proxy's form of request was sent (RFC 9112 3.2.2). */
 static const char *
@@ -99,7 +100,8 @@ request_suspend(struct request *r)
     MHD_suspend_connection(r->con);
 }
 
-/* ---- handling ------------------------------------------------------------------------------------ */
+/* ---- handling
+ * ------------------------------------------------------------------------------------ */
 
 static void
 request_handle(void *request)
@@ -149,7 +151,8 @@ enum MHD_Result
 request_refuse(struct MHD_Connection *con, unsigned status, const char *why)
 {
     AUTO(freep) char *body = xasprintf("{\"error\":{\"message\":\"%s\"}}", why);
-    struct MHD_Response *m = MHD_create_response_from_buffer(strlen(body), body, MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *m =
+        MHD_create_response_from_buffer(strlen(body), body, MHD_RESPMEM_MUST_COPY);
     if (!m)
         return MHD_NO;
     MHD_add_response_header(m, "Content-Type", "application/json");
@@ -158,7 +161,8 @@ request_refuse(struct MHD_Connection *con, unsigned status, const char *why)
     return ok;
 }
 
-/* ---- what was asked ------------------------------------------------------------------------------ */
+/* ---- what was asked
+ * ------------------------------------------------------------------------------ */
 
 const char *
 request_method(const struct request *r)
@@ -219,7 +223,8 @@ request_is_gone(const struct request *r)
     return r->gone;
 }
 
-/* ---- the answer ---------------------------------------------------------------------------------- */
+/* ---- the answer
+ * ---------------------------------------------------------------------------------- */
 
 static struct err *
 reply_check(const struct request *r)
@@ -252,8 +257,8 @@ reply_send(struct request *r, int status, const char *content_type, const void *
 {
     PASS(reply_check(r));
     /* The cast: MHD copies, its prototype just does not say const. */
-    struct MHD_Response *m =
-        MHD_create_response_from_buffer(n, (void *)(uintptr_t)(n ? body : ""), MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *m = MHD_create_response_from_buffer(n, (void *)(uintptr_t)(n ? body : ""),
+                                                             MHD_RESPMEM_MUST_COPY);
     if (!m)
         return FAIL(ERR_LIMIT, "out of memory for a reply");
     struct err *e = content_type ? reply_add_header(m, "Content-Type", content_type) : NULL;

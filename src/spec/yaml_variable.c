@@ -1,0 +1,63 @@
+/* yaml_variable.c - ${NAME} without quotes inside of { } and [ ].
+ *
+ * By YAML's rules the braces of `{token: ${TOKEN}}` end the plain text; users write it all the
+ * same, and there is no other meaning it could have. So the braces of variables are hidden from the
+ * parser: both become the character DEL, which no file may hold, so that every byte keeps its
+ * place; afterwards they are shown again in the texts. */
+#include "spec/yaml_variable.h"
+#include <ctype.h>
+#include <string.h>
+
+#define HIDDEN      '\x7f'
+#define DEFAULT_MAX 4096
+
+/* How many bytes from p (at the '$') a variable takes whose braces are `open` and `close`; 0: none.
+ */
+static size_t
+variable_len(const char *p, const char *end, char open, char close)
+{
+    const char *q = p + 2;
+    if (end - p < 4 || p[0] != '$' || p[1] != open)
+        return 0;
+    while (q < end && (*q == '_' || isalnum((unsigned char)*q)))
+        q++;
+    if (q == p + 2)
+        return 0;
+    if (end - q > 2 && q[0] == ':' && q[1] == '-') {
+        const char *limit = end - q > DEFAULT_MAX ? q + DEFAULT_MAX : end;
+        while (q < limit && *q != close && !strchr("{}\"'\r\n", *q))
+            q++;
+    }
+    return q < end && *q == close ? (size_t)(q - p) + 1 : 0;
+}
+
+static void
+braces_replace(char *text, size_t n, char open, char close, char new_open, char new_close)
+{
+    char *p = text, *end = text + n;
+    while ((p = memchr(p, '$', (size_t)(end - p)))) {
+        const size_t len = variable_len(p, end, open, close);
+        if (len) {
+            p[1] = new_open;
+            p[len - 1] = new_close;
+        }
+        p += len ? len : 1;
+    }
+}
+
+const char *
+yaml_variables_hide(struct arena *a, const char *text, size_t n)
+{
+    if (!memmem(text, n, "${", 2))
+        return text;
+    char *copy = arena_strndup(a, text, n);
+    braces_replace(copy, n, '{', '}', HIDDEN, HIDDEN);
+    return copy;
+}
+
+void
+yaml_variables_show(char *text, size_t n)
+{
+    if (memchr(text, HIDDEN, n))
+        braces_replace(text, n, HIDDEN, HIDDEN, '{', '}');
+}
