@@ -327,7 +327,9 @@ use_tools(struct conversation *c, const json_t *calls, const json_t *routes)
         uses[i].effect = c->task->effect;
         args[i] = &uses[i];
     }
-    c->host->ops->each(c->host, name, n, 0, tool_use_run, args, errs);
+    c->host->ops->each(
+        c->host,
+        &(struct each){.name = name, .n = n, .fn = tool_use_run, .args = args, .ret_errs = errs});
     for (size_t i = 0; i < n; i++) {
         if (uses[i].result)
             json_array_append_new(c->messages, uses[i].result);

@@ -62,7 +62,9 @@ mcp_run(struct host *h, const struct task *t, struct reply *ret_reply)
     if (!t->action || !*t->action)
         return FAIL(ERR_INVALID, "the action is the name of the tool; there is none");
     enum effect effect = effect_ask(h, t, server, t->action);
-    PASS(tool_step(h, server, t->action, t->params, effect, false, &result));
+    struct tool_request q = {
+        .server = server, .tool = t->action, .args = t->params, .effect = effect};
+    PASS(tool_step(h, &q, &result));
     if (json_bool(result, "isError", false)) {
         AUTO(str_fini) struct str text = STR_INIT;
         tool_result_text(result, 2000, &text);

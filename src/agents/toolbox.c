@@ -203,19 +203,18 @@ tool_call_once(void *ctx, const struct step_call *step, json_t **ret_value, stru
 }
 
 struct err *
-tool_step(struct host *h, const char *server, const char *tool, const json_t *args,
-          enum effect effect, bool tell_doubt, json_t **ret_result)
+tool_step(struct host *h, const struct tool_request *q, json_t **ret_result)
 {
-    struct tool_calling c = {h->ops->service(h, "mcp"), server, tool, args, h};
-    AUTO(freep) char *target = xasprintf("%s.%s", server, tool);
+    struct tool_calling c = {h->ops->service(h, "mcp"), q->server, q->tool, q->args, h};
+    AUTO(freep) char *target = xasprintf("%s.%s", q->server, q->tool);
     struct step s = {.name = "call",
                      .type = "tool",
                      .target = target,
-                     .effect = effect,
-                     .tell_doubt = tell_doubt,
+                     .effect = q->effect,
+                     .tell_doubt = q->tell_doubt,
                      .run = tool_call_once,
                      .ctx = &c,
-                     .detail = args};
+                     .detail = q->args};
     return h->ops->step(h, &s, ret_result);
 }
 
@@ -270,8 +269,12 @@ use_server(struct host *child, struct tool_use *u)
     bool failed = false;
     if (effect == EFFECT_ONCE && u->effect >= 0)
         effect = (enum effect)u->effect;
-    PASS(tool_step(child, json_str(u->route, "server", ""), json_str(u->route, "tool", ""),
-                   json_object_get(u->call, "arguments"), effect, true, &result));
+    struct tool_request q = {.server = json_str(u->route, "server", ""),
+                             .tool = json_str(u->route, "tool", ""),
+                             .args = json_object_get(u->call, "arguments"),
+                             .effect = effect,
+                             .tell_doubt = true};
+    PASS(tool_step(child, &q, &result));
     json_t *parts = result_parts(result, &failed);
     u->result = message_tool_result(json_str(u->call, "id", ""), json_str(u->call, "name", ""),
                                     parts, failed);

@@ -32,8 +32,14 @@ struct err *MUST tool_use_run(struct host *child, void *tool_use) YIELDS;
 
 /* One tool of a server as a recorded step below the host; *ret_result as servers_call. tell_doubt:
  * a call that may or may not have been carried out is an error here instead of parking the run. */
-struct err *MUST tool_step(struct host *h, const char *server, const char *tool, const json_t *args,
-                           enum effect effect, bool tell_doubt, json_t **OWN ret_result) YIELDS;
+struct tool_request {
+    const char *server, *tool;
+    const json_t *args;
+    enum effect effect;
+    bool tell_doubt;
+};
+struct err *MUST tool_step(struct host *h, const struct tool_request *q,
+                           json_t **OWN ret_result) YIELDS;
 enum effect tool_effect(const json_t *tool, int said);
 
 #endif

@@ -247,11 +247,11 @@ app_server_tools(struct app *a, const char *server, int64_t deadline_ms, json_t 
 }
 
 struct err *
-app_server_call(struct app *a, const char *server, const char *tool, const json_t *args,
-                int64_t deadline_ms, json_t **ret_result, struct str *text)
+app_server_call(struct app *a, const struct app_tool *t, int64_t deadline_ms, json_t **ret_result,
+                struct str *text)
 {
     struct servers_call c = {
-        .server = server, .tool = tool, .args = args, .deadline_ms = deadline_ms};
+        .server = t->server, .tool = t->tool, .args = t->args, .deadline_ms = deadline_ms};
     PASS(servers_call(app_servers(a), &c, ret_result));
     tool_result_text(*ret_result, FILE_BYTES_MAX, text);
     return NULL;
@@ -413,7 +413,9 @@ struct err *
 app_flow(struct app *a, struct spec *spec, const char *workflow, struct flow **ret_flow)
 {
     PASS(app_servers_know(a, spec->doc));
-    return engine_flow(a->engine, spec->doc, pos_of, spec, workflow, ret_flow);
+    struct flow_source source = {
+        .doc = spec->doc, .pos = pos_of, .pos_ctx = spec, .workflow = workflow};
+    return engine_flow(a->engine, &source, ret_flow);
 }
 
 struct err *

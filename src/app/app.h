@@ -28,9 +28,12 @@ struct err *MUST app_servers_know(struct app *a, const json_t *doc);
 struct err *MUST app_server_tools(struct app *a, const char *server, int64_t deadline_ms,
                                   json_t **OWN ret_tools) YIELDS;
 /* *ret_result as MCP has it; its text for people is appended to text. */
-struct err *MUST app_server_call(struct app *a, const char *server, const char *tool,
-                                 const json_t *args, int64_t deadline_ms, json_t **OWN ret_result,
-                                 struct str *text) YIELDS;
+struct app_tool {
+    const char *server, *tool;
+    const json_t *args; /* object or NULL */
+};
+struct err *MUST app_server_call(struct app *a, const struct app_tool *t, int64_t deadline_ms,
+                                 json_t **OWN ret_result, struct str *text) YIELDS;
 
 /* Reads and checks a file (and .env beside it, and what it includes). With `model` of the options
  * applied. ERR_INVALID: a list of all mistakes. */

@@ -78,7 +78,8 @@ call(struct app *a, const struct asked *q)
     AUTO(str_fini) struct str text = STR_INIT;
     if (q->args)
         TRY(json_parse(q->args, strlen(q->args), &args), "the arguments");
-    PASS(app_server_call(a, q->server, q->tool, args, rt_after(WITHIN_MS), &result, &text));
+    struct app_tool t = {q->server, q->tool, args};
+    PASS(app_server_call(a, &t, rt_after(WITHIN_MS), &result, &text));
     if (q->json)
         print_json(result);
     else

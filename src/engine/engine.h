@@ -33,10 +33,15 @@ struct luastate *engine_lua(struct engine *e);
 
 /* One workflow of one document, ready to run; shared by its runs. */
 struct flow;
-/* pos may be NULL. Stores the definition. The document is kept by reference. */
-struct err *MUST engine_flow(struct engine *e, json_t *doc,
-                             struct src_pos (*pos)(void *ctx, const char *pointer), void *pos_ctx,
-                             const char *workflow, struct flow **OWN ret_flow) YIELDS;
+struct flow_source {
+    json_t *doc;                                           /* kept by reference */
+    struct src_pos (*pos)(void *ctx, const char *pointer); /* or NULL */
+    void *pos_ctx;
+    const char *workflow; /* or NULL */
+};
+/* Stores the definition. */
+struct err *MUST engine_flow(struct engine *e, const struct flow_source *source,
+                             struct flow **OWN ret_flow) YIELDS;
 struct flow *flow_ref(struct flow *f);
 void flow_unref(struct flow *OWN f); /* accepts NULL */
 const struct plan *flow_plan(const struct flow *f);

@@ -165,12 +165,11 @@ plan_deep(void *arg)
 }
 
 static struct err *
-flow_make(struct engine *e, json_t *doc, struct src_pos (*pos)(void *ctx, const char *pointer),
-          void *pos_ctx, const char *workflow, struct flow **ret_flow)
+flow_make(struct engine *e, const struct flow_source *from, struct flow **ret_flow)
 {
     struct plan_source source = {
-        .doc = doc, .pos = pos, .pos_ctx = pos_ctx, .kinds = e->opts.workflows};
-    struct planning p = {e, &source, workflow, NULL, NULL};
+        .doc = from->doc, .pos = from->pos, .pos_ctx = from->pos_ctx, .kinds = e->opts.workflows};
+    struct planning p = {e, &source, from->workflow, NULL, NULL};
     rt_deep(plan_deep, &p);
     PASS(p.err);
     struct flow *known = map_get(e->flows, plan_hash(p.plan));
@@ -183,19 +182,18 @@ flow_make(struct engine *e, json_t *doc, struct src_pos (*pos)(void *ctx, const 
     f->engine = e;
     f->refs = 1;
     f->plan = p.plan;
-    f->doc = json_incref(doc);
+    f->doc = json_incref(from->doc);
     map_put(e->flows, plan_hash(f->plan), f);
     *ret_flow = f;
     return NULL;
 }
 
 struct err *
-engine_flow(struct engine *e, json_t *doc, struct src_pos (*pos)(void *ctx, const char *pointer),
-            void *pos_ctx, const char *workflow, struct flow **ret_flow)
+engine_flow(struct engine *e, const struct flow_source *source, struct flow **ret_flow)
 {
     struct flow *f = NULL;
-    PASS(flow_make(e, doc, pos, pos_ctx, workflow, &f));
-    json_t *stored = json_pack("{sssO}", "workflow", plan_workflow(f->plan), "doc", doc);
+    PASS(flow_make(e, source, &f));
+    json_t *stored = json_pack("{sssO}", "workflow", plan_workflow(f->plan), "doc", f->doc);
     AUTO(freep) char *body = json_canonical(stored);
     json_decref(stored);
     struct store_def def = {.hash = plan_hash(f->plan),
@@ -223,9 +221,9 @@ flow_stored(struct engine *e, const char *hash, struct flow **ret_flow)
     AUTO(json_freep) json_t *stored = NULL;
     TRY(store_get_def(e->opts.store, hash, &body), "its definition");
     TRY(json_parse(str_c(&body), body.len, &stored), "its definition");
-    TRY(flow_make(e, json_object_get(stored, "doc"), NULL, NULL, json_str(stored, "workflow", ""),
-                  ret_flow),
-        "its definition");
+    struct flow_source source = {.doc = json_object_get(stored, "doc"),
+                                 .workflow = json_str(stored, "workflow", "")};
+    TRY(flow_make(e, &source, ret_flow), "its definition");
     if (strcmp(plan_hash((*ret_flow)->plan), hash) == 0)
         return NULL;
     flow_unref(STEAL(*ret_flow));

@@ -18,7 +18,11 @@ hosted_chunk(struct host *h, enum chunk_kind kind, const char *text, size_t n)
         return;
     static const char *const kinds[] = {"text", "progress", "reset"};
     json_t *detail = json_pack("{ss}", "kind", kinds[kind]);
-    run_publish(x->run, EVENT_AGENT_CHUNK, x->path, 0, detail, text, n);
+    run_publish(x->run, (struct run_event){.name = EVENT_AGENT_CHUNK,
+                                           .path = x->path,
+                                           .detail = detail,
+                                           .text = text,
+                                           .text_len = n});
     json_decref(detail);
 }
 
@@ -26,7 +30,7 @@ static void
 hosted_note(struct host *h, const char *event, json_t *detail)
 {
     struct hosted *x = hosted_of(h);
-    run_publish(x->run, event, x->path, 0, detail, NULL, 0);
+    run_publish(x->run, (struct run_event){.name = event, .path = x->path, .detail = detail});
     json_decref(detail);
 }
 
@@ -107,29 +111,28 @@ one_run(void *arg)
 }
 
 static void
-hosted_each(struct host *h, const char *name, size_t n, unsigned limit,
-            struct err *(*fn)(struct host *child, void *arg), void **args, struct err **ret_errs)
+hosted_each(struct host *h, const struct each *e)
 {
     struct hosted *x = hosted_of(h);
-    struct one_of_many *all = xcalloc(n, sizeof *all);
+    struct one_of_many *all = xcalloc(e->n, sizeof *all);
     struct sem sem;
     struct scope scope;
-    sem_setup(&sem, limit);
+    sem_setup(&sem, e->limit);
     scope_open(&scope, DEADLINE_NONE);
-    for (size_t i = 0; i < n; i++) {
-        all[i] =
-            (struct one_of_many){.host = *x, .fn = fn, .arg = args[i], .ret_err = &ret_errs[i]};
-        all[i].sem = limit ? &sem : NULL;
-        all[i].host.path = xasprintf("%s/%s[%zu]", x->path, name, i);
+    for (size_t i = 0; i < e->n; i++) {
+        all[i] = (struct one_of_many){
+            .host = *x, .fn = e->fn, .arg = e->args[i], .ret_err = &e->ret_errs[i]};
+        all[i].sem = e->limit ? &sem : NULL;
+        all[i].host.path = xasprintf("%s/%s[%zu]", x->path, e->name, i);
         all[i].host.usage = (struct usage){0};
-        ret_errs[i] = NULL;
-        if (n == 1)
+        e->ret_errs[i] = NULL;
+        if (e->n == 1)
             one_run(&all[i]);
         else
-            scope_spawn(&scope, name, one_run, &all[i]);
+            scope_spawn(&scope, e->name, one_run, &all[i]);
     }
     err_drop(scope_close(&scope)); /* each has its own error */
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < e->n; i++) {
         usage_add(&x->usage, &all[i].host.usage);
         x->attempts = MAX(x->attempts, all[i].host.attempts);
         free((char *)(uintptr_t)all[i].host.path);

@@ -12,18 +12,11 @@
  * -------------------------------------------------------------------------------------- */
 
 void
-run_publish(struct run *r, const char *name, const char *path, int64_t seq, const json_t *detail,
-            const char *text, size_t n)
+run_publish(struct run *r, struct run_event ev)
 {
     struct engine *e = r->engine;
-    struct run_event ev = {.run = r->lease.id,
-                           .name = name,
-                           .path = path,
-                           .seq = seq,
-                           .wall_ms = rt_wall_ms(),
-                           .detail = detail,
-                           .text = text,
-                           .text_len = n};
+    ev.run = r->lease.id;
+    ev.wall_ms = rt_wall_ms();
     for (size_t i = 0; i < e->subscribers.len; i++)
         e->subscribers.at[i].fn(e->subscribers.at[i].ctx, &ev);
 }
@@ -80,8 +73,10 @@ batch_published(struct run *r, const struct pending *batch, size_t n, int64_t fi
     for (size_t i = 0; i < n; i++) {
         view_feed(r->view, batch[i].kind, batch[i].path, batch[i].body);
         if (batch[i].kind != REC_NODE_STARTED) /* told when it happened: this record travels late */
-            run_publish(r, record_event(batch[i].kind, batch[i].body), batch[i].path,
-                        first_seq + (int64_t)i, batch[i].body, NULL, 0);
+            run_publish(r, (struct run_event){.name = record_event(batch[i].kind, batch[i].body),
+                                              .path = batch[i].path,
+                                              .seq = first_seq + (int64_t)i,
+                                              .detail = batch[i].body});
     }
 }
 
@@ -211,7 +206,8 @@ run_walk(struct run *r, struct reply *reply)
     r->scope_open = true;
     if (r->cancelled || r->interrupted)
         scope_cancel(&r->scope);
-    struct err *e = graph_run(r, g, "", &task, 0, reply, &end);
+    struct graph_call call = {.g = g, .path = "", .task = &task};
+    struct err *e = graph_run(r, &call, reply, &end);
     r->scope_open = false;
     struct err *closed = scope_close(&r->scope);
     if (!e)
@@ -424,7 +420,8 @@ engine_start(struct engine *e, const struct run_request *req, struct run **ret_r
         r->over = true;
     } else {
         view_feed(r->view, REC_RUN_STARTED, "", body);
-        run_publish(r, EVENT_RUN_STARTED, "", 1, body, NULL, 0);
+        run_publish(
+            r, (struct run_event){.name = EVENT_RUN_STARTED, .path = "", .seq = 1, .detail = body});
         run_launch(r);
     }
     *ret_run = r;

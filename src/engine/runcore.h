@@ -84,8 +84,8 @@ struct hosted {
 void
 run_append(struct run *r, enum record_kind kind, const char *path, json_t *OWN body, bool lazy);
 struct err *MUST run_barrier(struct run *r) YIELDS; /* all that matters so far is committed */
-void run_publish(struct run *r, const char *name, const char *path, int64_t seq,
-                 const json_t *detail, const char *text, size_t n);
+/* Fills in the run and the time, and tells everybody. */
+void run_publish(struct run *r, struct run_event ev);
 
 /* flow.c */
 void engine_watch_start(struct engine *e);
@@ -104,16 +104,27 @@ struct work {
     unsigned depth;
 };
 struct err *MUST work_run(struct run *r, const struct work *w, struct reply *ret_reply) YIELDS;
-json_t *OWN work_end_body(const struct work *w, enum node_status status, const struct reply *reply,
-                          const struct err *e, unsigned attempts, int64_t started_wall_ms);
+struct work_end {
+    enum node_status status;
+    const struct reply *reply; /* or NULL */
+    const struct err *error;   /* or NULL */
+    unsigned attempts;
+    int64_t started_wall_ms;
+};
+json_t *OWN work_end_body(const struct work *w, const struct work_end *end);
 /* hosted.c */
 struct err *MUST agent_run(struct run *r, const struct work *w, int64_t started_wall_ms,
                            struct reply *ret_reply, unsigned *ret_attempts) YIELDS;
 
 /* sched.c: runs a graph below path ("" for the root). */
 enum graph_end { GRAPH_COMPLETED, GRAPH_PARTIAL };
-struct err *MUST graph_run(struct run *r, const struct graph *g, const char *path,
-                           const struct task *task, unsigned depth, struct reply *ret_reply,
+struct graph_call {
+    const struct graph *g;
+    const char *path;
+    const struct task *task; /* the graph's own input */
+    unsigned depth;
+};
+struct err *MUST graph_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,
                            enum graph_end *ret_end) YIELDS;
 /* message.c: the texts that go from node to node. */
 struct node_state {

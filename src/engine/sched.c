@@ -167,11 +167,10 @@ static void
 node_record(struct graph_state *gs, const struct node *n, const char *path, enum node_status status,
             const struct err *e)
 {
-    struct reply none = {0};
     struct work w = node_work(gs, n, path);
+    struct work_end end = {.status = status, .error = e, .started_wall_ms = rt_wall_ms()};
     if (!memo_node(gs->run->memo, path))
-        run_append(gs->run, REC_NODE_ENDED, path,
-                   work_end_body(&w, status, &none, e, 0, rt_wall_ms()), false);
+        run_append(gs->run, REC_NODE_ENDED, path, work_end_body(&w, &end), false);
 }
 
 static struct err *
@@ -412,11 +411,14 @@ graph_state_fini(struct graph_state *gs)
 }
 
 struct err *
-graph_run(struct run *r, const struct graph *g, const char *path, const struct task *task,
-          unsigned depth, struct reply *ret_reply, enum graph_end *ret_end)
+graph_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,
+          enum graph_end *ret_end)
 {
+    const struct graph *g = call->g;
+    const struct task *task = call->task;
     struct graph_state *gs = xcalloc(1, sizeof *gs);
-    *gs = (struct graph_state){.run = r, .g = g, .path = path, .task = task, .depth = depth};
+    *gs = (struct graph_state){
+        .run = r, .g = g, .path = call->path, .task = task, .depth = call->depth};
     gs->nodes = xcalloc(g->nnodes, sizeof *gs->nodes);
     gs->ready = xcalloc(g->nnodes, sizeof *gs->ready);
     gs->input = task->input ? json_incref((json_t *)(uintptr_t)task->input)
@@ -426,7 +428,7 @@ graph_run(struct run *r, const struct graph *g, const char *path, const struct t
         if (!g->nodes[i]->ndeps)
             ready_add(gs, (unsigned)i);
     }
-    int64_t deadline = depth && g->timeout_ms ? rt_after(g->timeout_ms) : DEADLINE_NONE;
+    int64_t deadline = call->depth && g->timeout_ms ? rt_after(g->timeout_ms) : DEADLINE_NONE;
     scope_open(&gs->scope, deadline);
     struct err *e = graph_loop(gs);
     if (e)

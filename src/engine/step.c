@@ -135,7 +135,7 @@ tell(struct stepping *st, const char *event, json_t *more)
             json_object_set(d, "detail", (json_t *)(uintptr_t)st->s->detail);
         if (more)
             json_object_update(d, more);
-        run_publish(r, event, st->path, 0, d, NULL, 0);
+        run_publish(r, (struct run_event){.name = event, .path = st->path, .detail = d});
         json_decref(d);
     }
     json_decref(more);

@@ -4,16 +4,19 @@
 #include <string.h>
 
 json_t *
-work_end_body(const struct work *w, enum node_status status, const struct reply *reply,
-              const struct err *e, unsigned attempts, int64_t started_wall_ms)
+work_end_body(const struct work *w, const struct work_end *end)
 {
+    static const struct reply nothing;
+    const struct reply *reply = end->reply ? end->reply : &nothing;
+    const struct err *e = end->error;
     AUTO(freep) char *error = e ? err_text(e) : NULL;
     json_t *usage = usage_to_json(&reply->usage);
-    json_t *body = json_pack("{ss ss* ss sO* so* si sI sI so}", "type", w->type, "agent", w->worker,
-                             "status", node_status_name(status), "output", reply->output, "error",
-                             error ? json_string_lossy(error, strlen(error)) : NULL, "attempts",
-                             (int)attempts, "started", started_wall_ms, "duration_ms",
-                             MAX(rt_wall_ms() - started_wall_ms, 0), "usage", usage);
+    json_t *body =
+        json_pack("{ss ss* ss sO* so* si sI sI so}", "type", w->type, "agent", w->worker, "status",
+                  node_status_name(end->status), "output", reply->output, "error",
+                  error ? json_string_lossy(error, strlen(error)) : NULL, "attempts",
+                  (int)end->attempts, "started", end->started_wall_ms, "duration_ms",
+                  MAX(rt_wall_ms() - end->started_wall_ms, 0), "usage", usage);
     if (e)
         json_object_set_new(body, "kind", json_string(err_kind_name(err_kind(e))));
     if (reply->text && !json_is_string(reply->output))
@@ -49,7 +52,11 @@ worker_do_it(struct run *r, const struct work *w, int64_t started_wall_ms, struc
 {
     enum graph_end end;
     if (w->child)
-        return graph_run(r, w->child, w->path, &w->task, w->depth + 1, ret, &end);
+        return graph_run(
+            r,
+            &(struct graph_call){
+                .g = w->child, .path = w->path, .task = &w->task, .depth = w->depth + 1},
+            ret, &end);
     return agent_run(r, w, started_wall_ms, ret, ret_attempts);
 }
 
@@ -81,7 +88,8 @@ work_run(struct run *r, const struct work *w, struct reply *ret_reply)
         started = rt_wall_ms();
         body = json_pack("{ss ss* sI ss}", "type", w->type, "agent", w->worker, "at", started,
                          "status", "running");
-        run_publish(r, EVENT_NODE_STARTED, w->path, 0, body, NULL, 0);
+        run_publish(
+            r, (struct run_event){.name = EVENT_NODE_STARTED, .path = w->path, .detail = body});
         run_append(r, REC_NODE_STARTED, w->path, body, true);
     }
     struct err *e = within_total(r, w, started, ret_reply, &attempts);
@@ -92,7 +100,11 @@ work_run(struct run *r, const struct work *w, struct reply *ret_reply)
     enum node_status status = !e                             ? NODE_COMPLETED
                               : err_kind(e) == ERR_CANCELLED ? NODE_CANCELLED
                                                              : NODE_FAILED;
-    run_append(r, REC_NODE_ENDED, w->path,
-               work_end_body(w, status, ret_reply, e, attempts, started), false);
+    struct work_end end = {.status = status,
+                           .reply = ret_reply,
+                           .error = e,
+                           .attempts = attempts,
+                           .started_wall_ms = started};
+    run_append(r, REC_NODE_ENDED, w->path, work_end_body(w, &end), false);
     return e;
 }

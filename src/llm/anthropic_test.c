@@ -1,8 +1,10 @@
 /* anthropic_test.c - messages: requests and answers in their exact bytes. */
-#include "llm/testllm.h"
+#include "llm/testcuts.h"
 
 #define P    "{'provider':'anthropic','model':'claude-sonnet-4-5','api_key':'sk-ant-1'}"
-#define PS   "{'provider':'anthropic','model':'claude-sonnet-4-5','api_key':'sk-ant-1','stream':true}"
+#define PS                                                                                         \
+    "{'provider':'anthropic','model':'claude-sonnet-4-5','api_key':'sk-ant-1',"                    \
+    "'stream':true}"
 #define HI   "{'messages':[{'role':'user','content':[{'type':'text','text':'Hi'}]}]}"
 #define TOOL "{'name':'files.read','description':'Reads.','input_schema':{'type':'object'}}"
 #define ASK_TOOL                                                                                   \
@@ -102,10 +104,10 @@ static const struct fixture streamed[] = {
      .body = START EVENT("content_block_start", ",'index':0,'content_block':{'type':'thinking','"
                                                 "thinking':'','signature':''}")
          EVENT("content_block_delta", ",'index':0,'delta':{'type':'thinking_delta','thinking':'h'}")
-             EVENT("content_block_delta", ",'index':0,'delta':{'type':'thinking_delta','thinking':'"
-                                          "m'}") EVENT(
-                 "content_block_delta",
-                 ",'index':0,'delta':{'type':'signature_delta','signature':'sig'}")
+             EVENT("content_block_delta",
+                   ",'index':0,'delta':{'type':'thinking_delta','thinking':'"
+                   "m'}") EVENT("content_block_delta",
+                                ",'index':0,'delta':{'type':'signature_delta','signature':'sig'}")
                  EVENT("content_block_stop", ",'index':0") EVENT(
                      "content_block_start", ",'index':1,'content_block':{'type':'tool_use','id':'"
                                             "toolu_1','name':'files_read','input':{}}")

@@ -251,9 +251,9 @@ play_error(const json_t *error)
 }
 
 static struct err *MUST
-play(const struct cassette *c, const struct take *take, const struct llm_request *req,
-     struct llm_reply *ret)
+play(const struct cassette *c, const struct take *take, struct llm_reply *ret)
 {
+    const struct llm_request *req = take->req;
     const struct tape *found = NULL;
     for (size_t i = 0; i < c->tapes.len; i++) {
         const struct tape *t = &c->tapes.at[i];
@@ -272,16 +272,15 @@ play(const struct cassette *c, const struct take *take, const struct llm_request
 }
 
 struct err *
-cassette_find(struct cassette *c, const struct llm_profile *p, const struct llm_request *req,
-              struct take *take, struct llm_reply *ret, bool *ret_done)
+cassette_find(struct cassette *c, struct take *take, struct llm_reply *ret, bool *ret_done)
 {
-    take->request = request_json(p, req);
+    take->request = request_json(take->profile, take->req);
     request_key(take->request, take->key);
     take->n = count_next(c, take->key);
     *ret_done = !c->out;
     if (c->out)
         return NULL;
-    struct err *e = play(c, take, req, ret);
+    struct err *e = play(c, take, ret);
     json_decref(STEAL(take->request));
     return e;
 }
@@ -352,8 +351,7 @@ write_line(struct cassette *c, const struct str *line)
 }
 
 struct err *
-cassette_keep(struct cassette *c, const struct llm_profile *p, struct take *take,
-              struct llm_reply *reply, struct err *e)
+cassette_keep(struct cassette *c, struct take *take, struct llm_reply *reply, struct err *e)
 {
     AUTO(json_freep) json_t *request = STEAL(take->request);
     AUTO(json_freep) json_t *line = json_object();
@@ -369,7 +367,7 @@ cassette_keep(struct cassette *c, const struct llm_profile *p, struct take *take
         json_object_set_new(line, "reply", llm_reply_to_json(reply));
     json_write(&text, line);
     str_addc(&text, '\n');
-    blot_all(&text, p);
+    blot_all(&text, take->profile);
     struct err *broken = write_line(c, &text);
     if (!broken)
         return e;

@@ -21,17 +21,18 @@ struct err *MUST cassette_open(const char *record, const char *replay,
                                struct cassette **OWN ret_cassette);
 void cassette_close(struct cassette *OWN c); /* accepts NULL */
 
-struct take { /* a request that is being recorded; belongs to cassette.c */
-    char key[SHA256_HEX];
+struct take { /* one request; the caller sets the first two */
+    const struct llm_profile *profile;
+    const struct llm_request *req;
+    char key[SHA256_HEX]; /* these belong to cassette.c */
     unsigned n;
     json_t *request;
 };
 /* Replaying: *ret_done, and the recorded reply or error. Recording: fills *take. */
-struct err *MUST cassette_find(struct cassette *c, const struct llm_profile *p,
-                               const struct llm_request *req, struct take *take,
-                               struct llm_reply *ret, bool *ret_done);
+struct err *MUST cassette_find(struct cassette *c, struct take *take, struct llm_reply *ret,
+                               bool *ret_done);
 /* Writes down how the call ended and returns e; when that fails, that error instead. */
-struct err *MUST cassette_keep(struct cassette *c, const struct llm_profile *p, struct take *take,
-                               struct llm_reply *reply, struct err *OWN e);
+struct err *MUST cassette_keep(struct cassette *c, struct take *take, struct llm_reply *reply,
+                               struct err *OWN e);
 
 #endif

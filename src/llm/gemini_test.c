@@ -1,5 +1,5 @@
 /* gemini_test.c - generateContent: requests and answers in their exact bytes. */
-#include "llm/testllm.h"
+#include "llm/testcuts.h"
 
 #define P  "{'provider':'gemini','model':'gemini-2.5-flash','api_key':'AIza-1'}"
 #define PS "{'provider':'gemini','model':'gemini-2.5-flash','api_key':'AIza-1','stream':true}"

@@ -365,11 +365,11 @@ llm_call(struct llm *llm, const struct llm_profile *p, const struct llm_request 
         deadline_ms = MIN(deadline_ms, rt_after(p->timeout_ms));
     if (!llm->cassette)
         return call_live(p, req, deadline_ms, ret);
-    struct take take;
+    struct take take = {.profile = p, .req = req};
     bool done;
-    struct err *e = cassette_find(llm->cassette, p, req, &take, ret, &done);
+    struct err *e = cassette_find(llm->cassette, &take, ret, &done);
     if (done)
         return e;
     e = call_live(p, req, deadline_ms, ret);
-    return cassette_keep(llm->cassette, p, &take, ret, e);
+    return cassette_keep(llm->cassette, &take, ret, e);
 }

@@ -150,24 +150,25 @@ reply_as_json(void **state)
 #define SECRET     "sk-very-secret-1"
 #define ASKS(text) "{'messages':[{'role':'user','content':[{'type':'text','text':'" text "'}]}]}"
 
+#define PROFILE                                                                                    \
+    "{'provider':'openai','model':'m','api_key':'" SECRET                                          \
+    "','headers':{'X-Token':'Bearer abcdefgh'},'temperature':0.5}"
+/* another key and another address are the same request */
+#define OTHER "{'provider':'openai','model':'m','base_url':'http://other','temperature':0.5}"
+
 struct tape_test {
     const char *path;
     bool replay;
+    struct llm *llm;
     struct str log;
 };
 
 static void
-one_call(struct tape_test *t, struct llm *llm, const char *profile, const char *request,
-         const char *body, int status)
+one_call(struct tape_test *t, const struct fixture *f)
 {
-    const struct fixture f = {.profile = profile,
-                              .request = request,
-                              .body = body,
-                              .status = status,
-                              .header = {{"Retry-After", "3"}}};
     struct server s;
-    server_init(&s, &f);
-    struct ask a = {.server = &s, .f = &f, .llm = llm};
+    server_init(&s, f);
+    struct ask a = {.server = &s, .f = f, .llm = t->llm};
     ask_now(&a);
     str_addf(&t->log, "%s\n", str_c(&a.outcome));
     assert(!t->replay || !s.requests);
@@ -175,40 +176,43 @@ one_call(struct tape_test *t, struct llm *llm, const char *profile, const char *
     server_fini(&s);
 }
 
-#define PROFILE                                                                                    \
-    "{'provider':'openai','model':'m','api_key':'" SECRET                                          \
-    "','headers':{'X-Token':'Bearer abcdefgh'},'temperature':0.5}"
-/* another key and another address are the same request */
-#define OTHER "{'provider':'openai','model':'m','base_url':'http://other','temperature':0.5}"
+static void
+ask_for(struct tape_test *t, const char *request, int status, const char *body)
+{
+    one_call(t, &(struct fixture){.profile = t->replay ? OTHER : PROFILE,
+                                  .request = request,
+                                  .body = body,
+                                  .status = status,
+                                  .header = {{"Retry-After", "3"}}});
+}
 
 static void
 calls(void *arg)
 {
     struct tape_test *t = arg;
-    struct llm *llm = NULL;
-    struct llm_opts opts = {.record = t->replay ? NULL : t->path,
-                            .replay = t->replay ? t->path : NULL};
-    struct err *e = llm_new(&opts, &llm);
+    const struct llm_opts opts = {.record = t->replay ? NULL : t->path,
+                                  .replay = t->replay ? t->path : NULL};
+    struct err *e = llm_new(&opts, &t->llm);
     if (e) {
         AUTO(freep) char *text = err_text(e);
         str_addf(&t->log, "%s\n", text);
         err_free(e);
         return;
     }
-    const char *profile = t->replay ? OTHER : PROFILE;
-    one_call(t, llm, profile, ASKS("a"), "{'error':{'message':'slow " SECRET " abcdefgh'}}", 429);
-    one_call(t, llm, profile, ASKS("a"),
-             "{'choices':[{'message':{'content':'one " SECRET "'},'finish_reason':'stop'}]}", 0);
-    one_call(t, llm, profile, ASKS("b"),
-             "{'choices':[{'message':{'content':'two'},'finish_reason':'stop'}],'usage':{'prompt_"
-             "tokens':1,'completion_tokens':2}}",
-             0);
+    ask_for(t, ASKS("a"), 429, "{'error':{'message':'slow " SECRET " abcdefgh'}}");
+    ask_for(t, ASKS("a"), 0,
+            "{'choices':[{'message':{'content':'one " SECRET "'},'finish_reason':'stop'}]}");
+    ask_for(t, ASKS("b"), 0,
+            "{'choices':[{'message':{'content':'two'},'finish_reason':'stop'}],"
+            "'usage':{'prompt_tokens':1,'completion_tokens':2}}");
     if (t->replay) {
-        one_call(t, llm, profile, ASKS("a"), "", 0);
-        one_call(t, llm, profile, ASKS("bx"), "", 0);
-        one_call(t, llm, "{'provider':'openai','model':'m','temperature':0.7}", ASKS("b"), "", 0);
+        ask_for(t, ASKS("a"), 0, "");
+        ask_for(t, ASKS("bx"), 0, "");
+        one_call(t,
+                 &(struct fixture){.profile = "{'provider':'openai','model':'m','temperature':0.7}",
+                                   .request = ASKS("b")});
     }
-    llm_free(llm);
+    llm_free(t->llm);
 }
 
 static void

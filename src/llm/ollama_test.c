@@ -1,5 +1,5 @@
 /* ollama_test.c - Ollama's chat: requests and answers in their exact bytes. */
-#include "llm/testllm.h"
+#include "llm/testcuts.h"
 
 #define P   "{'provider':'ollama','model':'qwen3'}"
 #define PS  "{'provider':'ollama','model':'qwen3','stream':true}"

@@ -1,5 +1,5 @@
 /* openai_test.c - chat completions: requests and answers in their exact bytes. */
-#include "llm/testllm.h"
+#include "llm/testcuts.h"
 
 #define P  "{'provider':'openai','model':'gpt-4o-mini','api_key':'sk-secret-1'}"
 #define PS "{'provider':'openai','model':'gpt-4o-mini','api_key':'sk-secret-1','stream':true}"
@@ -231,9 +231,9 @@ static const struct fixture broken[] = {
     {.name = "not JSON that quotes our key",
      .profile = P,
      .request = HI,
-     .body = "{'sk-secret-1'}",
-     .want = "transient: openai sent a garbled answer: not JSON: ':' expected near '}' at line 1, "
-             "column 15"},
+     .body = "{'a' 'sk-secret-1'}",
+     .want = "transient: openai sent a garbled answer: not JSON: ':' expected near ''[key]'' "
+             "at line 1, column 18"},
     {.name = "no choices",
      .profile = P,
      .request = HI,

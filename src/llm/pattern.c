@@ -47,28 +47,39 @@ keep_groups(struct groups *g, const char *text, pcre2_match_data *data)
     }
 }
 
+struct regex { /* between the slashes */
+    const char *source;
+    size_t n;
+    uint32_t options;
+};
+
 static struct err *MUST
-regex_match(const char *source, size_t n, uint32_t options, const char *text, struct groups *g,
-            bool *ret_matches)
+regex_compile(const struct regex *r, pcre2_code **ret_code)
 {
     int code;
     PCRE2_SIZE at;
-    AUTO(code_freep)
-    pcre2_code *re = n > REGEX_BYTES_MAX
-                         ? NULL
-                         : pcre2_compile((PCRE2_SPTR)source, n, options | PCRE2_UTF | PCRE2_DOTALL,
-                                         &code, &at, NULL);
-    if (!re)
-        return FAIL(ERR_INVALID, "'/%.*s/' is not a regular expression", (int)MIN(n, (size_t)80),
-                    source);
+    *ret_code = NULL;
+    if (r->n <= REGEX_BYTES_MAX)
+        *ret_code = pcre2_compile((PCRE2_SPTR)r->source, r->n, r->options, &code, &at, NULL);
+    if (*ret_code)
+        return NULL;
+    return FAIL(ERR_INVALID, "'/%.*s/' is not a regular expression", (int)MIN(r->n, (size_t)80),
+                r->source);
+}
+
+static struct err *MUST
+regex_match(const struct regex *r, const char *text, struct groups *g, bool *ret_matches)
+{
+    AUTO(code_freep) pcre2_code *re = NULL;
+    PASS(regex_compile(r, &re));
     AUTO(data_freep) pcre2_match_data *data = pcre2_match_data_create_from_pattern(re, NULL);
     AUTO(context_freep) pcre2_match_context *limits = pcre2_match_context_create(NULL);
     pcre2_set_match_limit(limits, REGEX_MATCH_LIMIT);
     pcre2_set_heap_limit(limits, REGEX_HEAP_KIB);
     const int found = pcre2_match(re, (PCRE2_SPTR)text, strlen(text), 0, 0, data, limits);
     if (found < 0 && found != PCRE2_ERROR_NOMATCH)
-        return FAIL(ERR_INVALID, "'/%.*s/' takes too long to match", (int)MIN(n, (size_t)80),
-                    source);
+        return FAIL(ERR_INVALID, "'/%.*s/' takes too long to match", (int)MIN(r->n, (size_t)80),
+                    r->source);
     *ret_matches = found >= 0;
     if (*ret_matches)
         keep_groups(g, text, data);
@@ -79,10 +90,16 @@ struct err *
 pattern_match(const char *pattern, const char *text, struct groups *g, bool *ret_matches)
 {
     const size_t n = strlen(pattern);
-    if (n >= 2 && pattern[0] == '/' && pattern[n - 1] == '/')
-        return regex_match(pattern + 1, n - 2, 0, text, g, ret_matches);
-    if (n >= 3 && pattern[0] == '/' && str_ends(pattern, "/i"))
-        return regex_match(pattern + 1, n - 3, PCRE2_CASELESS, text, g, ret_matches);
+    struct regex r = {.source = pattern + 1, .options = PCRE2_UTF | PCRE2_DOTALL};
+    if (n >= 2 && pattern[0] == '/' && pattern[n - 1] == '/') {
+        r.n = n - 2;
+        return regex_match(&r, text, g, ret_matches);
+    }
+    if (n >= 3 && pattern[0] == '/' && str_ends(pattern, "/i")) {
+        r.n = n - 3;
+        r.options |= PCRE2_CASELESS;
+        return regex_match(&r, text, g, ret_matches);
+    }
     *ret_matches = strstr(text, pattern) != NULL;
     return NULL;
 }

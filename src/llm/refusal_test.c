@@ -2,10 +2,12 @@
 #include "llm/refusal.h"
 #include "llm/testllm.h"
 
-#define HI             "{'messages':[{'role':'user','content':[{'type':'text','text':'Hi'}]}]}"
-#define O              .profile = "{'provider':'openai','model':'m','api_key':'sk-secret-1'}", .request = HI
-#define A              .profile = "{'provider':'anthropic','model':'m','api_key':'sk-secret-1'}", .request = HI
-#define G              .profile = "{'provider':'gemini','model':'m','api_key':'sk-secret-1'}", .request = HI
+#define HI "{'messages':[{'role':'user','content':[{'type':'text','text':'Hi'}]}]}"
+#define PROFILE(provider)                                                                          \
+    .profile = "{'provider':'" provider "','model':'m','api_key':'sk-secret-1'}", .request = HI
+#define O              PROFILE("openai")
+#define A              PROFILE("anthropic")
+#define G              PROFILE("gemini")
 #define H(name, value) .header = {{name, value}}
 #define ERR(message, type, code)                                                                   \
     .body = "{'error':{'message':'" message "','type':" type ",'param':null,'code':" code "}}"

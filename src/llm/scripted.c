@@ -23,6 +23,7 @@ struct scene { /* what of the request a reply is chosen by */
     struct str tool_result; /* text of the tool results at the end; empty when there are none */
     struct str system;
     const json_t *results; /* the last message, when it is one of tool results; or NULL */
+    int64_t deadline_ms;   /* of the call */
     size_t turn;           /* assistant messages so far */
     struct groups groups;  /* of the pattern that matched */
 };
@@ -226,8 +227,7 @@ entry_ms(const json_t *entry, const char *key)
 
 /* Streams in pieces of `chunk` bytes; stops after `limit` bytes (a connection that drops). */
 static struct err *MUST
-say(const struct scene *s, const json_t *entry, const char *text, size_t limit, int64_t deadline_ms,
-    struct answer *a)
+say(const struct scene *s, const json_t *entry, const char *text, size_t limit, struct answer *a)
 {
     const size_t n = MIN(strlen(text), limit);
     const size_t chunk = (size_t)MIN(MAX(json_int(entry, "chunk", 16), 4), 1 << 20);
@@ -243,7 +243,7 @@ say(const struct scene *s, const json_t *entry, const char *text, size_t limit, 
             break;
         AUTO(json_freep) json_t *piece = json_string_lossy(text + at, len);
         if (at)
-            PASS(wait_ms(pause, deadline_ms));
+            PASS(wait_ms(pause, s->deadline_ms));
         PASS(answer_text(a, 0, piece));
         at += len;
     }
@@ -321,19 +321,18 @@ set_finish(const json_t *entry, struct answer *a)
 /* ---- faults -----------------------------------------------------------------------------------*/
 
 static struct err *MUST
-fail_by_name(const struct scene *s, const json_t *entry, const char *name, int64_t deadline_ms,
-             struct answer *a)
+fail_by_name(const struct scene *s, const json_t *entry, const char *name, struct answer *a)
 {
     struct err *e = NULL;
     if (str_eq(name, "hang")) {
         while (!e)
-            e = fiber_park(deadline_ms);
+            e = fiber_park(s->deadline_ms);
         return e;
     }
     if (str_eq(name, "drop")) {
         AUTO(str_fini) struct str text = STR_INIT;
         add_filled(&text, s, entry_text(s, entry));
-        PASS(say(s, entry, str_c(&text), text.len / 2, deadline_ms, a));
+        PASS(say(s, entry, str_c(&text), text.len / 2, a));
         return err_set_in_doubt(FAIL(ERR_TRANSIENT, "script: the connection broke"));
     }
     if (str_eq(name, "malformed"))
@@ -356,7 +355,7 @@ retry_after(const json_t *error)
 
 /* NULL: this attempt does not fail. */
 static struct err *MUST
-fail_entry(const struct scene *s, const json_t *entry, int64_t deadline_ms, struct answer *a)
+fail_entry(const struct scene *s, const json_t *entry, struct answer *a)
 {
     const json_t *error = json_object_get(entry, "error");
     const unsigned attempt = MAX(s->call->req->attempt, 1U);
@@ -366,9 +365,9 @@ fail_entry(const struct scene *s, const json_t *entry, int64_t deadline_ms, stru
     const char *name =
         json_is_string(status) ? json_string_value(status) : json_str(error, "kind", NULL);
     if (name && !(name[0] >= '1' && name[0] <= '9'))
-        return fail_by_name(s, entry, name, deadline_ms, a);
+        return fail_by_name(s, entry, name, a);
     const struct refusal f = {
-        .status = name ? atoi(name) : (int)json_integer_value(status),
+        .status = name ? (int)strtol(name, NULL, 10) : (int)json_integer_value(status),
         .code = json_str(error, "code", NULL),
         .message = json_str(error, "message", "as the script wants it"),
         .retry_after_ms = retry_after(error),
@@ -381,19 +380,19 @@ fail_entry(const struct scene *s, const json_t *entry, int64_t deadline_ms, stru
 /* ---- the ways to answer -----------------------------------------------------------------------*/
 
 static struct err *MUST
-answer_entry(const struct scene *s, const json_t *entry, int64_t deadline_ms, struct answer *a)
+answer_entry(const struct scene *s, const json_t *entry, struct answer *a)
 {
     const json_t *calls = json_object_get(entry, "tool_calls");
     AUTO(str_fini) struct str text = STR_INIT;
     size_t i;
     json_t *call;
-    PASS(wait_ms(entry_ms(entry, "delay"), deadline_ms));
-    PASS(fail_entry(s, entry, deadline_ms, a));
+    PASS(wait_ms(entry_ms(entry, "delay"), s->deadline_ms));
+    PASS(fail_entry(s, entry, a));
     if (json_is_string(entry))
         add_filled(&text, s, entry);
     else
         add_filled(&text, s, entry_text(s, entry));
-    PASS(say(s, entry, str_c(&text), SIZE_MAX, deadline_ms, a));
+    PASS(say(s, entry, str_c(&text), SIZE_MAX, a));
     json_array_foreach (calls, i, call)
         add_call(a, s, call);
     set_finish(entry, a);
@@ -402,16 +401,15 @@ answer_entry(const struct scene *s, const json_t *entry, int64_t deadline_ms, st
 }
 
 static struct err *MUST
-answer_plain(const struct scene *s, const char *text, int64_t deadline_ms, struct answer *a)
+answer_plain(const struct scene *s, const char *text, struct answer *a)
 {
-    PASS(say(s, s->call->profile->script, text, SIZE_MAX, deadline_ms, a));
+    PASS(say(s, s->call->profile->script, text, SIZE_MAX, a));
     count(s, NULL, a);
     return NULL;
 }
 
 static struct err *MUST
-answer_playback(const struct scene *s, const json_t *playback, int64_t deadline_ms,
-                struct answer *a)
+answer_playback(const struct scene *s, const json_t *playback, struct answer *a)
 {
     AUTO(json_freep) json_t *content = NULL;
     size_t i;
@@ -419,7 +417,7 @@ answer_playback(const struct scene *s, const json_t *playback, int64_t deadline_
     PASS(playback_answer(playback, s->call->profile->dir, s->turn, &content));
     AUTO(str_fini) struct str text = STR_INIT;
     message_add_text(&text, content);
-    PASS(say(s, s->call->profile->script, str_c(&text), SIZE_MAX, deadline_ms, a));
+    PASS(say(s, s->call->profile->script, str_c(&text), SIZE_MAX, a));
     json_array_foreach (content, i, part) {
         if (part_is(part, "tool_call"))
             add_call(a, s, part);
@@ -472,14 +470,14 @@ fixed_response(const struct scene *s, struct str *to)
 }
 
 static struct err *MUST
-answer_passthrough(const struct scene *s, int64_t deadline_ms, struct answer *a)
+answer_passthrough(const struct scene *s, struct answer *a)
 {
     AUTO(str_fini) struct str fixed = STR_INIT;
     if (!s->results && str_starts(str_c(&s->message), CALL_TOOL))
         return answer_call_tool(s, str_c(&s->message) + strlen(CALL_TOOL), a);
     if (fixed_response(s, &fixed))
-        return answer_plain(s, str_c(&fixed), deadline_ms, a);
-    return answer_plain(s, str_c(&s->last), deadline_ms, a);
+        return answer_plain(s, str_c(&fixed), a);
+    return answer_plain(s, str_c(&s->last), a);
 }
 
 static bool
@@ -499,19 +497,20 @@ script_answer(const struct llm_call *c, int64_t deadline_ms, struct answer *a)
     AUTO(scene_fini) struct scene s;
     size_t index;
     scene_open(&s, c);
+    s.deadline_ms = deadline_ms;
     if (json_array_size(replies) > REPLIES_MAX)
         return FAIL(ERR_LIMIT, "script: more than %d replies", REPLIES_MAX);
     TRY(choose_in_order(&s, replies, &index), "script");
     answer_set_text(&a->reply->model, json_object_get(def, "model"));
-    PASS(wait_ms(entry_ms(def, "delay"), deadline_ms));
+    PASS(wait_ms(entry_ms(def, "delay"), s.deadline_ms));
     if (index != SIZE_MAX)
-        return answer_entry(&s, json_array_get(replies, index), deadline_ms, a);
+        return answer_entry(&s, json_array_get(replies, index), a);
     if (json_truthy(playback))
-        return answer_playback(&s, playback, deadline_ms, a);
+        return answer_playback(&s, playback, a);
     if (json_truthy(otherwise) && !is_command(&s))
-        return answer_entry(&s, otherwise, deadline_ms, a);
+        return answer_entry(&s, otherwise, a);
     if (!json_array_size(replies) || json_bool(def, "echo", false) || is_command(&s))
-        return answer_passthrough(&s, deadline_ms, a);
+        return answer_passthrough(&s, a);
     AUTO(str_fini) struct str words = STR_INIT;
     refusal_quote(&words, str_c(&s.last), s.last.len, 120, NULL);
     return FAIL(ERR_INVALID,

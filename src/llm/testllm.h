@@ -1,36 +1,8 @@
-/* testllm.h - the test world of this folder: one model call against scripted bytes.
- *
- * A fixture says what is asked, what the server answers in its very bytes, and what has to come
- * out, as one line. Single quotes stand for double ones in every text, so that JSON reads as JSON.
- * The answer is cut wherever the test wants, each piece arriving at a time of its own. */
+/* testllm.h - one model call in the simulated world, and what came of it as one line. */
 #ifndef LLM_TESTLLM_H
 #define LLM_TESTLLM_H
-#include "base/test.h"
-#include "llm/llm.h"
-#include "rt/fiber.h"
-#include "rt/rt.h"
-#include "rt/sim.h"
+#include "llm/testserver.h"
 
-struct fixture {
-    const char *name;
-    const char *profile; /* a definition */
-    const char *request; /* {messages, tools, tool_choice, output_schema} */
-    int status;          /* 0: 200 */
-    const char *type;    /* content type; NULL: by `stream` of the profile */
-    struct http_header header[3];
-    const char *body;
-    const char *sent; /* the request's body; NULL: whatever it is */
-    const char *want; /* see outcome_of */
-};
-struct server {
-    const struct fixture *f;
-    char *body;          /* with double quotes */
-    size_t cut, cut_end; /* the answer is sent as [0,cut) [cut,cut_end) [cut_end,..) */
-    size_t each;         /* or in pieces of this many bytes; 0: no */
-    size_t drop_at;      /* the connection breaks behind this many bytes */
-    struct str url, sent, headers;
-    unsigned requests;
-};
 struct ask { /* one call and what came of it */
     struct server *server;
     const struct fixture *f;
@@ -40,88 +12,6 @@ struct ask { /* one call and what came of it */
     const char *key;
     struct str outcome, heard;
 };
-
-static UNUSED char *
-quoted(const char *text)
-{
-    char *s = xstrdup(text ? text : "null");
-    for (char *p = s; *p; p++)
-        *p = *p == '\'' ? '"' : *p;
-    return s;
-}
-
-static UNUSED json_t *
-json_of(const char *text)
-{
-    AUTO(freep) char *s = quoted(text);
-    json_t *j = NULL;
-    struct err *e = json_parse(s, strlen(s), &j);
-    if (e) {
-        err_trace(e, stderr);
-        err_free(e);
-        abort();
-    }
-    return j;
-}
-
-static UNUSED void
-send_piece(struct server *s, struct sim_http *x, size_t from, size_t to)
-{
-    const size_t n = MIN(strlen(s->body), s->drop_at);
-    to = MIN(to, n);
-    if (from >= to)
-        return;
-    sim_http_send(x, s->body + from, to - from);
-    err_free(fiber_sleep(1));
-}
-
-static UNUSED void
-serve(void *ctx, struct sim_http *x)
-{
-    struct server *s = ctx;
-    const struct http_req *req = sim_http_req(x);
-    struct http_header headers[5] = {{"Content-Type", s->f->type}};
-    size_t n = 1;
-    s->requests++;
-    str_reset(&s->url);
-    str_add(&s->url, req->url);
-    str_reset(&s->sent);
-    str_addn(&s->sent, req->body, req->body_len);
-    str_reset(&s->headers);
-    for (size_t i = 0; i < req->nheaders; i++)
-        str_addf(&s->headers, "%s: %s\n", req->headers[i].name, req->headers[i].value);
-    if (!headers[0].value)
-        headers[0].value =
-            strstr(s->f->profile, "'stream':true") ? "text/event-stream" : "application/json";
-    for (size_t i = 0; i < COUNT(s->f->header) && s->f->header[i].name; i++)
-        headers[n++] = s->f->header[i];
-    sim_http_begin(x, s->f->status ? s->f->status : 200, headers, n);
-    if (s->each) {
-        for (size_t at = 0; at < strlen(s->body); at += s->each)
-            send_piece(s, x, at, at + s->each);
-    } else {
-        send_piece(s, x, 0, s->cut);
-        send_piece(s, x, s->cut, s->cut_end);
-        send_piece(s, x, s->cut_end, SIZE_MAX);
-    }
-    if (s->drop_at < strlen(s->body))
-        sim_http_drop(x);
-}
-
-static UNUSED void
-server_init(struct server *s, const struct fixture *f)
-{
-    *s = (struct server){.f = f, .body = quoted(f->body ? f->body : ""), .drop_at = SIZE_MAX};
-}
-
-static UNUSED void
-server_fini(struct server *s)
-{
-    free(s->body);
-    str_fini(&s->url);
-    str_fini(&s->sent);
-    str_fini(&s->headers);
-}
 
 static UNUSED void
 hear(void *ctx, const char *text, size_t n)
@@ -243,82 +133,5 @@ check_fixture(const struct fixture *f)
         for (size_t i_ = 0; i_ < COUNT(table); i_++)                                               \
             check_fixture(&(table)[i_]);                                                           \
     } while (0)
-
-/* The same answer however its bytes are cut: one by one, at every place, and at pairs of places. */
-struct cuts {
-    const struct fixture *f;
-    struct server *s;
-    struct str wrong;
-};
-
-static UNUSED void
-try_cut(struct cuts *c, size_t cut, size_t cut_end, size_t each)
-{
-    struct ask a = {.server = c->s, .f = c->f};
-    AUTO(freep) char *want = quoted(c->f->want);
-    c->s->cut = cut;
-    c->s->cut_end = cut_end;
-    c->s->each = each;
-    ask_now(&a);
-    if (strcmp(str_c(&a.outcome), want) != 0 && !c->wrong.len)
-        str_addf(&c->wrong, "cut at %zu, %zu, each %zu: %s", cut, cut_end, each, str_c(&a.outcome));
-    ask_fini(&a);
-}
-
-static UNUSED void
-cuts_fiber(void *arg)
-{
-    struct cuts *c = arg;
-    const size_t n = strlen(c->s->body);
-    for (size_t each = 1; each < 8; each++)
-        try_cut(c, 0, 0, each);
-    for (size_t cut = 0; cut <= n; cut++)
-        try_cut(c, cut, MIN(cut + 1 + cut % 7, n), 0);
-}
-
-static UNUSED void
-check_cuts(const struct fixture *f)
-{
-    struct server s;
-    server_init(&s, f);
-    struct cuts c = {.f = f, .s = &s};
-    in_sim(cuts_fiber, &c);
-    if (c.wrong.len)
-        fail_msg("%s: %s", f->name, str_c(&c.wrong));
-    str_fini(&c.wrong);
-    server_fini(&s);
-}
-
-/* Broken at every byte: never a success, never anything but a transient error. `until`: bytes up to
- * the end mark, behind which the connection may break unnoticed; 0: all. */
-static UNUSED void
-drops_fiber(void *arg)
-{
-    struct cuts *c = arg;
-    for (size_t at = 0; at < c->s->cut_end; at++) {
-        struct ask a = {.server = c->s, .f = c->f};
-        c->s->each = 0;
-        c->s->cut = 0;
-        c->s->drop_at = at;
-        ask_now(&a);
-        if (!str_starts(str_c(&a.outcome), "transient: ") && !c->wrong.len)
-            str_addf(&c->wrong, "dropped at %zu: %s", at, str_c(&a.outcome));
-        ask_fini(&a);
-    }
-}
-
-static UNUSED void
-check_drops(const struct fixture *f, size_t until)
-{
-    struct server s;
-    server_init(&s, f);
-    s.cut_end = until ? until : strlen(s.body);
-    struct cuts c = {.f = f, .s = &s};
-    in_sim(drops_fiber, &c);
-    if (c.wrong.len)
-        fail_msg("%s: %s", f->name, str_c(&c.wrong));
-    str_fini(&c.wrong);
-    server_fini(&s);
-}
 
 #endif

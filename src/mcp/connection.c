@@ -32,7 +32,8 @@ static void
 bury(void *arg)
 {
     struct conn *c = arg;
-    session_close(c->session, STOP_GRACE_MS);
+    bool broken = session_is_ended(c->session) && !c->server->all->closing;
+    session_close(c->session, broken ? BROKEN_GRACE_MS : STOP_GRACE_MS);
     free(c);
 }
 
@@ -249,7 +250,7 @@ start_run(void *arg)
     waitq_wake_all(&s->changed);
     if (ok)
         return;
-    session_close(c->session, STOP_GRACE_MS); /* whoever waited is on its way already */
+    session_close(c->session, BROKEN_GRACE_MS); /* whoever waited is on its way already */
     free(c);
 }
 

@@ -11,7 +11,8 @@
 
 #define BACKOFF_FIRST_MS 250
 #define BACKOFF_MAX_MS   30000
-#define STOP_GRACE_MS    2000
+#define STOP_GRACE_MS    2000 /* between EOF, SIGTERM and SIGKILL */
+#define BROKEN_GRACE_MS  300  /* the same for one that has failed already */
 
 struct servers;
 struct conn {

@@ -59,7 +59,7 @@ parsing(void **state)
          "request|m|\"\\\\u0000\"|{\"a\":\"\xef\xbf\xbd\"}||"},
         {"{" V ",\"id\":\"a\xff\xfe\",\"method\":\"m\"}", "request|m|\"a\xef\xbf\xbd\xef\xbf\xbd\"|||"},
         /* refused */
-        {"", "invalid: not JSON: '[' or '{' expected near end of file at line 1, column 0"},
+        {"", NULL},
         {"Server started", NULL},
         {"{" V ",\"method\":\"m\"} {}", NULL},
         {"{" V ",\"method\":\"m\",\"method\":\"n\"}", NULL},

@@ -415,6 +415,173 @@ names_and_rest(void **state)
     rows_run(rows, COUNT(rows));
 }
 
-TESTS(servers_test, cmocka_unit_test(deaths), cmocka_unit_test(backoff_table),
+/* ---- several connections, crowds, crashes, texts to be resolved ------------------------------- */
+
+static void
+crowd(struct fake *f, struct servers *s)
+{
+    struct caller c[6];
+    struct scope scope;
+    fake_call(f, s, "echo", "warm", 1000);
+    scope_open(&scope, DEADLINE_NONE);
+    for (size_t i = 0; i < COUNT(c); i++) {
+        c[i] = (struct caller){f, s, "slow", "x", (int64_t)i * 10, 90000};
+        scope_spawn(&scope, "caller", caller_run, &c[i]);
+    }
+    err_drop(scope_close(&scope));
+}
+
+static void
+connections(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"one connection: a server that works one by one makes them queue",
+         {.rules = {{.on = "tools/call:slow", .delay_ms = 100, .out = OK_TEXT("s")}}, .drive = crowd},
+         "echo: warm @0\nslow: s @100\nslow: s @200\nslow: s @300\nslow: s @400\nslow: s @500\nslow: s "
+         "@600\n",
+         NULL, 1, 600},
+        {"three connections: opened as they are missed, the least used taken",
+         {.rules = {{.on = "tools/call:slow", .delay_ms = 100, .out = OK_TEXT("s")}},
+          .def = "{\"command\": \"fake\", \"max_connections\": 3}",
+          .drive = crowd},
+         "echo: warm @0\nslow: s @100\nslow: s @120\nslow: s @140\nslow: s @200\nslow: s @220\nslow: s "
+         "@240\n",
+         NULL, 3, 240},
+    };
+    rows_run(rows, COUNT(rows));
+}
+
+static struct err *
+elicit_never(void *ctx, const char *server, const json_t *params, json_t **ret_result)
+{
+    (void)server, (void)params, (void)ret_result;
+    ++*(unsigned *)ctx;
+    return fiber_park(DEADLINE_NONE);
+}
+
+/* A server that asks 200 times at once gets 64 fibers and 136 refusals; its end ends them. */
+static void
+asked_too_much(void **state)
+{
+    (void)state;
+    unsigned asked = 0, refused = 0;
+    struct str out = STR_INIT;
+    for (int i = 0; i < 200; i++)
+        str_addf(&out, "{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"elicitation/create\"}\n", i);
+    str_add(&out, OK_TEXT("ok"));
+    struct fake f = {.rules = {{.on = "tools/call", .out = out.p}}, .drive = call_once, .logs_all = true};
+    f.hooks = (struct servers_hooks){.ctx = &asked, .elicit = elicit_never};
+    fake_run(&f);
+    for (const char *at = str_c(&f.got); (at = strstr(at, "too many requests at once")); at++)
+        refused++;
+    assert_string_equal(str_c(&f.log), "echo: ok @0\n");
+    assert_true(asked <= 64);
+    assert_true(refused == 0 || refused == 136); /* 0: the end came before they were written */
+    fake_fini(&f);
+    str_fini(&out);
+}
+
+static void
+crash_at(void *arg)
+{
+    err_drop(fiber_sleep((int64_t)(intptr_t)arg));
+    sim_crash();
+}
+
+static void
+crash_drive(struct fake *f, struct servers *s)
+{
+    struct caller c[] = {{f, s, "slow", "1", 0, 9000}, {f, s, "echo", "2", 5, 9000}, {f, s, "slow", "3", 30, 20}};
+    struct scope scope;
+    scope_open(&scope, DEADLINE_NONE);
+    scope_spawn(&scope, "crash", crash_at, f->arg);
+    for (size_t i = 0; i < COUNT(c); i++)
+        scope_spawn(&scope, "caller", caller_run, &c[i]);
+    err_drop(scope_close(&scope));
+}
+
+/* Whatever waits when everything stops, it unwinds; nothing leaks and nothing spins. */
+static void
+crashes(void **state)
+{
+    (void)state;
+    for (intptr_t ms = 0; ms < 200; ms += 7) {
+        for (uint64_t seed = 1; seed <= 3; seed++) {
+            struct fake f = {.rules = {{.on = "initialize", .start = 1, .delay_ms = 10, .exit = 3},
+                                       {.on = "tools/list", .delay_ms = 15, .times = 1},
+                                       {.on = "tools/call:slow", .delay_ms = 40, .out = OK_TEXT("s")}},
+                             .def = "{\"command\": \"fake\", \"idle_timeout\": 10, \"call_timeout\": 60}",
+                             .drive = crash_drive,
+                             .seed = seed,
+                             .arg = (void *)ms};
+            fake_run(&f);
+            fake_fini(&f);
+        }
+    }
+}
+
+static struct err *
+expand_upper(void *ctx, const char *text, char **ret_text)
+{
+    if (strstr(text, "${MISSING}"))
+        return FAIL(ERR_MISSING, "the variable MISSING is not set");
+    *(int *)ctx += 1;
+    *ret_text = xstrdup(text);
+    return NULL;
+}
+
+static void
+expand_in_fiber(void *arg)
+{
+    static const char *const defs[][2] = {
+        {"a", "{\"command\": \"${MISSING}\"}"},
+        {"b", "{\"command\": \"x\", \"args\": [\"1\", \"${MISSING}\"]}"},
+        {"c", "{\"command\": \"x\", \"env\": {\"KEY\": \"${MISSING}\"}}"},
+        {"d", "{\"command\": \"x\", \"cwd\": \"${MISSING}\"}"},
+        {"e", "{\"command\": \"x\", \"roots\": [\"${MISSING}\"]}"},
+        {"f", "{\"command\": \"x\", \"roots\": [7]}"},
+        {"g", "{\"command\": \"x\", \"args\": [1, true], \"env\": {\"A\": 1}}"},
+    };
+    struct fake *f = arg;
+    int count = 0;
+    struct servers *s = servers_new(&(struct servers_opts){.expand = expand_upper, .expand_ctx = &count});
+    for (size_t i = 0; i < COUNT(defs); i++) {
+        AUTO(json_freep) json_t *def = NULL;
+        json_t *tools = NULL;
+        struct err *e = json_parse(defs[i][1], strlen(defs[i][1]), &def);
+        if (!e)
+            e = servers_add(s, defs[i][0], def);
+        if (!e)
+            e = servers_tools(s, defs[i][0], rt_after(1000), &tools);
+        fake_say(f, defs[i][0], e, tools);
+    }
+    servers_free(s);
+}
+
+static void
+texts_resolved(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    struct rt *rt;
+    assert_ok(rt_open(&(struct rt_opts){.simulated = true, .seed = 1}, &rt));
+    rt_run(rt, expand_in_fiber, &f); /* no process can be started in this world: g gets that far */
+    rt_close(rt);
+    assert_string_equal(
+        str_c(&f.log),
+        "a: missing: server 'a': starting it: 'command': the variable MISSING is not set @0\n"
+        "b: missing: server 'b': starting it: 'args', number 2: the variable MISSING is not set @0\n"
+        "c: missing: server 'c': starting it: 'env', 'KEY': the variable MISSING is not set @0\n"
+        "d: missing: server 'd': starting it: 'cwd': the variable MISSING is not set @0\n"
+        "e: missing: server 'e': starting it: 'roots', number 1: the variable MISSING is not set @0\n"
+        "f: invalid: server 'f': starting it: 'roots', number 1: neither a path nor an object with 'uri' or "
+        "'path' @0\n"
+        "g: missing: server 'g': starting it: running 'x': no such program in PATH @0\n");
+    fake_fini(&f);
+}
+
+TESTS(servers_test, cmocka_unit_test(connections), cmocka_unit_test(asked_too_much),
+      cmocka_unit_test(crashes), cmocka_unit_test(texts_resolved), cmocka_unit_test(deaths), cmocka_unit_test(backoff_table),
       cmocka_unit_test(long_backoff), cmocka_unit_test(hangs), cmocka_unit_test(garbage),
       cmocka_unit_test(stderr_flood), cmocka_unit_test(sharing), cmocka_unit_test(names_and_rest))

@@ -198,8 +198,9 @@ take_garbage(struct stdio *s, const char *line, size_t n, struct err *why)
 static bool
 next_line(struct stdio *s, const char **ret_line, size_t *ret_n)
 {
-    const char *from = s->in.p + s->seen;
-    const char *end = s->in.len > s->seen ? memchr(from, '\n', s->in.len - s->seen) : NULL;
+    if (s->seen == s->in.len)
+        return false;
+    const char *end = memchr(s->in.p + s->seen, '\n', s->in.len - s->seen);
     if (!end) {
         s->seen = s->in.len;
         return false;

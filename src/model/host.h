@@ -38,16 +38,22 @@ enum chunk_kind {
     CHUNK_RESET /* a new attempt: forget what was streamed */
 };
 
+/* fn(args[i]) at once for all i, each with a host of its own at path/name[i]; waits for all. */
+struct each {
+    const char *name;
+    size_t n;
+    unsigned limit; /* at most so many at a time; 0: no limit */
+    struct err *(*fn)(struct host *child, void *arg);
+    void **args;
+    struct err **ret_errs; /* what each returned */
+};
+
 struct host_ops {
     struct err *(*step)(struct host *h, const struct step *s, json_t **OWN ret_value)MUST YIELDS;
     /* Runs an agent or a workflow as a child at path/name. */
     struct err *(*call)(struct host *h, const char *name, const char *worker, const struct task *t,
                         struct reply *ret_reply)MUST YIELDS;
-    /* Runs fn(args[i]) at once for all i, each with a host of its own at path/name[i]; waits for
-     * all. errs[i] is what each returned. At most `limit` at a time (0: no limit). */
-    void (*each)(struct host *h, const char *name, size_t n, unsigned limit,
-                 struct err *(*fn)(struct host *child, void *arg), void **args,
-                 struct err **ret_errs) YIELDS;
+    void (*each)(struct host *h, const struct each *e) YIELDS;
     void (*chunk)(struct host *h, enum chunk_kind kind, const char *text,
                   size_t n); /* may be lost */
     void (*note)(struct host *h, const char *event,

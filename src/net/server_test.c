@@ -284,7 +284,6 @@ run_slow_request(void)
         "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"};
     for (size_t i = 0; i < COUNT(slow); i++) {
         int fd = raw_connect(port);
-        AUTO(str_fini) struct str got = STR_INIT;
         raw_send(fd, slow[i]);
         ssize_t n = 1;
         for (int k = 0; k < 1000 && n > 0; k++) { /* each byte in time, the whole never */

@@ -108,12 +108,12 @@ const struct kind parallel_kind = {
 /* ---- the graph of tasks
  * ---------------------------------------------------------------------------- */
 
+/* The member under the first key that is there; *at, which is the pointer of def, becomes its. */
 static const json_t *
-any_of(const json_t *def, const char *a, const char *b, const char *pointer, struct arena *arena,
-       const char **ret_at)
+any_of(struct lowering *l, const json_t *def, const char *a, const char *b, const char **at)
 {
     const char *key = json_object_get(def, a) ? a : b;
-    *ret_at = arena_printf(arena, "%s/%s", pointer, key);
+    *at = arena_printf(l->arena, "%s/%s", *at, key);
     return json_object_get(def, key);
 }
 
@@ -184,8 +184,8 @@ task_node(struct lowering *l, const json_t *def, const char *pointer)
         const char *at = arena_printf(l->arena, "%s/when", pointer);
         n->when = lower_condition(l, when, at, n);
     }
-    const char *at;
-    const json_t *worker = any_of(def, "agent", "workflow", pointer, l->arena, &at);
+    const char *at = pointer;
+    const json_t *worker = any_of(l, def, "agent", "workflow", &at);
     if (strcmp(type, "task") != 0)
         lower_inline(l, n, def, pointer);
     else if (json_is_object(worker))
@@ -201,8 +201,8 @@ task_node(struct lowering *l, const json_t *def, const char *pointer)
 static struct err *
 dag_lower(struct lowering *l, const json_t *def, const char *pointer)
 {
-    const char *list_at;
-    const json_t *nodes = any_of(def, "nodes", "tasks", pointer, l->arena, &list_at), *node, *edge;
+    const char *list_at = pointer;
+    const json_t *nodes = any_of(l, def, "nodes", "tasks", &list_at), *node, *edge;
     size_t i;
     json_array_foreach (nodes, i, node)
         task_node(l, node, arena_printf(l->arena, "%s/%zu", list_at, i));

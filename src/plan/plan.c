@@ -126,9 +126,12 @@ lower_edge(struct lowering *l, const struct node *node, const char *dep, struct 
     vec_push(&l->edges, ((struct edge){node->index, arena_strdup(l->arena, dep), at}));
 }
 
-static const struct graph *
-graph_of_workflow(struct plan *p, const struct plan_source *source, const char *name,
-                  struct src_pos at, const char *where, unsigned depth);
+struct referrer { /* who names a workflow */
+    struct src_pos at;
+    const char *where;
+    unsigned depth;
+};
+static const struct graph *graph_of_workflow(struct plan *p, const char *name, struct referrer by);
 
 void
 lower_worker(struct lowering *l, struct node *node, const json_t *worker, const char *pointer)
@@ -141,7 +144,8 @@ lower_worker(struct lowering *l, struct node *node, const json_t *worker, const 
     }
     node->worker = arena_strdup(l->arena, name);
     if (json_object_get(json_object_get(l->source->doc, "workflows"), name)) {
-        node->child = graph_of_workflow(l->plan, l->source, name, at, l->where, l->depth + 1);
+        node->child =
+            graph_of_workflow(l->plan, name, (struct referrer){at, l->where, l->depth + 1});
         return;
     }
     const json_t *agents = json_object_get(l->source->doc, "agents");
@@ -386,11 +390,19 @@ graph_common(struct lowering *l, const json_t *def, const char *pointer)
     }
 }
 
-/* Lowers one definition (a workflow, or a node that is one inline) into a graph of its own. */
+struct definition { /* a workflow, or a node that is one inline: it gets a graph of its own */
+    const char *name, *pointer, *where;
+    const json_t *def;
+    unsigned depth;
+};
+
 static const struct graph *
-graph_make(struct plan *p, const struct plan_source *source, const char *name, const json_t *def,
-           const char *pointer, const char *where, unsigned depth)
+graph_make(struct plan *p, const struct definition *d)
 {
+    const struct plan_source *source = &p->source;
+    const char *name = d->name, *pointer = d->pointer;
+    const json_t *def = d->def;
+    unsigned depth = d->depth;
     const char *type = json_str(def, "type", "dag");
     const struct kind *kind = kind_find(source, type);
     struct lowering l = {.plan = p,
@@ -398,7 +410,7 @@ graph_make(struct plan *p, const struct plan_source *source, const char *name, c
                          .space = p->space,
                          .arena = p->arena,
                          .graph = arena_make(p->arena, struct graph),
-                         .where = where,
+                         .where = d->where,
                          .depth = depth};
     l.graph->name = arena_strdup(p->arena, name);
     l.graph->type = arena_strdup(p->arena, type);
@@ -432,22 +444,24 @@ graph_make(struct plan *p, const struct plan_source *source, const char *name, c
 }
 
 static const struct graph *
-graph_of_workflow(struct plan *p, const struct plan_source *source, const char *name,
-                  struct src_pos at, const char *where, unsigned depth)
+graph_of_workflow(struct plan *p, const char *name, struct referrer by)
 {
     const struct graph *g = map_get(p->graphs, name);
     if (g == &lowering_mark) {
-        err_join(&p->errors,
-                 FAIL_AT(at, ERR_INVALID, "%s: the workflow '%s' contains itself", where, name));
+        err_join(&p->errors, FAIL_AT(by.at, ERR_INVALID, "%s: the workflow '%s' contains itself",
+                                     by.where, name));
         return NULL;
     }
     if (g)
         return g;
     map_put(p->graphs, name, (void *)(uintptr_t)&lowering_mark);
-    const json_t *def = json_object_get(json_object_get(source->doc, "workflows"), name);
-    const char *pointer = arena_printf(p->arena, "/workflows/%s", name);
-    const char *here = arena_printf(p->arena, "workflow '%s'", name);
-    g = graph_make(p, source, name, def, pointer, here, depth);
+    struct definition d = {.name = name,
+                           .pointer = arena_printf(p->arena, "/workflows/%s", name),
+                           .where = arena_printf(p->arena, "workflow '%s'", name),
+                           .def =
+                               json_object_get(json_object_get(p->source.doc, "workflows"), name),
+                           .depth = by.depth};
+    g = graph_make(p, &d);
     map_put(p->graphs, name, (void *)(uintptr_t)g);
     return g;
 }
@@ -455,8 +469,12 @@ graph_of_workflow(struct plan *p, const struct plan_source *source, const char *
 void
 lower_inline(struct lowering *l, struct node *node, const json_t *def, const char *pointer)
 {
-    const char *where = arena_printf(l->arena, "%s: node '%s'", l->where, node->id);
-    node->child = graph_make(l->plan, l->source, node->id, def, pointer, where, l->depth + 1);
+    struct definition d = {.name = node->id,
+                           .pointer = pointer,
+                           .where = arena_printf(l->arena, "%s: node '%s'", l->where, node->id),
+                           .def = def,
+                           .depth = l->depth + 1};
+    node->child = graph_make(l->plan, &d);
 }
 
 /* ---- the whole
@@ -524,7 +542,7 @@ plan_make(const struct plan_source *source, const char *workflow, struct expr_sp
     PASS(workflow_choose(source, &workflow));
     AUTO(plan_freep) struct plan *p = plan_new(source, space);
     p->workflow = arena_strdup(p->arena, workflow);
-    p->root = graph_of_workflow(p, &p->source, p->workflow, NOWHERE, "", 0);
+    p->root = graph_of_workflow(p, p->workflow, (struct referrer){.where = ""});
     if (p->errors)
         return STEAL(p->errors);
     plan_hash_make(p);
@@ -541,7 +559,7 @@ plan_check_all(const struct plan_source *source, struct expr_space *space)
     json_object_foreach (json_object_get(source->doc, "workflows"), key, value) {
         const struct kind *kind = kind_find(source, json_str(value, "type", "dag"));
         if (kind && kind->lower)
-            graph_of_workflow(p, &p->source, key, NOWHERE, "", 0);
+            graph_of_workflow(p, key, (struct referrer){.where = ""});
         else
             log_warn("plan",
                      "workflow '%s': type '%s' is understood, but cannot run in this version", key,

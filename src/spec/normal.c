@@ -189,7 +189,7 @@ unit_check(struct check *c, const struct ynode *n, const struct param *p)
 static json_t *OWN
 enum_check(struct check *c, const struct ynode *n, const struct param *p)
 {
-    AUTO(str_fini) struct str buf = STR_INIT, list = STR_INIT;
+    AUTO(str_fini) struct str buf = STR_INIT;
     bool loose;
     if (n->kind != Y_SCALAR || yaml_scalar(n).type == YT_NULL) {
         unfit(c, n, p, NULL);

@@ -4,6 +4,7 @@
 #ifndef SPEC_TESTKINDS_H
 #define SPEC_TESTKINDS_H
 #include "spec/spec.h"
+#include <string.h>
 
 #define TEXT_ITEM ITEM("text", P_STRING, PARAM_PLAIN)
 #define WORKER                                                                                     \

@@ -15,6 +15,9 @@
 #include <unistd.h>
 
 #define SECTOR 512
+#ifndef POWER_SEEDS
+#define POWER_SEEDS 1 /* images per place where the power goes; raise it for a long test */
+#endif
 
 struct late { /* a write or truncation that was not synced yet */
     int64_t at;
@@ -61,8 +64,12 @@ shadow_of(const char *path)
 static void
 apply(struct str *to, int64_t at, const char *bytes, size_t n)
 {
-    while (to->len < (size_t)at + n)
-        str_addc(to, '\0');
+    size_t end = (size_t)at + n;
+    if (end > to->len) {
+        str_reserve(to, end - to->len);
+        memset(to->p + to->len, 0, end - to->len);
+        to->len = end;
+    }
     if (n)
         memcpy(to->p + at, bytes, n);
 }
@@ -543,7 +550,7 @@ static void
 power_loss(void **state)
 {
     (void)state;
-    faults(FAULT_POWER, 4);
+    faults(FAULT_POWER, POWER_SEEDS);
 }
 
 TESTS(faultvfs_test, cmocka_unit_test(io_errors), cmocka_unit_test(short_writes),
