@@ -183,6 +183,35 @@ json(void **s)
 }
 
 static void
+json_writing(void **s)
+{
+    (void)s;
+    static const struct {
+        const char *text, *want; /* NULL: the same */
+    } row[] = {
+        {"{}", NULL},
+        {"[]", NULL},
+        {"{\"b\":[1,{\"c\":null}],\"a\":true}", NULL},
+        {"[0.1,1e300,-2.5,1.0,123456789.123]", "[0.1,1e+300,-2.5,1.0,123456789.123]"},
+        {"[9223372036854775807,-9223372036854775808,0]", NULL},
+        {"\"a\\\"b\\\\c\\n\\u0001\\u00e9/\"", "\"a\\\"b\\\\c\\n\\u0001\xc3\xa9/\""},
+        {"0.30000000000000004", NULL},
+    };
+    for (size_t i = 0; i < COUNT(row); i++) {
+        json_t *j = NULL;
+        assert_ok(json_parse(row[i].text, strlen(row[i].text), &j));
+        AUTO(freep) char *t = json_text(j);
+        assert_string_equal(t, row[i].want ? row[i].want : row[i].text);
+        json_decref(j);
+    }
+    json_t *j = NULL;
+    assert_ok(json_parse("{\"b\":{\"z\":1,\"y\":2},\"a\":3}", 25, &j));
+    AUTO(freep) char *c = json_canonical(j);
+    assert_string_equal(c, "{\"a\":3,\"b\":{\"y\":2,\"z\":1}}");
+    json_decref(j);
+}
+
+static void
 near(void **s)
 {
     (void)s;
@@ -239,4 +268,5 @@ units(void **s)
 
 TESTS(base_test, cmocka_unit_test(err_chain), cmocka_unit_test(err_list), cmocka_unit_test(strings),
       cmocka_unit_test(arenas), cmocka_unit_test(maps), cmocka_unit_test(hashes),
-      cmocka_unit_test(json), cmocka_unit_test(near), cmocka_unit_test(units))
+      cmocka_unit_test(json), cmocka_unit_test(json_writing), cmocka_unit_test(near),
+      cmocka_unit_test(units))

@@ -1,7 +1,9 @@
 /* json.c - jansson with limits. */
 #include "base/json.h"
+#include <assert.h>
 #include <math.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,17 +56,148 @@ json_parse(const char *text, size_t n, json_t **ret_json)
     return NULL;
 }
 
-static int
-json_sink(const char *bytes, size_t n, void *ctx)
+/* ---- writing: shorter numbers than jansson's, and much faster than its piecewise callback -------
+ */
+
+#define WRITE_DEPTH_MAX 2048 /* jansson's own bound on what it reads; our values are far below */
+
+static void
+write_string(struct str *s, const char *p, size_t n)
 {
-    str_addn(ctx, bytes, n);
-    return 0;
+    size_t plain = 0; /* bytes before p + i that can be copied as they are */
+    str_addc(s, '"');
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)p[i];
+        if (c >= 0x20 && c != '"' && c != '\\')
+            continue;
+        str_addn(s, p + plain, i - plain);
+        plain = i + 1;
+        if (c == '"' || c == '\\') {
+            str_addc(s, '\\');
+            str_addc(s, (char)c);
+        } else if (c == '\n') {
+            str_addn(s, "\\n", 2);
+        } else {
+            str_addf(s, "\\u%04x", c);
+        }
+    }
+    str_addn(s, p + plain, n - plain);
+    str_addc(s, '"');
+}
+
+/* The shortest digits that read back as the same number. */
+static void
+write_real(struct str *s, double x)
+{
+    char text[40];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, x);
+        if (strtod(text, NULL) == x)
+            break;
+    }
+    str_add(s, text);
+    if (!strpbrk(text, ".eE"))
+        str_addn(s, ".0", 2);
+}
+
+static void
+write_integer(struct str *s, json_int_t x)
+{
+    char text[24], *p = text + sizeof text;
+    uint64_t u = x < 0 ? -(uint64_t)x : (uint64_t)x;
+    do
+        *--p = (char)('0' + u % 10);
+    while (u /= 10);
+    if (x < 0)
+        *--p = '-';
+    str_addn(s, p, (size_t)(text + sizeof text - p));
+}
+
+static void write_value(struct str *s, const json_t *j, bool sorted, unsigned depth);
+
+static int
+key_order(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void
+write_member(struct str *s, const char *key, const json_t *value, bool sorted, unsigned depth)
+{
+    if (s->p[s->len - 1] != '{')
+        str_addc(s, ',');
+    write_string(s, key, strlen(key));
+    str_addc(s, ':');
+    write_value(s, value, sorted, depth + 1);
+}
+
+static void
+write_object(struct str *s, const json_t *j, bool sorted, unsigned depth)
+{
+    const char *key;
+    json_t *value;
+    str_addc(s, '{');
+    if (!sorted) {
+        json_object_foreach ((json_t *)(uintptr_t)j, key, value)
+            write_member(s, key, value, false, depth);
+    } else {
+        size_t n = 0;
+        const char **keys = xcalloc(json_object_size(j), sizeof *keys);
+        json_object_foreach ((json_t *)(uintptr_t)j, key, value)
+            keys[n++] = key;
+        if (n)
+            qsort(keys, n, sizeof *keys, key_order);
+        for (size_t i = 0; i < n; i++)
+            write_member(s, keys[i], json_object_get(j, keys[i]), true, depth);
+        free(keys);
+    }
+    str_addc(s, '}');
+}
+
+static void
+write_value(struct str *s, const json_t *j, bool sorted, unsigned depth)
+{
+    assert(depth < WRITE_DEPTH_MAX);
+    const json_t *item;
+    size_t i;
+    switch (json_typeof(j)) {
+    case JSON_OBJECT:
+        write_object(s, j, sorted, depth);
+        return;
+    case JSON_ARRAY:
+        str_addc(s, '[');
+        json_array_foreach (j, i, item) {
+            if (i)
+                str_addc(s, ',');
+            write_value(s, item, sorted, depth + 1);
+        }
+        str_addc(s, ']');
+        return;
+    case JSON_STRING:
+        write_string(s, json_string_value(j), json_string_length(j));
+        return;
+    case JSON_INTEGER:
+        write_integer(s, json_integer_value(j));
+        return;
+    case JSON_REAL:
+        write_real(s, json_real_value(j));
+        return;
+    case JSON_TRUE:
+        str_add(s, "true");
+        return;
+    case JSON_FALSE:
+        str_add(s, "false");
+        return;
+    case JSON_NULL:
+        str_add(s, "null");
+        return;
+    }
 }
 
 void
 json_write(struct str *s, const json_t *j)
 {
-    json_dump_callback(j, json_sink, s, JSON_COMPACT | JSON_ENCODE_ANY);
+    write_value(s, j, false, 0);
 }
 
 char *
@@ -79,15 +212,23 @@ char *
 json_canonical(const json_t *j)
 {
     struct str s = STR_INIT;
-    json_dump_callback(j, json_sink, &s, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS);
+    write_value(&s, j, true, 0);
     return str_steal(&s);
+}
+
+static int
+json_sink(const char *bytes, size_t n, void *ctx)
+{
+    str_addn(ctx, bytes, n);
+    return 0;
 }
 
 char *
 json_pretty(const json_t *j)
 {
     struct str s = STR_INIT;
-    json_dump_callback(j, json_sink, &s, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    json_dump_callback(j, json_sink, &s,
+                       JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
     return str_steal(&s);
 }
 
