@@ -35,8 +35,7 @@ conversation_fini(struct conversation *c)
     toolbox_fini(&c->tools);
 }
 
-/* ---- what is said first
- * ---------------------------------------------------------------------------- */
+/* ---- what is said first ---------------------------------------------------- */
 
 static bool
 is_parts(const json_t *v)
@@ -114,8 +113,7 @@ conversation_begin(struct conversation *c)
         json_array_append_new(c->messages, first_user_message(c->task));
 }
 
-/* ---- whom to ask
- * ----------------------------------------------------------------------------------- */
+/* ---- whom to ask ----------------------------------------------------------- */
 
 /* The definition of a profile by name or inline; *ret_name for messages. */
 static struct err *
@@ -167,8 +165,7 @@ profile_of_endpoint(struct conversation *c, json_t *def)
     json_object_set_new(def, "extra", extra);
 }
 
-/* ---- one model call
- * -------------------------------------------------------------------------------- */
+/* ---- one model call -------------------------------------------------------- */
 
 struct asking {
     struct conversation *c;
@@ -310,8 +307,7 @@ ask(struct conversation *c, json_t **ret_value)
     return e;
 }
 
-/* ---- tools
- * ----------------------------------------------------------------------------------------- */
+/* ---- tools ----------------------------------------------------------------- */
 
 static struct err *
 use_tools(struct conversation *c, const json_t *calls, const json_t *routes)
@@ -346,8 +342,7 @@ use_tools(struct conversation *c, const json_t *calls, const json_t *routes)
     return first;
 }
 
-/* ---- structured output
- * ----------------------------------------------------------------------------- */
+/* ---- structured output ----------------------------------------------------- */
 
 struct fitting {
     const json_t *schema;
@@ -409,8 +404,7 @@ answer_take(struct conversation *c, const struct llm_reply *reply, struct reply 
     return NULL;
 }
 
-/* ---- the loop
- * -------------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------- */
 
 static void
 context_keep_within(struct conversation *c)

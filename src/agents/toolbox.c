@@ -166,8 +166,7 @@ toolbox_load(struct toolbox *tb, int64_t deadline_ms)
     return e;
 }
 
-/* ---- running
- * ---------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------- */
 
 struct tool_calling {
     struct servers *servers;

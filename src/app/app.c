@@ -38,8 +38,7 @@ struct app {
     char *root; /* what file reads are held under */
 };
 
-/* ---- the environment
- * --------------------------------------------------------------------------------- */
+/* ---- the environment ------------------------------------------------------- */
 
 static const char *
 env_get(void *ctx, const char *name)
@@ -126,8 +125,7 @@ app_log(void *ctx, enum log_level level, const char *area, const char *text)
     fprintf(stderr, "%s: %s: %s\n", names[level], area, str_c(&shown));
 }
 
-/* ---- opening and closing
- * ------------------------------------------------------------------------------ */
+/* ---- opening and closing --------------------------------------------------- */
 
 static struct err *
 install_key_load(struct app *a)

@@ -40,8 +40,7 @@ tutti_free(char *text)
     free(text);
 }
 
-/* ---- errors
- * ------------------------------------------------------------------------------------------ */
+/* ---- errors ---------------------------------------------------------------- */
 
 static enum tutti_status
 status_of(const struct err *e)
@@ -85,8 +84,7 @@ give_up(struct tutti *t, struct err *e, char **error)
     return status;
 }
 
-/* ---- events
- * ------------------------------------------------------------------------------------------ */
+/* ---- events ---------------------------------------------------------------- */
 
 static void
 on_event(void *ctx, const struct run_event *ev)
@@ -131,8 +129,7 @@ on_signal(void *ctx, int signum)
         run_interrupt(r->run);
 }
 
-/* ---- one call, one fiber
- * ------------------------------------------------------------------------------- */
+/* ---- one call, one fiber --------------------------------------------------- */
 
 struct call {
     struct tutti *t;
@@ -271,8 +268,7 @@ close_main(void *arg)
     app_close(((struct tutti *)arg)->app);
 }
 
-/* ---- the calls
- * --------------------------------------------------------------------------------------- */
+/* ---- the calls ------------------------------------------------------------- */
 
 static char *
 copy_of(const char *s)

@@ -10,8 +10,7 @@ struct inspect {
     bool json;
 };
 
-/* ---- validate
- * ---------------------------------------------------------------------------------------- */
+/* ---- validate -------------------------------------------------------------- */
 
 static json_t *
 problem(const struct err *e, const char *level)
@@ -71,8 +70,7 @@ validate_main(int argc, char **argv)
 const struct command cmd_validate = {"validate", "validate [FILE] [--json]",
                                      "check a file without running it", validate_main};
 
-/* ---- graph
- * ------------------------------------------------------------------------------------------- */
+/* ---- graph ----------------------------------------------------------------- */
 
 static struct err *
 svg_by_graphviz(const char *dot)
@@ -135,8 +133,7 @@ const struct command cmd_graph = {"graph",
                                   "graph [FILE [WORKFLOW]] [--format text|mermaid|dot|svg]",
                                   "draw a workflow", graph_main};
 
-/* ---- schema, version
- * ---------------------------------------------------------------------------------- */
+/* ---- schema, version ------------------------------------------------------- */
 
 static int
 schema_main(int argc, char **argv)

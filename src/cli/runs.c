@@ -65,8 +65,7 @@ ls(struct app *a, void *arg)
     return NULL;
 }
 
-/* ---- show
- * --------------------------------------------------------------------------------------------- */
+/* ---- show ------------------------------------------------------------------ */
 
 static void
 show_node(const char *path, const json_t *n)
@@ -122,8 +121,7 @@ show(struct app *a, void *arg)
     return NULL;
 }
 
-/* ---- logs
- * --------------------------------------------------------------------------------------------- */
+/* ---- logs ------------------------------------------------------------------ */
 
 static struct err *
 log_line(void *ctx, const struct run_event *ev)
@@ -149,8 +147,7 @@ logs(struct app *a, void *arg)
     return engine_history(app_engine(a), ((struct asked *)arg)->id, log_line, arg);
 }
 
-/* ---- cancel, prune
- * ------------------------------------------------------------------------------------ */
+/* ---- cancel, prune --------------------------------------------------------- */
 
 static struct err *
 cancel(struct app *a, void *arg)
@@ -181,8 +178,7 @@ prune(struct app *a, void *arg)
     return NULL;
 }
 
-/* ---- resume
- * ------------------------------------------------------------------------------------------- */
+/* ---- resume ---------------------------------------------------------------- */
 
 static int
 resume(struct asked *q, const struct watch_opts *watch)

@@ -67,8 +67,7 @@ hosted_path(struct host *h)
     return hosted_of(h)->path;
 }
 
-/* ---- children
- * --------------------------------------------------------------------------------------- */
+/* ---- children -------------------------------------------------------------- */
 
 static struct err *
 hosted_call(struct host *h, const char *name, const char *worker, const struct task *t,
@@ -153,8 +152,7 @@ static const struct host_ops hosted_ops = {
     .path = hosted_path,
 };
 
-/* ---- an agent
- * --------------------------------------------------------------------------------------- */
+/* ---- an agent -------------------------------------------------------------- */
 
 static const struct kind *
 kind_of(const struct engine *e, const json_t *def)

@@ -56,8 +56,7 @@ record_decode(const void *bytes, size_t n, json_t **ret_body)
     return FAIL(ERR_INVALID, "a journal record that is not an object");
 }
 
-/* ---- view
- * ---------------------------------------------------------------------------------------- */
+/* ---- view ------------------------------------------------------------------ */
 
 struct view {
     char *run_id;
@@ -204,8 +203,7 @@ view_document(const struct view *v, int64_t now_wall_ms)
     return d;
 }
 
-/* ---- memo
- * ---------------------------------------------------------------------------------------- */
+/* ---- memo ------------------------------------------------------------------ */
 
 struct memo {
     json_t *nodes, *done, *failed; /* path -> body */

@@ -102,8 +102,7 @@ step_view(const struct node_state *s)
                      s->reply.output, "text", s->reply.text, "error", s->error, "usage", usage);
 }
 
-/* ---- output of a graph
- * --------------------------------------------------------------------------- */
+/* ---- output of a graph ----------------------------------------------------- */
 
 static void
 reply_copy(struct reply *to, const struct node_state *s)

@@ -8,8 +8,7 @@
 
 #define INPUT_BYTES_MAX ((size_t)16 << 20)
 
-/* ---- events
- * -------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------- */
 
 void
 run_publish(struct run *r, struct run_event ev)
@@ -21,8 +20,7 @@ run_publish(struct run *r, struct run_event ev)
         e->subscribers.at[i].fn(e->subscribers.at[i].ctx, &ev);
 }
 
-/* ---- the journal
- * --------------------------------------------------------------------------------- */
+/* ---- the journal ----------------------------------------------------------- */
 
 void
 run_append(struct run *r, enum record_kind kind, const char *path, json_t *body, bool lazy)
@@ -143,8 +141,7 @@ run_barrier(struct run *r)
     return commit_until(r, r->must_commit);
 }
 
-/* ---- walking
- * ------------------------------------------------------------------------------------- */
+/* ---- walking --------------------------------------------------------------- */
 
 static void
 run_end(struct run *r, enum run_status status, const struct reply *reply, const struct err *e)
@@ -240,8 +237,7 @@ run_main(void *arg)
     run_unref(r);
 }
 
-/* ---- handles
- * ------------------------------------------------------------------------------------- */
+/* ---- handles --------------------------------------------------------------- */
 
 void
 run_unref(struct run *r)
@@ -329,8 +325,7 @@ run_interrupt(struct run *r)
         scope_cancel(&r->scope);
 }
 
-/* ---- starting and resuming
- * ----------------------------------------------------------------------- */
+/* ---- starting and resuming ------------------------------------------------- */
 
 static struct run *
 run_new(struct engine *e, struct flow *f)

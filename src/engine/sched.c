@@ -30,8 +30,7 @@ struct node_fiber {
     const struct node *node;
 };
 
-/* ---- expressions
- * ----------------------------------------------------------------------------------- */
+/* ---- expressions ----------------------------------------------------------- */
 
 static json_t *
 step_lookup(void *ctx, const char *id)
@@ -85,8 +84,7 @@ evaluate(void *arg)
         x->e = graph_output(x->output, x->states, &x->scope, x->reply);
 }
 
-/* ---- one node
- * -------------------------------------------------------------------------------------- */
+/* ---- one node -------------------------------------------------------------- */
 
 struct prepared { /* what a node's task borrows from */
     struct str message;
@@ -196,8 +194,7 @@ node_run(struct graph_state *gs, const struct node *n, const char *path, struct 
     return work_run(gs->run, &w, ret_reply);
 }
 
-/* ---- settling
- * -------------------------------------------------------------------------------------- */
+/* ---- settling -------------------------------------------------------------- */
 
 static void
 ready_add(struct graph_state *gs, unsigned index)
@@ -282,8 +279,7 @@ node_main(void *arg)
     free(f);
 }
 
-/* ---- may it run?
- * ----------------------------------------------------------------------------------- */
+/* ---- may it run? ----------------------------------------------------------- */
 
 enum verdict { VERDICT_RUN, VERDICT_SKIP, VERDICT_FAIL };
 
@@ -353,8 +349,7 @@ node_start(struct graph_state *gs, const struct node *n)
     scope_spawn(&gs->scope, "node", node_main, f);
 }
 
-/* ---- the graph
- * ------------------------------------------------------------------------------------- */
+/* ---- the graph ------------------------------------------------------------- */
 
 static struct err *
 graph_loop(struct graph_state *gs)

@@ -22,8 +22,7 @@ struct stepping { /* one step under way */
     struct usage usage;
 };
 
-/* ---- what the journal says
- * ------------------------------------------------------------------------ */
+/* ---- what the journal says ------------------------------------------------- */
 
 static json_t *
 error_body(const struct err *e)
@@ -65,23 +64,22 @@ recorded(struct hosted *h, json_t *body, bool failed, json_t **ret_value)
 static void
 record_done(struct stepping *st, json_t *value)
 {
-    json_t *body =
-        json_pack("{ss ss sO si so}", "type", st->s->type, "target", st->s->target, "value", value,
-                  "attempts", (int)st->attempt, "usage", usage_to_json(&st->usage));
+    json_t *body = json_pack("{ss ss sO si sI so}", "type", st->s->type, "target", st->s->target,
+                             "value", value, "attempts", (int)st->attempt, "at", rt_wall_ms(),
+                             "usage", usage_to_json(&st->usage));
     run_append(st->h->run, REC_STEP_DONE, st->path, body, false);
 }
 
 static void
 record_failed(struct stepping *st, const struct err *e)
 {
-    json_t *body =
-        json_pack("{ss ss so si so}", "type", st->s->type, "target", st->s->target, "error",
-                  error_body(e), "attempts", (int)st->attempt, "usage", usage_to_json(&st->usage));
+    json_t *body = json_pack("{ss ss so si sI so}", "type", st->s->type, "target", st->s->target,
+                             "error", error_body(e), "attempts", (int)st->attempt, "at",
+                             rt_wall_ms(), "usage", usage_to_json(&st->usage));
     run_append(st->h->run, REC_STEP_FAILED, st->path, body, false);
 }
 
-/* ---- how it is guarded
- * ----------------------------------------------------------------------------- */
+/* ---- how it is guarded ----------------------------------------------------- */
 
 static void
 guards_find(struct stepping *st)
@@ -169,8 +167,7 @@ breaker_tell(struct stepping *st, const struct err *e)
         tell(st, EVENT_BREAKER_OPENED, json_pack("{sI}", "cool_ms", st->breaker->cool_ms));
 }
 
-/* ---- doing it
- * -------------------------------------------------------------------------------------- */
+/* ---- doing it -------------------------------------------------------------- */
 
 static struct err *
 attempt_once(struct stepping *st, json_t **ret_value)

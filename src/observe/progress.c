@@ -99,8 +99,7 @@ set_text(char **at, const char *text)
     *at = copy;
 }
 
-/* ---- words
- * -------------------------------------------------------------------------------------------- */
+/* ---- words ----------------------------------------------------------------- */
 
 static const char *
 mark_of(const struct progress *p, enum node_status status)
@@ -163,8 +162,7 @@ item_words(const struct progress *p, const struct item *i, struct str *to)
     }
 }
 
-/* ---- the live tree
- * ------------------------------------------------------------------------------------ */
+/* ---- the live tree --------------------------------------------------------- */
 
 static void
 line_out(struct progress *p, struct str *line)
@@ -230,8 +228,7 @@ say(struct progress *p, const struct item *i)
     fflush(p->opts.out);
 }
 
-/* ---- events
- * ------------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------- */
 
 static void
 node_started(struct progress *p, const struct run_event *ev)

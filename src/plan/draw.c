@@ -8,8 +8,7 @@ label_of(const struct node *n)
     return n->worker && *n->worker ? n->worker : n->kind;
 }
 
-/* ---- text
- * -------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------ */
 
 static void
 text_graph(const struct graph *g, unsigned depth, struct str *to)
@@ -37,8 +36,7 @@ plan_draw_text(const struct plan *p, struct str *to)
     text_graph(g, 0, to);
 }
 
-/* ---- mermaid and dot: nodes get numbers as names, texts are quoted
- * ------------------------------------ */
+/* ---- mermaid and dot: nodes get numbers as names, texts are quoted --------- */
 
 struct drawing {
     struct str *to;

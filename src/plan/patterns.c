@@ -11,8 +11,7 @@ below(struct lowering *l, const char *pointer, const char *key, size_t i)
     return arena_printf(l->arena, "%s/%s/%zu", pointer, key, i);
 }
 
-/* ---- chain: one after the other
- * -------------------------------------------------------------------- */
+/* ---- chain: one after the other -------------------------------------------- */
 
 static struct err *
 chain_lower(struct lowering *l, const json_t *def, const char *pointer)
@@ -51,8 +50,7 @@ const struct kind chain_kind = {
     .lower = chain_lower,
 };
 
-/* ---- parallel: fan out, fan in
- * --------------------------------------------------------------------- */
+/* ---- parallel: fan out, fan in --------------------------------------------- */
 
 static struct err *
 parallel_lower(struct lowering *l, const json_t *def, const char *pointer)
@@ -105,8 +103,7 @@ const struct kind parallel_kind = {
     .lower = parallel_lower,
 };
 
-/* ---- the graph of tasks
- * ---------------------------------------------------------------------------- */
+/* ---- the graph of tasks ---------------------------------------------------- */
 
 /* The member under the first key that is there; *at, which is the pointer of def, becomes its. */
 static const json_t *
@@ -239,8 +236,7 @@ const struct kind task_kind = {
     .params = NULL, /* agent, workflow, action, ...: common to all nodes */
 };
 
-/* ---- known, and loaded, but not run yet
- * ------------------------------------------------------------ */
+/* ---- known, and loaded, but not run yet ------------------------------------ */
 
 const struct kind router_kind = {
     .name = "router",

@@ -65,8 +65,7 @@ plan_graph(const struct plan *p, const char *workflow)
     return map_get(p->graphs, workflow);
 }
 
-/* ---- what the patterns use
- * ----------------------------------------------------------------------- */
+/* ---- what the patterns use ------------------------------------------------- */
 
 struct src_pos
 lower_pos(const struct lowering *l, const char *pointer)
@@ -228,8 +227,7 @@ lower_condition(struct lowering *l, const json_t *cond, const char *pointer, str
     return x;
 }
 
-/* ---- finishing a graph
- * --------------------------------------------------------------------------- */
+/* ---- finishing a graph ----------------------------------------------------- */
 
 static int
 order_unsigned(const void *a, const void *b)
@@ -477,8 +475,7 @@ lower_inline(struct lowering *l, struct node *node, const json_t *def, const cha
     node->child = graph_make(l->plan, &d);
 }
 
-/* ---- the whole
- * ----------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------- */
 
 static struct err *
 workflow_choose(const struct plan_source *source, const char **name)

@@ -26,8 +26,7 @@ struct real {
     struct custodian_report start; /* 'p', 'x' or 'd' */
 };
 
-/* ---- common to both worlds
- * ----------------------------------------------------------------------- */
+/* ---- common to both worlds ------------------------------------------------- */
 
 void
 proc_took_stderr(struct proc *p, const char *bytes, size_t n)
@@ -152,8 +151,7 @@ proc_kill(struct proc *p)
     fiber_shield(was);
 }
 
-/* ---- the real world
- * ------------------------------------------------------------------------------ */
+/* ---- the real world -------------------------------------------------------- */
 
 static struct real *
 real_of(struct proc *p)

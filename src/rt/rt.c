@@ -15,8 +15,7 @@ _Thread_local struct rt *rt_now;
 #define FIBERS_MAX     30000
 #define SIM_WALL_START 1767225600000 /* 2026-01-01T00:00:00Z */
 
-/* ---- timers: a binary heap of ticks
- * -------------------------------------------------------------- */
+/* ---- timers: a binary heap of ticks ---------------------------------------- */
 
 static bool
 tick_before(const struct tick *a, const struct tick *b)
@@ -95,8 +94,7 @@ tick_run_due(struct rt *rt)
     }
 }
 
-/* ---- time and chance
- * ----------------------------------------------------------------------------- */
+/* ---- time and chance ------------------------------------------------------- */
 
 struct rt *
 rt_current(void)
@@ -214,8 +212,7 @@ rt_note(struct rt *rt, uint64_t x)
     rt->digest ^= (rt->digest >> 29) ^ (uint64_t)rt->sim_now_ms;
 }
 
-/* ---- opening and closing
- * ------------------------------------------------------------------------- */
+/* ---- opening and closing --------------------------------------------------- */
 
 static void
 rt_posted_run(struct rt *rt)
@@ -315,8 +312,7 @@ rt_close(struct rt *rt)
     free(rt);
 }
 
-/* ---- the loop
- * ------------------------------------------------------------------------------------ */
+/* ---- the loop -------------------------------------------------------------- */
 
 static struct fiber *
 ready_take(struct rt *rt)

@@ -86,8 +86,7 @@ sim_digest(void)
     return rt_now->digest;
 }
 
-/* ---- HTTP
- * ---------------------------------------------------------------------------------------- */
+/* ---- HTTP ------------------------------------------------------------------ */
 
 struct sim_http {
     struct http base;
@@ -317,12 +316,11 @@ sim_http_refuse(bool on)
     peers()->refuse = on;
 }
 
-/* ---- processes
- * ----------------------------------------------------------------------------------- */
+/* ---- processes ------------------------------------------------------------- */
 
 struct sim_proc {
     struct proc base;
-    char **argv;
+    char **argv, **env;
     struct str in, out;
     bool in_closed, out_closed, told_to_end;
     unsigned refs;
@@ -336,14 +334,33 @@ sim_proc_of(struct proc *p)
     return container_of(p, struct sim_proc, base);
 }
 
+static char **
+words_copy(const char *const *words)
+{
+    size_t n = 0;
+    while (words && words[n])
+        n++;
+    char **copy = xcalloc(n + 1, sizeof *copy);
+    for (size_t i = 0; i < n; i++)
+        copy[i] = xstrdup(words[i]);
+    return copy;
+}
+
+static void
+words_free(char **words)
+{
+    for (char **w = words; *w; w++)
+        free(*w);
+    free(words);
+}
+
 static void
 sim_proc_unref(struct sim_proc *x)
 {
     if (--x->refs)
         return;
-    for (char **a = x->argv; *a; a++)
-        free(*a);
-    free(x->argv);
+    words_free(x->argv);
+    words_free(x->env);
     str_fini(&x->in);
     str_fini(&x->out);
     proc_fini(&x->base);
@@ -367,6 +384,17 @@ const char *const *
 sim_proc_argv(const struct sim_proc *x)
 {
     return (const char *const *)x->argv;
+}
+
+const char *
+sim_proc_env(const struct sim_proc *x, const char *name)
+{
+    size_t n = strlen(name);
+    for (char **e = x->env; *e; e++) {
+        if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
+            return *e + n + 1;
+    }
+    return NULL;
 }
 
 struct err *
@@ -460,12 +488,8 @@ sim_proc_start(const struct proc_opts *opts, struct proc **ret_proc)
     if (!p->proc_fn)
         return FAIL(ERR_MISSING, "running '%s': no such program in PATH", opts->argv[0]);
     struct sim_proc *x = xcalloc(1, sizeof *x);
-    size_t n = 0;
-    while (opts->argv[n])
-        n++;
-    x->argv = xcalloc(n + 1, sizeof *x->argv);
-    for (size_t i = 0; i < n; i++)
-        x->argv[i] = xstrdup(opts->argv[i]);
+    x->argv = words_copy(opts->argv);
+    x->env = words_copy(opts->env);
     x->base.ops = &sim_proc_ops;
     x->base.err_keep = opts->stderr_keep ? opts->stderr_keep : 8192;
     x->base.pid = 1000;

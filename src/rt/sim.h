@@ -25,6 +25,7 @@ void sim_http_refuse(bool on); /* connections are refused (never in doubt) */
  */
 struct sim_proc;
 const char *const *sim_proc_argv(const struct sim_proc *x);
+const char *sim_proc_env(const struct sim_proc *x, const char *name); /* given to it; or NULL */
 /* As stream_read on its stdin. */
 struct err *MUST sim_proc_read(struct sim_proc *x, int64_t deadline_ms, struct str *to,
                                bool *ret_end);

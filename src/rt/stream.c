@@ -242,8 +242,7 @@ stream_close(struct stream *s)
     uv_close((uv_handle_t *)&s->pipe, stream_closed);
 }
 
-/* ---- Unix sockets
- * -------------------------------------------------------------------------------- */
+/* ---- Unix sockets ---------------------------------------------------------- */
 
 struct listener {
     uv_pipe_t pipe;

@@ -31,7 +31,8 @@ world_count(const struct world *w, const char *key)
     const json_t *entry;
     size_t i;
     unsigned n = 0;
-    json_array_foreach(w->ledger, i, entry) n += strcmp(json_str(entry, "key", ""), key) == 0;
+    json_array_foreach (w->ledger, i, entry)
+        n += strcmp(json_str(entry, "key", ""), key) == 0;
     return n;
 }
 
@@ -41,15 +42,14 @@ world_twice(const struct world *w)
     const json_t *entry;
     size_t i;
     unsigned n = 0;
-    json_array_foreach(w->ledger, i, entry)
-    {
+    json_array_foreach (w->ledger, i, entry) {
         const char *key = json_str(entry, "key", NULL);
         n += key && world_count(w, key) > 1;
     }
     return n;
 }
 
-/* ---- HTTP ---------------------------------------------------------------------------------------------- */
+/* ---- HTTP ------------------------------------------------------------------ */
 
 static const char *
 header_of(const struct http_req *r, const char *name)
@@ -65,15 +65,17 @@ header_of(const struct http_req *r, const char *name)
 static const json_t *
 rule_for(struct world *w, const struct http_req *r)
 {
-    AUTO(freep) char *line = xasprintf("%s %s %.*s", r->method, r->url, (int)MIN(r->body_len, 100000), (const char *)r->body);
+    AUTO(freep)
+    char *line = xasprintf("%s %s %.*s", r->method, r->url, (int)MIN(r->body_len, 100000),
+                           (const char *)r->body);
     const json_t *rule;
     size_t i;
-    json_array_foreach(w->http, i, rule)
-    {
+    json_array_foreach (w->http, i, rule) {
         char index[24];
         snprintf(index, sizeof index, "%zu", i);
         int64_t used = json_int(w->used, index, 0);
-        if (!strstr(line, json_str(rule, "match", "")) || used >= json_int(rule, "times", INT64_MAX))
+        if (!strstr(line, json_str(rule, "match", "")) ||
+            used >= json_int(rule, "times", INT64_MAX))
             continue;
         json_object_set_new(w->used, index, json_integer(used + 1));
         return rule;
@@ -86,8 +88,10 @@ http_answer(struct world *w, struct sim_http *x)
 {
     const struct http_req *r = sim_http_req(x);
     const json_t *rule = rule_for(w, r);
-    const char *fault = json_str(rule, "fault", ""), *retry_after = json_str(rule, "retry_after", NULL);
-    struct http_header headers[2] = {{"Content-Type", "application/json"}, {"Retry-After", retry_after}};
+    const char *fault = json_str(rule, "fault", ""),
+               *retry_after = json_str(rule, "retry_after", NULL);
+    struct http_header headers[2] = {{"Content-Type", "application/json"},
+                                     {"Retry-After", retry_after}};
     err_drop(fiber_sleep(json_int(rule, "delay", 10)));
     if (sim_http_gone(x))
         return;
@@ -120,7 +124,7 @@ on_http(void *ctx, struct sim_http *x)
     w->in_flight--;
 }
 
-/* ---- a tool server --------------------------------------------------------------------------------------- */
+/* ---- a tool server --------------------------------------------------------- */
 
 static void
 mcp_send(struct sim_proc *x, json_t *msg)
@@ -134,11 +138,14 @@ mcp_send(struct sim_proc *x, json_t *msg)
 static json_t *
 mcp_tools(void)
 {
-    static const char tools[] =
-        "[{\"name\":\"add\",\"description\":\"adds an entry\",\"inputSchema\":{\"type\":\"object\"}},"
-        "{\"name\":\"look\",\"description\":\"reads\",\"inputSchema\":{\"type\":\"object\"},\"annotations\":{\"readOnlyHint\":true}},"
-        "{\"name\":\"hang\",\"description\":\"never answers\",\"inputSchema\":{\"type\":\"object\"}},"
-        "{\"name\":\"die\",\"description\":\"ends the server\",\"inputSchema\":{\"type\":\"object\"}}]";
+    static const char tools[] = "[{\"name\":\"add\",\"description\":\"adds an "
+                                "entry\",\"inputSchema\":{\"type\":\"object\"}},"
+                                "{\"name\":\"look\",\"description\":\"reads\",\"inputSchema\":{"
+                                "\"type\":\"object\"},\"annotations\":{\"readOnlyHint\":true}},"
+                                "{\"name\":\"hang\",\"description\":\"never "
+                                "answers\",\"inputSchema\":{\"type\":\"object\"}},"
+                                "{\"name\":\"die\",\"description\":\"ends the "
+                                "server\",\"inputSchema\":{\"type\":\"object\"}}]";
     return json_loads(tools, 0, NULL);
 }
 
@@ -162,8 +169,9 @@ mcp_call(struct world *w, struct sim_proc *x, const json_t *msg)
         happened(w, "add", key);
     AUTO(freep) char *args = json_text(json_object_get(params, "arguments"));
     json_t *text = json_stringf("%s %s", tool, args);
-    mcp_send(x, json_pack("{ss sO s{s[{ss so}]}}", "jsonrpc", "2.0", "id", json_object_get(msg, "id"), "result", "content", "type", "text",
-                          "text", text));
+    mcp_send(x,
+             json_pack("{ss sO s{s[{ss so}]}}", "jsonrpc", "2.0", "id", json_object_get(msg, "id"),
+                       "result", "content", "type", "text", "text", text));
     return true;
 }
 
@@ -180,8 +188,8 @@ mcp_message(struct world *w, struct sim_proc *x, const char *line, size_t n)
     json_t *id = json_object_get(msg, "id"), *result = NULL;
     bool go_on = true;
     if (strcmp(method, "initialize") == 0)
-        result = json_pack("{ss s{s{}} s{ssss}}", "protocolVersion", "2025-11-25", "capabilities", "tools", "serverInfo", "name", "fake",
-                           "version", "1");
+        result = json_pack("{ss s{s{}} s{ssss}}", "protocolVersion", "2025-11-25", "capabilities",
+                           "tools", "serverInfo", "name", "fake", "version", "1");
     else if (strcmp(method, "tools/list") == 0)
         result = json_pack("{so}", "tools", mcp_tools());
     else if (strcmp(method, "tools/call") == 0)
@@ -216,7 +224,7 @@ mcp_serve(struct world *w, struct sim_proc *x)
     return 0;
 }
 
-/* ---- programs --------------------------------------------------------------------------------------------- */
+/* ---- programs -------------------------------------------------------------- */
 
 static int
 program(struct world *w, struct sim_proc *x)
