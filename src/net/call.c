@@ -13,8 +13,7 @@
         (void)set_rc_;                                                                             \
     } while (0)
 
-/* ---- what may be asked
- * --------------------------------------------------------------------------- */
+/* ---- what may be asked ----------------------------------------------------- */
 
 /* token of RFC 9110 5.6.2 */
 static bool
@@ -79,8 +78,7 @@ net_request_check(const struct http_req *req)
     return NULL;
 }
 
-/* ---- curl's callbacks
- * ---------------------------------------------------------------------------- */
+/* ---- curl's callbacks ------------------------------------------------------ */
 
 static void
 call_wake(struct call *c)
@@ -184,8 +182,7 @@ on_request(void *call, char *remote_ip, char *local_ip, int remote_port, int loc
     return CURL_PREREQFUNC_OK;
 }
 
-/* ---- setting up
- * ---------------------------------------------------------------------------------- */
+/* ---- setting up ------------------------------------------------------------ */
 
 static void
 call_set_callbacks(struct call *c, struct client *client)
@@ -405,8 +402,7 @@ call_prepare(struct call *c, const struct http_req *req)
     c->idempotent = method_is_idempotent(req->method);
 }
 
-/* ---- the end
- * ------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------- */
 
 void
 call_finish(struct call *c, CURLcode result)

@@ -4,8 +4,7 @@
 #include "net/sse.h"
 #include "net/testworld.h"
 
-/* ---- a server for the usual cases
- * ---------------------------------------------------------------- */
+/* ---- a server for the usual cases ------------------------------------------ */
 
 static struct {
     struct server *server;
@@ -156,8 +155,7 @@ fetch_expect(const char *path, int status, const char *body)
     http_reply_fini(&reply);
 }
 
-/* ---- the usual
- * ----------------------------------------------------------------------------------- */
+/* ---- the usual ------------------------------------------------------------- */
 
 static void
 run_keep_alive(void)
@@ -375,8 +373,7 @@ run_backpressure(void)
     peer_stop();
 }
 
-/* ---- refusals
- * ------------------------------------------------------------------------------------ */
+/* ---- refusals -------------------------------------------------------------- */
 
 static void
 run_bad_requests(void)
@@ -432,8 +429,7 @@ run_refused(void)
         CHECK_ERR(http_fetch(&req, rt_after(5000), &reply), ERR_TRANSIENT, false, want);
 }
 
-/* ---- giving up
- * ------------------------------------------------------------------------------------ */
+/* ---- giving up ------------------------------------------------------------- */
 
 static void
 hang_caller(void *streaming)

@@ -8,8 +8,7 @@ url_of(unsigned port, const char *path)
     return xasprintf("http://127.0.0.1:%u%s", port, path);
 }
 
-/* ---- peers that misbehave
- * ------------------------------------------------------------------------ */
+/* ---- peers that misbehave -------------------------------------------------- */
 
 static struct {
     int listener;
@@ -218,8 +217,7 @@ run_timeouts(void)
     raw_stop();
 }
 
-/* ---- environment
- * --------------------------------------------------------------------------------- */
+/* ---- environment ----------------------------------------------------------- */
 
 static void
 run_proxy(void)
@@ -251,8 +249,7 @@ run_proxy(void)
     raw_stop();
 }
 
-/* ---- TLS, against openssl's test server
- * ---------------------------------------------------------- */
+/* ---- TLS, against openssl's test server ------------------------------------ */
 
 static bool
 openssl_run(const char *const *argv)

@@ -8,8 +8,7 @@
 
 #define WRITE_PIECE ((size_t)64 * 1024) /* a long write waits for room piece by piece */
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------ */
 
 /* The target without scheme and host, when a proxy's form of request was sent (RFC 9112 3.2.2). */
 static const char *
@@ -100,8 +99,7 @@ request_suspend(struct request *r)
     MHD_suspend_connection(r->con);
 }
 
-/* ---- handling
- * ------------------------------------------------------------------------------------ */
+/* ---- handling -------------------------------------------------------------- */
 
 static void
 request_handle(void *request)
@@ -161,8 +159,7 @@ request_refuse(struct MHD_Connection *con, unsigned status, const char *why)
     return ok;
 }
 
-/* ---- what was asked
- * ------------------------------------------------------------------------------ */
+/* ---- what was asked -------------------------------------------------------- */
 
 const char *
 request_method(const struct request *r)
@@ -223,8 +220,7 @@ request_is_gone(const struct request *r)
     return r->gone;
 }
 
-/* ---- the answer
- * ---------------------------------------------------------------------------------- */
+/* ---- the answer ------------------------------------------------------------ */
 
 static struct err *
 reply_check(const struct request *r)

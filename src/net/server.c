@@ -11,8 +11,7 @@
 
 #define RUNS_MAX 16 /* MHD_run in a row before the rest of the loop gets its turn */
 
-/* ---- the daemon's turns
- * -------------------------------------------------------------------------- */
+/* ---- the daemon's turns ---------------------------------------------------- */
 
 static void
 server_run(void *server)
@@ -52,8 +51,7 @@ server_kick(struct server *s)
     timer_at(s->timer, rt_now_ms());
 }
 
-/* ---- connections
- * --------------------------------------------------------------------------------- */
+/* ---- connections ----------------------------------------------------------- */
 
 static void
 peer_late(void *peer)
@@ -125,8 +123,7 @@ on_connection(void *server, struct MHD_Connection *con, void **socket_context,
         server_kick(server);
 }
 
-/* ---- requests
- * ------------------------------------------------------------------------------------ */
+/* ---- requests -------------------------------------------------------------- */
 
 /* The first line has been read. */
 static void *
@@ -211,8 +208,7 @@ no_unescape(void *unused, struct MHD_Connection *con, char *text)
     return strlen(text);
 }
 
-/* ---- start and stop
- * ------------------------------------------------------------------------------ */
+/* ---- start and stop -------------------------------------------------------- */
 
 static struct err *
 bind_failed(const char *host, unsigned port)

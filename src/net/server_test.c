@@ -119,8 +119,7 @@ talk(unsigned port, const char *text, const char *part)
     close(fd);
 }
 
-/* ---- requests
- * ------------------------------------------------------------------------------------ */
+/* ---- requests -------------------------------------------------------------- */
 
 static void
 run_requests(void)
@@ -236,8 +235,7 @@ run_head_of_stream(void)
     server_stop(on.server, 1000);
 }
 
-/* ---- what is cut off
- * ----------------------------------------------------------------------------- */
+/* ---- what is cut off ------------------------------------------------------- */
 
 static void
 run_broken_stream(void)
@@ -364,8 +362,7 @@ run_connections_max(void)
     server_stop(on.server, 1000);
 }
 
-/* ---- start and stop
- * ------------------------------------------------------------------------------ */
+/* ---- start and stop -------------------------------------------------------- */
 
 static void
 run_start_errors(void)

@@ -8,8 +8,7 @@
 
 #define ZERO_TIMERS_MAX 8 /* then curl waits a millisecond, lest it keep the loop to itself */
 
-/* ---- shards
- * -------------------------------------------------------------------------------------- */
+/* ---- shards ---------------------------------------------------------------- */
 
 static void
 shard_reap(struct shard *s)
@@ -142,8 +141,7 @@ shard_remove(struct shard *s, struct call *c)
     s->used_ms = s->host->used_ms = rt_now_ms();
 }
 
-/* ---- hosts
- * --------------------------------------------------------------------------------------- */
+/* ---- hosts ----------------------------------------------------------------- */
 
 static char *
 env_copy(const char *name, const char *otherwise)

@@ -372,8 +372,10 @@ turn_real(struct rt *rt)
         int64_t ms = next - rt_now_ms();
         wait = ms > 0;
         uv_update_time(&rt->loop);
+        /* It repeats: were it due before uv_run polls, a one-shot timer would be gone by then and
+         * the poll would wait for ever. */
         if (wait)
-            uv_timer_start(&rt->uv_timer, on_uv_timer, (uint64_t)ms, 0);
+            uv_timer_start(&rt->uv_timer, on_uv_timer, (uint64_t)ms, 1);
     }
     uv_run(&rt->loop, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     uv_timer_stop(&rt->uv_timer);
