@@ -144,6 +144,13 @@ hashes(void **s)
     assert_int_equal(crc32c(0, "123456789", 9),
                      0xe3069283u); /* the check value of the polynomial */
     assert_int_equal(crc32c(crc32c(0, "1234", 4), "56789", 5), 0xe3069283u);
+    unsigned char odd[37]; /* each length and each split: the eight-byte steps and the rest agree */
+    for (size_t i = 0; i < sizeof odd; i++)
+        odd[i] = (unsigned char)(i * 37);
+    for (size_t n = 0; n <= sizeof odd; n++) {
+        for (size_t k = 0; k <= n; k++)
+            assert_int_equal(crc32c(crc32c(0, odd, k), odd + k, n - k), crc32c(0, odd, n));
+    }
     char *b = base64_encode("hi!\0", 4);
     assert_string_equal(b, "aGkhAA==");
     size_t n;

@@ -59,14 +59,40 @@ hash_setup(void)
         abort();
 }
 
+static uint32_t
+crc32c_table(uint32_t crc, const unsigned char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        crc = crc_table[(crc ^ p[i]) & 0xff] ^ (crc >> 8);
+    return crc;
+}
+
+#if defined(__x86_64__)
+/* The processor's own instruction (SSE 4.2) computes exactly this polynomial. */
+__attribute__((target("sse4.2"))) static uint32_t
+crc32c_machine(uint32_t crc, const unsigned char *p, size_t n)
+{
+    uint64_t wide = crc;
+    for (; n >= 8; p += 8, n -= 8) {
+        uint64_t eight;
+        memcpy(&eight, p, 8);
+        wide = __builtin_ia32_crc32di(wide, eight);
+    }
+    crc = (uint32_t)wide;
+    for (; n; p++, n--)
+        crc = __builtin_ia32_crc32qi(crc, *p);
+    return crc;
+}
+#endif
+
 uint32_t
 crc32c(uint32_t crc, const void *bytes, size_t n)
 {
-    const unsigned char *p = bytes;
-    crc = ~crc;
-    for (size_t i = 0; i < n; i++)
-        crc = crc_table[(crc ^ p[i]) & 0xff] ^ (crc >> 8);
-    return ~crc;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("sse4.2"))
+        return ~crc32c_machine(~crc, bytes, n);
+#endif
+    return ~crc32c_table(~crc, bytes, n);
 }
 
 uint64_t

@@ -1,0 +1,323 @@
+/* jsonread.c - a small recursive reader; depth is bounded by JSON_DEPTH_MAX. */
+#include "base/jsonread.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DIGITS_MAX 18 /* any integer of so many fits 64 bits */
+#define NUMBER_MAX 63 /* bytes of a real */
+
+struct reader {
+    const char *p, *end;
+    struct str text; /* the string or key with escapes that is being read */
+    int depth;
+};
+
+static json_t *read_value(struct reader *r);
+
+static void
+skip_space(struct reader *r)
+{
+    while (r->p < r->end && (*r->p == ' ' || *r->p == '\n' || *r->p == '\r' || *r->p == '\t'))
+        r->p++;
+}
+
+static bool
+take(struct reader *r, char c)
+{
+    if (r->p == r->end || *r->p != c)
+        return false;
+    r->p++;
+    return true;
+}
+
+/* ---- strings ----------------------------------------------------------------------------------*/
+
+static int
+hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The four digits behind "\u", or -1. */
+static int
+read_unit(struct reader *r)
+{
+    int unit = 0;
+    if (r->end - r->p < 4)
+        return -1;
+    for (int i = 0; i < 4; i++) {
+        const int digit = hex_digit(*r->p++);
+        if (digit < 0)
+            return -1;
+        unit = unit * 16 + digit;
+    }
+    return unit;
+}
+
+static void
+add_char(struct str *s, int c)
+{
+    if (c < 0x80) {
+        str_addc(s, (char)c);
+        return;
+    }
+    const int more = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+    static const unsigned char lead[] = {0, 0xc0, 0xe0, 0xf0};
+    str_addc(s, (char)(lead[more] | (c >> (6 * more))));
+    for (int i = more - 1; i >= 0; i--)
+        str_addc(s, (char)(0x80 | ((c >> (6 * i)) & 0x3f)));
+}
+
+static bool
+read_unicode(struct reader *r)
+{
+    int c = read_unit(r);
+    if (c <= 0 || (c >= 0xdc00 && c < 0xe000))
+        return false;
+    if (c >= 0xd800 && c < 0xdc00) {
+        if (!take(r, '\\') || !take(r, 'u'))
+            return false;
+        const int low = read_unit(r);
+        if (low < 0xdc00 || low >= 0xe000)
+            return false;
+        c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+    }
+    add_char(&r->text, c);
+    return true;
+}
+
+static bool
+read_escape(struct reader *r)
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    if (r->p == r->end)
+        return false;
+    const char c = *r->p++;
+    if (c == 'u')
+        return read_unicode(r);
+    const char *at = memchr(from, c, sizeof from - 1);
+    if (at)
+        str_addc(&r->text, to[at - from]);
+    return at != NULL;
+}
+
+struct run { /* a string's bytes: in the input, or in r->text when it had escapes */
+    const char *p;
+    size_t n;
+};
+
+/* Bytes up to the next quote, backslash or control character; *high: some are not ASCII. */
+static const char *
+plain_end(const char *p, const char *end, bool *high)
+{
+    unsigned char all = 0;
+    for (; p < end; p++) {
+        const unsigned char c = (unsigned char)*p;
+        if (c < 0x20 || c == '"' || c == '\\')
+            break;
+        all |= c;
+    }
+    *high |= all >= 0x80;
+    return p;
+}
+
+/* Behind the opening quote. */
+static bool
+read_run(struct reader *r, struct run *ret)
+{
+    const char *from = r->p;
+    bool high = false, escaped = false;
+    str_reset(&r->text);
+    for (;;) {
+        r->p = plain_end(r->p, r->end, &high);
+        if (r->p == r->end || (unsigned char)*r->p < 0x20)
+            return false;
+        if (*r->p == '"' && !escaped)
+            break;
+        str_addn(&r->text, from, (size_t)(r->p - from));
+        if (*r->p == '"')
+            break;
+        r->p++;
+        escaped = true;
+        if (!read_escape(r))
+            return false;
+        from = r->p;
+    }
+    *ret = escaped ? (struct run){str_c(&r->text), r->text.len}
+                   : (struct run){from, (size_t)(r->p - from)};
+    r->p++;
+    return !high || utf8_valid(ret->p, ret->n);
+}
+
+static json_t *
+read_string(struct reader *r)
+{
+    struct run run;
+    return read_run(r, &run) ? json_stringn_nocheck(run.p, run.n) : NULL;
+}
+
+/* ---- numbers and words ------------------------------------------------------------------------*/
+
+static const char *
+digits_end(const char *p, const char *end)
+{
+    while (p < end && *p >= '0' && *p <= '9')
+        p++;
+    return p;
+}
+
+/* The end of a fraction and an exponent, if there are any; NULL: malformed. */
+static const char *
+real_end(const char *p, const char *end)
+{
+    if (p < end && *p == '.') {
+        const char *from = ++p;
+        if ((p = digits_end(p, end)) == from)
+            return NULL;
+    }
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        p++;
+        if (p < end && (*p == '+' || *p == '-'))
+            p++;
+        const char *from = p;
+        if ((p = digits_end(p, end)) == from)
+            return NULL;
+    }
+    return p;
+}
+
+static json_t *
+read_number(struct reader *r)
+{
+    char text[NUMBER_MAX + 1], *stop;
+    const char *from = r->p;
+    const bool minus = take(r, '-');
+    const char *first = r->p, *last = digits_end(r->p, r->end);
+    const char *end = real_end(last, r->end);
+    if (last == first || !end || (*first == '0' && last - first > 1))
+        return NULL;
+    r->p = end;
+    if (end == last) {
+        json_int_t value = 0;
+        if (last - first > DIGITS_MAX)
+            return NULL;
+        for (; first < last; first++)
+            value = value * 10 + (*first - '0');
+        return json_integer(minus ? -value : value);
+    }
+    const size_t n = (size_t)(end - from);
+    if (n > NUMBER_MAX)
+        return NULL;
+    memcpy(text, from, n);
+    text[n] = '\0';
+    const double value = strtod(text, &stop); /* a locale may want another decimal point */
+    return *stop || !isfinite(value) ? NULL : json_real(value);
+}
+
+static bool
+take_word(struct reader *r, const char *word)
+{
+    const size_t n = strlen(word);
+    if ((size_t)(r->end - r->p) < n || memcmp(r->p, word, n) != 0)
+        return false;
+    r->p += n;
+    return true;
+}
+
+/* ---- structures -------------------------------------------------------------------------------*/
+
+static bool
+read_member(struct reader *r, json_t *object)
+{
+    char key[64];
+    struct run run;
+    skip_space(r);
+    if (!take(r, '"') || !read_run(r, &run) || run.n >= sizeof key)
+        return false;
+    memcpy(key, run.p, run.n);
+    key[run.n] = '\0';
+    skip_space(r);
+    if (!take(r, ':'))
+        return false;
+    json_t *value = read_value(r);
+    const size_t before = json_object_size(object);
+    /* a key that is there already does not make the object larger */
+    return value && json_object_set_new_nocheck(object, key, value) == 0 &&
+           json_object_size(object) > before;
+}
+
+static bool
+read_item(struct reader *r, json_t *array)
+{
+    json_t *value = read_value(r);
+    return value && json_array_append_new(array, value) == 0;
+}
+
+/* Behind the opening bracket. */
+static json_t *
+read_members(struct reader *r, json_t *to, char close)
+{
+    const bool object = close == '}';
+    skip_space(r);
+    if (take(r, close))
+        return to;
+    while (object ? read_member(r, to) : read_item(r, to)) {
+        skip_space(r);
+        if (take(r, ','))
+            continue;
+        if (take(r, close))
+            return to;
+        break;
+    }
+    json_decref(to);
+    return NULL;
+}
+
+static json_t *
+read_structure(struct reader *r, json_t *to, char close)
+{
+    if (r->depth == JSON_DEPTH_MAX) {
+        json_decref(to);
+        return NULL;
+    }
+    r->depth++;
+    json_t *j = read_members(r, to, close);
+    r->depth--;
+    return j;
+}
+
+static json_t *
+read_value(struct reader *r)
+{
+    skip_space(r);
+    if (take(r, '"'))
+        return read_string(r);
+    if (take(r, '{'))
+        return read_structure(r, json_object(), '}');
+    if (take(r, '['))
+        return read_structure(r, json_array(), ']');
+    if (take_word(r, "null"))
+        return json_null();
+    if (take_word(r, "true"))
+        return json_true();
+    if (take_word(r, "false"))
+        return json_false();
+    return read_number(r);
+}
+
+json_t *
+json_read_plain(const char *text, size_t n)
+{
+    struct reader r = {.p = text, .end = text + n};
+    json_t *j = read_value(&r);
+    skip_space(&r);
+    str_fini(&r.text);
+    if (j && r.p == r.end)
+        return j;
+    json_decref(j);
+    return NULL;
+}
