@@ -248,7 +248,8 @@ ask_profile(struct conversation *c, const json_t *which, const char *name, json_
     }
     PASS(llm_profile_read(c->profile_name, c->profile_def, &a.profile));
     a.profile.url = which ? NULL : endpoint;
-    a.profile.stream = c->streaming;
+    a.profile.stream |= c->streaming;
+    a.profile.dir = c->host->ops->service(c->host, "dir");
     AUTO(freep) char *target = xasprintf("%s:%s", a.profile.provider, a.profile.model);
     if (a.profile.price.input < 0) {
         const json_t *price = llm_price_find(c->host->ops->section(c->host, "price", NULL),
@@ -440,7 +441,8 @@ llm_run(struct host *h, const struct task *t, struct reply *ret_reply)
     struct conversation c = {.host = h, .task = t, .llm = h->ops->service(h, "llm")};
     PASS(def_expand(h, t->def, &c.def));
     c.output_schema = json_object_get(c.def, "output_schema");
-    c.streaming = h->ops->service(h, "watching") != NULL;
+    c.streaming = h->ops->service(h, "watching") &&
+                  json_bool(h->ops->section(h, "settings", NULL), "enable_streaming", true);
     c.tools = (struct toolbox){.host = h, .def = c.def, .server_name = t->server_name};
     conversation_begin(&c);
     int64_t limit = json_int(h->ops->section(h, "settings", NULL), "max_iterations", ITERATIONS);

@@ -106,6 +106,8 @@ app_service(void *ctx, const char *name)
         return engine_lua(a->engine);
     if (strcmp(name, "watching") == 0)
         return a->opts.stream ? a : NULL;
+    if (strcmp(name, "dir") == 0)
+        return a->root;
     return NULL;
 }
 

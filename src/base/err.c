@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#undef err_new /* the analyzer's overlay of the header */
+#undef err_wrap
+
 struct err {
     enum err_kind kind;
     struct src_pos at;

@@ -63,6 +63,24 @@ void err_join(struct err **list, struct err *OWN e);
 const struct err *err_next(const struct err *e); /* the next error of a list, or NULL */
 size_t err_count(const struct err *e);
 
+#ifdef __clang_analyzer__ /* it cannot see that these never return NULL */
+#include <stdlib.h>
+#define err_new(...)                                                                               \
+    ({                                                                                             \
+        struct err *made_ = err_new(__VA_ARGS__);                                                  \
+        if (!made_)                                                                                \
+            abort();                                                                               \
+        made_;                                                                                     \
+    })
+#define err_wrap(...)                                                                              \
+    ({                                                                                             \
+        struct err *made_ = err_wrap(__VA_ARGS__);                                                 \
+        if (!made_)                                                                                \
+            abort();                                                                               \
+        made_;                                                                                     \
+    })
+#endif
+
 #define NOWHERE                 ((struct src_pos){0})
 #define FAIL(kind, ...)         err_new(kind, __FILE__, __LINE__, NOWHERE, __VA_ARGS__)
 #define FAIL_AT(pos, kind, ...) err_new(kind, __FILE__, __LINE__, pos, __VA_ARGS__)

@@ -166,6 +166,10 @@ write_value(struct str *s, const json_t *j, bool sorted, unsigned depth)
     assert(depth < WRITE_DEPTH_MAX);
     const json_t *item;
     size_t i;
+    if (!j) { /* an absent member */
+        str_add(s, "null");
+        return;
+    }
     switch (json_typeof(j)) {
     case JSON_OBJECT:
         write_object(s, j, sorted, depth);

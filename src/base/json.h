@@ -14,7 +14,7 @@ void json_freep(json_t **j); /* AUTO(json_freep) json_t *j */
 /* Any JSON value. Duplicate keys, invalid UTF-8, NUL in strings and depth over JSON_DEPTH_MAX are
  * errors (ERR_INVALID with the offset). Integers beyond 64 bits become reals. */
 struct err *MUST json_parse(const char *text, size_t n, json_t **OWN ret_json);
-/* Compact, in order of insertion. */
+/* Compact, in order of insertion, numbers as short as they can be. NULL is written as null. */
 void json_write(struct str *s, const json_t *j);
 char *OWN json_text(const json_t *j);
 /* Sorted keys, compact: equal values give equal bytes. For hashes. */

@@ -6,7 +6,7 @@
 
 static const struct command *const commands[] = {&cmd_run,   &cmd_validate, &cmd_graph, &cmd_schema,
                                                  &cmd_runs,  &cmd_mcp,      &cmd_init,  &cmd_doctor,
-                                                 &cmd_bench, &cmd_version};
+                                                 &cmd_bench, &cmd_torture, &cmd_version};
 
 static void
 help(FILE *to)

@@ -13,7 +13,7 @@ struct expr {
     char *file; /* that all places point to; may be NULL */
 };
 
-/* ---- space ----------------------------------------------------------------------------------- */
+/* ---- space ----------------------------------------------------------------- */
 struct expr_space *
 expr_space_new(struct luastate_limits limits)
 {
@@ -50,7 +50,7 @@ expr_space_allow(struct expr_space *space, const char *const *names)
     space->names = names;
 }
 
-/* ---- compiling ------------------------------------------------------------------------------- */
+/* ---- compiling ------------------------------------------------------------- */
 struct src_pos
 pos_or_start(struct src_pos at)
 {
@@ -135,7 +135,7 @@ expr_refs(const struct expr *e)
     return (struct expr_refs){e->scan.refs.at, e->scan.refs.len, e->scan.uses};
 }
 
-/* ---- evaluating ------------------------------------------------------------------------------ */
+/* ---- evaluating ------------------------------------------------------------ */
 struct evaluation {
     const struct expr *e;
     const struct expr_scope *scope;

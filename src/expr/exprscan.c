@@ -87,7 +87,7 @@ token_name(const struct token *t)
     return xstrndup(t->p, t->len);
 }
 
-/* ---- first walk: brackets and blocks --------------------------------------------------------- */
+/* ---- first walk: brackets and blocks --------------------------------------- */
 static bool
 opens(const struct token *t)
 {
@@ -212,7 +212,7 @@ walk_read(struct walk *w)
     }
 }
 
-/* ---- locals ---------------------------------------------------------------------------------- */
+/* ---- locals ---------------------------------------------------------------- */
 static void
 local_add(struct walk *w, const struct token *t)
 {
@@ -263,7 +263,7 @@ is_local(const struct walk *w, const char *name)
     return w->locals && map_has(w->locals, name);
 }
 
-/* ---- second walk: names ---------------------------------------------------------------------- */
+/* ---- second walk: names ---------------------------------------------------- */
 /* A name that stands for a value: not a member, a label or the key in {key = value}. */
 static bool
 is_variable(const struct walk *w, size_t i)
@@ -353,7 +353,7 @@ name_check(struct walk *w, size_t i)
     return local ? NULL : fail_unknown(w, i, name);
 }
 
-/* ---- writing --------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------- */
 /* Line ends inside a token are lines for Lua as well; \r\n and \n\r are one. */
 static void
 write_line(struct walk *w, const char *p, size_t n, struct src_pos at)

@@ -160,7 +160,7 @@ regex_matches(lua_State *L)
     return 1;
 }
 
-/* ---- replace --------------------------------------------------------------------------------- */
+/* ---- replace --------------------------------------------------------------- */
 struct group { /* what $1, ${1} or ${name} names */
     int number;
     size_t len; /* of the mention, '$' included; 0: just a '$' */

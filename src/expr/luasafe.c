@@ -23,7 +23,7 @@ call_original(lua_State *L)
     return lua_tocfunction(L, lua_upvalueindex(1))(L);
 }
 
-/* ---- base ------------------------------------------------------------------------------------ */
+/* ---- base ------------------------------------------------------------------ */
 static int
 safe_type(lua_State *L)
 {
@@ -100,7 +100,7 @@ safe_pcall(lua_State *L)
     return 2;
 }
 
-/* ---- string ---------------------------------------------------------------------------------- */
+/* ---- string ---------------------------------------------------------------- */
 /* Upvalue: Lua's own rep, which would count to n even for nothing. Too much is refused here, before
  * a refused allocation costs anything. */
 static int
@@ -196,7 +196,7 @@ safe_utf8_len(lua_State *L)
     return call_original(L);
 }
 
-/* ---- putting it together --------------------------------------------------------------------- */
+/* ---- putting it together --------------------------------------------------- */
 /* from[name] of the table at `from`, to the table on top, as it is. */
 static void
 copy_names(lua_State *L, int from, const char *const *names)

@@ -16,7 +16,7 @@
 #define SINGLE_UNIT  (256u << 10)
 #define VARARGS_MAX  2000 /* each call passes them on by copying */
 
-/* ---- memory ---------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------- */
 static void
 big_note(struct luastate *s, size_t n, int change)
 {
@@ -63,7 +63,7 @@ luastate_hold(lua_State *L, json_t *j, size_t bytes)
     return j;
 }
 
-/* ---- instructions ---------------------------------------------------------------------------- */
+/* ---- instructions ---------------------------------------------------------- */
 int
 luastate_raise(lua_State *L, enum luastate_over why)
 {
@@ -109,7 +109,7 @@ on_count(lua_State *L, lua_Debug *ar)
     luastate_charge(L, COUNT_STEP * instruction_cost(luastate_of(L)));
 }
 
-/* ---- a call ---------------------------------------------------------------------------------- */
+/* ---- a call ---------------------------------------------------------------- */
 static struct err *OWN
 over_error(const struct luastate *s, const struct chunk *chunk)
 {
@@ -201,7 +201,7 @@ luastate_load(lua_State *L, const struct str *text)
     return status == LUA_OK;
 }
 
-/* ---- life ------------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------ */
 static int
 on_panic(lua_State *L)
 {
@@ -251,7 +251,7 @@ luastate_freep(struct luastate **s)
     *s = NULL;
 }
 
-/* ---- scripts --------------------------------------------------------------------------------- */
+/* ---- scripts --------------------------------------------------------------- */
 struct script_call {
     const struct str *text;
     json_t *globals; /* may be NULL */

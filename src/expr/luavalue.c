@@ -22,7 +22,7 @@ struct window {
 
 static const char list_meta, object_meta, steps_meta; /* their addresses are keys of the registry */
 
-/* ---- to Lua ---------------------------------------------------------------------------------- */
+/* ---- to Lua ---------------------------------------------------------------- */
 static void
 text_push(lua_State *L, json_t *j)
 {
@@ -160,7 +160,7 @@ window_tostring(lua_State *L)
     return 1;
 }
 
-/* ---- equality -------------------------------------------------------------------------------- */
+/* ---- equality -------------------------------------------------------------- */
 static bool
 json_same(lua_State *L, const json_t *a, const json_t *b, int depth)
 {
@@ -210,7 +210,7 @@ window_eq(lua_State *L)
     return 1;
 }
 
-/* ---- from Lua -------------------------------------------------------------------------------- */
+/* ---- from Lua -------------------------------------------------------------- */
 struct taking {
     lua_State *L;
     json_t *into; /* the list or object that the value joins */
@@ -432,7 +432,7 @@ value_text(lua_State *L, int i, struct str *s)
     }
 }
 
-/* ---- the metatables -------------------------------------------------------------------------- */
+/* ---- the metatables -------------------------------------------------------- */
 static void
 meta_open(lua_State *L, const void *key, const char *name, lua_CFunction index)
 {

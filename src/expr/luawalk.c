@@ -10,7 +10,7 @@
 
 #define WRITE_DEPTH_MAX (2 * JSON_DEPTH_MAX)
 
-/* ---- order ----------------------------------------------------------------------------------- */
+/* ---- order ----------------------------------------------------------------- */
 struct key {  /* of a table or an object; texts are borrowed from it */
     int rank; /* 0 number, 1 text, 2 boolean */
     bool is_integer;
@@ -158,7 +158,7 @@ value_keys(lua_State *L)
     return 1;
 }
 
-/* ---- pairs and ipairs ------------------------------------------------------------------------ */
+/* ---- pairs and ipairs ------------------------------------------------------ */
 /* Upvalues: window, position. Goes to the end of the list, through its nulls. */
 static int
 list_step(lua_State *L)
@@ -260,7 +260,7 @@ value_ipairs(lua_State *L)
     return 3;
 }
 
-/* ---- JSON text ------------------------------------------------------------------------------- */
+/* ---- JSON text ------------------------------------------------------------- */
 static void
 write_real(struct str *s, double x)
 {

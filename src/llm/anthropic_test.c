@@ -1,7 +1,7 @@
 /* anthropic_test.c - messages: requests and answers in their exact bytes. */
 #include "llm/testcuts.h"
 
-#define P    "{'provider':'anthropic','model':'claude-sonnet-4-5','api_key':'sk-ant-1'}"
+#define P "{'provider':'anthropic','model':'claude-sonnet-4-5','api_key':'sk-ant-1'}"
 #define PS                                                                                         \
     "{'provider':'anthropic','model':'claude-sonnet-4-5','api_key':'sk-ant-1',"                    \
     "'stream':true}"

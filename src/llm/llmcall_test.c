@@ -240,7 +240,7 @@ cassettes(void **state)
         "missing: cassette '%s' has no such request; in the nearest one "
         "messages[0].content[0].text was 'b' when recorded and is 'bx'\n"
         "missing: cassette '%s' has no such request; in the nearest one params.temperature was 0.5 "
-        "when recorded and is 0.69999999999999996\n",
+        "when recorded and is 0.7\n",
         path, path, path);
     expect("cassette", "replay", str_c(&replay.log), want);
     AUTO(freep) char *grep = xasprintf("grep -cE '" SECRET "|abcdefgh' %s >/dev/null", path);

@@ -197,11 +197,24 @@ put_params(struct wire *w, const struct llm_profile *p)
         log_debug("llm", "ollama takes 'reasoning' as an effort, not as a number: left out");
 }
 
+/* Many write the address of its compatible endpoint, ".../v1", or stop at ".../api". */
+static void
+put_url(struct wire *w, const struct llm_call *c)
+{
+    static const char *const tails[] = {"/", "/v1", "/api"};
+    AUTO(freep) char *base = xstrdup(c->base_url ? c->base_url : "");
+    for (size_t i = 0; i < COUNT(tails); i++) {
+        if (str_ends(base, tails[i]))
+            base[strlen(base) - strlen(tails[i])] = '\0';
+    }
+    wire_url(w, c->profile, base, "/api/chat");
+}
+
 static struct err *
 ollama_build(const struct llm_call *c, struct wire *w)
 {
     const struct llm_profile *p = c->profile;
-    wire_url(w, p, c->base_url ? c->base_url : "", "/api/chat");
+    put_url(w, c);
     wire_header(w, "Content-Type", "application/json");
     if (p->api_key)
         wire_header_held(w, "Authorization", xasprintf("Bearer %s", p->api_key));

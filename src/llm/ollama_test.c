@@ -148,4 +148,26 @@ request_bodies(void **state)
     check_fixtures(requests);
 }
 
-TESTS(ollama_test, cmocka_unit_test(bodies), cmocka_unit_test(request_bodies))
+static void
+address(void **state)
+{
+    (void)state;
+    static const char *const bases[] = {"http://h:1",     "http://h:1/",    "http://h:1/v1",
+                                        "http://h:1/v1/", "http://h:1/api", "http://h:1/api/chat"};
+    for (size_t i = 0; i < COUNT(bases); i++) {
+        AUTO(freep)
+        char *profile = xasprintf("{'provider':'ollama','model':'m','base_url':'%s'}", bases[i]);
+        const struct fixture f = {.profile = profile, .request = HI, .body = OK};
+        struct server s;
+        server_init(&s, &f);
+        struct ask a = {.server = &s, .f = &f};
+        in_sim(ask_fiber, &a);
+        assert_string_equal(str_c(&s.url), "http://h:1/api/chat");
+        assert_string_equal(str_c(&s.headers), "Content-Type: application/json\n");
+        ask_fini(&a);
+        server_fini(&s);
+    }
+}
+
+TESTS(ollama_test, cmocka_unit_test(address), cmocka_unit_test(bodies),
+      cmocka_unit_test(request_bodies))

@@ -354,8 +354,8 @@ static const struct fixture requests[] = {
          "schema':{'type':'object',"
          "'properties':{'a':{'type':'string'}},'required':['a'],'additionalProperties':false}}},"
          "'temperature':0.5,'top_p':1,'max_tokens':100,'stop':['a','b'],'seed':7,'presence_penalty'"
-         ":0.10000000000000001,"
-         "'frequency_penalty':0.20000000000000001,'reasoning_effort':'low'}"},
+         ":0.1,"
+         "'frequency_penalty':0.2,'reasoning_effort':'low'}"},
     {.name = "a reasoning model",
      .profile =
          "{'provider':'openai','model':'o3-mini','temperature':0.5,'max_tokens':100,'seed':7}",

@@ -15,6 +15,14 @@
 
 #define REPLIES_MAX 1000
 
+/* The script's keys stand in the profile, or in its `script`. */
+static json_t *
+script_get(const struct llm_profile *p, const char *key)
+{
+    json_t *inner = json_object_get(json_object_get(p->script, "script"), key);
+    return inner ? inner : json_object_get(p->script, key);
+}
+
 struct scene { /* what of the request a reply is chosen by */
     const struct llm_call *call;
     const json_t *messages;
@@ -217,12 +225,18 @@ wait_ms(int64_t ms, int64_t deadline_ms)
 }
 
 static int64_t
-entry_ms(const json_t *entry, const char *key)
+value_ms(const json_t *v)
 {
     int64_t ms = 0;
-    const json_t *v = json_object_get(entry, key);
     AUTO(freep) char *text = json_as_text(v);
     return v && duration_parse(text, &ms) ? ms : 0;
+}
+
+static const json_t *
+entry_or_script(const struct scene *s, const json_t *entry, const char *key)
+{
+    const json_t *v = json_object_get(entry, key);
+    return v ? v : script_get(s->call->profile, key);
 }
 
 /* Streams in pieces of `chunk` bytes; stops after `limit` bytes (a connection that drops). */
@@ -230,8 +244,10 @@ static struct err *MUST
 say(const struct scene *s, const json_t *entry, const char *text, size_t limit, struct answer *a)
 {
     const size_t n = MIN(strlen(text), limit);
-    const size_t chunk = (size_t)MIN(MAX(json_int(entry, "chunk", 16), 4), 1 << 20);
-    const int64_t pause = entry_ms(entry, "chunk_delay");
+    const json_t *size = entry_or_script(s, entry, "chunk");
+    const int64_t asked = json_is_integer(size) ? json_integer_value(size) : 16;
+    const size_t chunk = (size_t)MIN(MAX(asked, 4), 1 << 20); /* a character has up to 4 bytes */
+    const int64_t pause = value_ms(entry_or_script(s, entry, "chunk_delay"));
     if (!s->call->stream) {
         AUTO(json_freep) json_t *whole = json_string_lossy(text, n);
         answer_add_text(a, whole);
@@ -386,7 +402,7 @@ answer_entry(const struct scene *s, const json_t *entry, struct answer *a)
     AUTO(str_fini) struct str text = STR_INIT;
     size_t i;
     json_t *call;
-    PASS(wait_ms(entry_ms(entry, "delay"), s->deadline_ms));
+    PASS(wait_ms(value_ms(json_object_get(entry, "delay")), s->deadline_ms));
     PASS(fail_entry(s, entry, a));
     if (json_is_string(entry))
         add_filled(&text, s, entry);
@@ -403,7 +419,7 @@ answer_entry(const struct scene *s, const json_t *entry, struct answer *a)
 static struct err *MUST
 answer_plain(const struct scene *s, const char *text, struct answer *a)
 {
-    PASS(say(s, s->call->profile->script, text, SIZE_MAX, a));
+    PASS(say(s, NULL, text, SIZE_MAX, a));
     count(s, NULL, a);
     return NULL;
 }
@@ -417,7 +433,7 @@ answer_playback(const struct scene *s, const json_t *playback, struct answer *a)
     PASS(playback_answer(playback, s->call->profile->dir, s->turn, &content));
     AUTO(str_fini) struct str text = STR_INIT;
     message_add_text(&text, content);
-    PASS(say(s, s->call->profile->script, str_c(&text), SIZE_MAX, a));
+    PASS(say(s, NULL, str_c(&text), SIZE_MAX, a));
     json_array_foreach (content, i, part) {
         if (part_is(part, "tool_call"))
             add_call(a, s, part);
@@ -486,38 +502,60 @@ is_command(const struct scene *s)
     return !s->results && str_starts(str_c(&s->message), "***");
 }
 
-/* Which of the ways: replies, playback, commands in the message, default, echo. */
+/* `faults` come before everything: the first that matches and fails this attempt is it. */
+static struct err *MUST
+fail_first(struct scene *s, struct answer *a)
+{
+    const json_t *faults = script_get(s->call->profile, "faults");
+    size_t i;
+    json_t *entry;
+    json_array_foreach (faults, i, entry) {
+        bool matches = false;
+        TRY(entry_matches(s, entry, &matches), "script: faults[%zu]", i + 1);
+        if (matches)
+            PASS(fail_entry(s, entry, a));
+    }
+    return NULL;
+}
+
+static struct err *MUST
+no_answer(const struct scene *s, size_t replies)
+{
+    const struct llm_profile *p = s->call->profile;
+    AUTO(str_fini) struct str words = STR_INIT;
+    refusal_quote(&words, str_c(&s->last), s->last.len, 120, NULL);
+    return FAIL(ERR_INVALID,
+                "script: none of %zu replies of profile '%s' matches '%s' (turn %zu); add one, "
+                "'default' or 'echo: true'",
+                replies, p->name ? p->name : p->model, str_c(&words), s->turn);
+}
+
+/* Which of the ways: faults, replies, playback, commands in the message, default, echo. */
 static struct err *
 script_answer(const struct llm_call *c, int64_t deadline_ms, struct answer *a)
 {
-    const json_t *def = c->profile->script;
-    const json_t *replies = json_object_get(def, "replies");
-    const json_t *playback = json_object_get(def, "playback");
-    const json_t *otherwise = json_object_get(def, "default");
+    const struct llm_profile *p = c->profile;
+    const json_t *replies = script_get(p, "replies"), *playback = script_get(p, "playback");
+    const json_t *otherwise = script_get(p, "default");
     AUTO(scene_fini) struct scene s;
-    size_t index;
+    size_t index, n = json_array_size(replies);
     scene_open(&s, c);
     s.deadline_ms = deadline_ms;
-    if (json_array_size(replies) > REPLIES_MAX)
+    if (n > REPLIES_MAX || json_array_size(script_get(p, "faults")) > REPLIES_MAX)
         return FAIL(ERR_LIMIT, "script: more than %d replies", REPLIES_MAX);
     TRY(choose_in_order(&s, replies, &index), "script");
-    answer_set_text(&a->reply->model, json_object_get(def, "model"));
-    PASS(wait_ms(entry_ms(def, "delay"), s.deadline_ms));
+    a->reply->model = xstrdup(p->model);
+    PASS(wait_ms(value_ms(script_get(p, "delay")), s.deadline_ms));
+    PASS(fail_first(&s, a));
     if (index != SIZE_MAX)
         return answer_entry(&s, json_array_get(replies, index), a);
     if (json_truthy(playback))
         return answer_playback(&s, playback, a);
     if (json_truthy(otherwise) && !is_command(&s))
         return answer_entry(&s, otherwise, a);
-    if (!json_array_size(replies) || json_bool(def, "echo", false) || is_command(&s))
+    if (!n || json_truthy(script_get(p, "echo")) || is_command(&s))
         return answer_passthrough(&s, a);
-    AUTO(str_fini) struct str words = STR_INIT;
-    refusal_quote(&words, str_c(&s.last), s.last.len, 120, NULL);
-    return FAIL(ERR_INVALID,
-                "script: none of %zu replies of profile '%s' matches '%s' (turn %zu); add one, "
-                "'default' or 'echo: true'",
-                json_array_size(replies), c->profile->name ? c->profile->name : c->profile->model,
-                str_c(&words), s.turn);
+    return no_answer(&s, n);
 }
 
 const struct llm_provider provider_script = {

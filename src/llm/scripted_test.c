@@ -20,7 +20,7 @@ static const struct {
     const char *name, *profile, *request, *want; /* want: up to the counts */
 } row[] = {
     {"nothing said: the message comes back", "{'provider':'passthrough'}", ASK(SAY("Hi")),
-     TEXT("Hi") " 5/1 (- -)"},
+     TEXT("Hi") " 5/1 (script -)"},
     {"substring", SCRIPT("'replies':[{'match':'x','text':'no'},{'match':'ell','text':'yes'}]"),
      ASK(SAY("Hello")), TEXT("yes")},
     {"regex with groups",
@@ -120,6 +120,15 @@ static const struct {
     {"hang", SCRIPT("'replies':[{'error':{'kind':'hang'}}]"), ASK(SAY("q")), "timeout: "},
     {"a delay past the deadline", SCRIPT("'replies':[{'delay':'2m','text':'x'}]"), ASK(SAY("q")),
      "timeout: "},
+    {"under script:", "{'provider':'script','script':{'replies':[{'match':'q','text':'in'}]}}",
+     ASK(SAY("q")), TEXT("in")},
+    {"faults first",
+     SCRIPT("'faults':[{'match':'z','error':401},{'match':'q','error':{'status':503,'times':1}}],'"
+            "replies':[{'text':'x'}]"),
+     ASK(SAY("q")), "transient: script is in trouble (503)"},
+    {"faults that do not match",
+     SCRIPT("'faults':[{'match':'z','error':401}],'replies':[{'text':'x'}]"), ASK(SAY("q")),
+     TEXT("x")},
     {"no such error", SCRIPT("'replies':[{'error':'sulk'}]"), ASK(SAY("q")),
      "invalid: script: unknown error 'sulk' (a status, hang, drop, malformed or too_long)"},
     {"a bad regex", SCRIPT("'replies':[{'match':'/(/','text':'x'}]"), ASK(SAY("q")),
@@ -259,7 +268,7 @@ playback_file(void **state)
     const struct fixture f = {.name = "file",
                               .profile = profile,
                               .request = ASK(SAY("q")),
-                              .want = TEXT("from a file\\r\\n---not a divider") " 5/8 (- -)"};
+                              .want = TEXT("from a file\\u000d\\n---not a divider") " 5/8 (script -)"};
     check_fixture(&f);
     unlink(path);
 }

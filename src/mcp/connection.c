@@ -1,4 +1,4 @@
-/* connection.c - see connection.h. */
+/* connection.c - how connections of a server begin, are shared, rest, hang and end. */
 #include "mcp/connection.h"
 #include "base/log.h"
 #include "rt/rt.h"
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the end of a connection ------------------------------------------------------------------ */
+/* ---- the end of a connection ----------------------------------------------- */
 
 /* The first failure of a row costs no wait: servers that die of idleness are common. */
 int64_t
@@ -32,8 +32,7 @@ static void
 bury(void *arg)
 {
     struct conn *c = arg;
-    bool broken = session_is_ended(c->session) && !c->server->all->closing;
-    session_close(c->session, broken ? BROKEN_GRACE_MS : STOP_GRACE_MS);
+    session_close(c->session, c->broken ? BROKEN_GRACE_MS : STOP_GRACE_MS);
     free(c);
 }
 
@@ -60,8 +59,10 @@ static void
 conn_ended(void *ctx, const char *why)
 {
     struct conn *c = ctx;
-    if (!c->server->all->closing && !c->over)
+    if (!c->server->all->closing && !c->over) {
+        c->broken = true;
         toolserver_failed(c->server, why);
+    }
     conn_over(c);
 }
 
@@ -72,7 +73,7 @@ toolserver_stop(struct toolserver *s)
         session_fail(s->conns->session, "the servers are being stopped");
 }
 
-/* ---- idleness and hangs ----------------------------------------------------------------------- */
+/* ---- idleness and hangs ---------------------------------------------------- */
 
 static void
 idler_run(void *arg)
@@ -132,8 +133,8 @@ probe_run(void *arg)
 {
     struct conn *c = arg;
     AUTO(json_freep) json_t *result = NULL;
-    struct err *e = session_request(c->session, "ping", NULL, rt_after(c->server->conf.connect_ms),
-                                    &result);
+    struct err *e =
+        session_request(c->session, "ping", NULL, rt_after(c->server->conf.connect_ms), &result);
     if (e && err_kind(e) == ERR_TIMEOUT && is_alone(c)) {
         AUTO(str_fini) struct str why = STR_INIT;
         str_add(&why, "it hangs: it answers neither calls nor pings");
@@ -162,7 +163,7 @@ conn_worked(struct conn *c)
     c->server->retry_at_ms = 0;
 }
 
-/* ---- starting --------------------------------------------------------------------------------- */
+/* ---- starting -------------------------------------------------------------- */
 
 static struct err *
 hook_elicit(void *ctx, const json_t *params, json_t **ret_result)
@@ -262,7 +263,7 @@ start_begin(struct toolserver *s)
     scope_spawn(&s->all->starts, "mcp start", start_run, s);
 }
 
-/* ---- taking ----------------------------------------------------------------------------------- */
+/* ---- taking ---------------------------------------------------------------- */
 
 static struct conn *
 conn_best(const struct toolserver *s)
@@ -289,7 +290,8 @@ backoff_wait(struct toolserver *s, int64_t deadline_ms)
 {
     int64_t left = s->retry_at_ms - rt_now_ms();
     if (left > s->conf.connect_ms || s->retry_at_ms >= deadline_ms)
-        return err_set_retry_after(FAIL(ERR_TRANSIENT, "it failed %u times in a row, the last time: %s",
+        return err_set_retry_after(FAIL(ERR_TRANSIENT,
+                                        "it failed %u times in a row, the last time: %s",
                                         s->failures, s->last_error),
                                    left);
     struct err *e = waitq_wait(&s->changed, s->retry_at_ms);
@@ -300,8 +302,8 @@ backoff_wait(struct toolserver *s, int64_t deadline_ms)
     return e;
 }
 
-/* One step towards a connection: sees what there is, starts one, or waits for one. *ret_conn stays NULL
- * when it is worth another look. */
+/* One step towards a connection: sees what there is, starts one, or waits for one. *ret_conn stays
+ * NULL when it is worth another look. */
 static struct err *
 conn_look(struct toolserver *s, int64_t deadline_ms, struct conn **ret_conn)
 {

@@ -19,11 +19,12 @@ struct conn {
     struct conn *next;
     struct toolserver *server;
     struct session *session;
-    unsigned users;       /* calls that hold it */
+    unsigned users; /* calls that hold it */
     int64_t idle_since_ms;
-    bool over;            /* unlinked; not to be used any more */
-    bool probing;         /* a fiber finds out whether it hangs */
-    bool idler, restless; /* a fiber watches for idleness; no more of that: waits are over */
+    bool broken;            /* it failed by itself: nobody has to be polite to it */
+    bool over;             /* unlinked; not to be used any more */
+    bool probing;          /* a fiber finds out whether it hangs */
+    bool idler, restless;  /* a fiber watches for idleness; no more of that: waits are over */
     struct fiber *sleeper; /* that fiber while it sleeps */
 };
 struct toolserver {
@@ -32,16 +33,16 @@ struct toolserver {
     struct conn *conns;
     unsigned nconns;
     bool starting;
-    struct waitq changed;  /* a start has ended, a connection is over */
-    unsigned failures;     /* in a row */
-    int64_t retry_at_ms;   /* not started again before; 0: at once */
+    struct waitq changed; /* a start has ended, a connection is over */
+    unsigned failures;    /* in a row */
+    int64_t retry_at_ms;  /* not started again before; 0: at once */
     uint64_t starts, starts_ended;
     enum err_kind start_kind; /* of the last start that failed; valid while start_error is set */
-    char *start_error;     /* why the last start failed; NULL: it did not */
-    char *last_error;      /* whatever went wrong last, for status */
-    size_t tools_seen;     /* in the last list; SIZE_MAX: never listed */
-    char *version;         /* of the last handshake, or NULL */
-    json_t *info;          /* serverInfo of it, or NULL */
+    char *start_error;        /* why the last start failed; NULL: it did not */
+    char *last_error;         /* whatever went wrong last, for status */
+    size_t tools_seen;        /* in the last list; SIZE_MAX: never listed */
+    char *version;            /* of the last handshake, or NULL */
+    json_t *info;             /* serverInfo of it, or NULL */
 };
 
 struct servers { /* the table; servers.c */
@@ -55,10 +56,11 @@ struct servers { /* the table; servers.c */
 };
 
 /* A connection to use, started if need be. */
-struct err *MUST conn_take(struct toolserver *s, int64_t deadline_ms, struct conn **ret_conn) YIELDS;
+struct err *MUST conn_take(struct toolserver *s, int64_t deadline_ms,
+                           struct conn **ret_conn) YIELDS;
 void conn_give(struct conn *c);
-void conn_worked(struct conn *c);   /* a call was answered: the row of failures ends */
-void conn_suspect(struct conn *c);  /* a call timed out: find out whether it hangs */
+void conn_worked(struct conn *c);           /* a call was answered: the row of failures ends */
+void conn_suspect(struct conn *c);          /* a call timed out: find out whether it hangs */
 void toolserver_stop(struct toolserver *s); /* all its connections end; waits for nothing */
 int64_t backoff_ms(unsigned failures);
 

@@ -12,8 +12,9 @@ void content_text(const json_t *content, size_t max, struct str *to);
 /* The same for `contents` of resources/read. */
 void resource_text(const json_t *contents, size_t max, struct str *to);
 
-struct tool_hints { /* annotations; claims of the server, not facts. Defaults: schema of 2025-11-25 */
-    bool read_only;   /* false */
+struct tool_hints { /* annotations; claims of the server, not facts. Defaults: schema of 2025-11-25
+                     */
+    bool read_only; /* false */
     bool destructive; /* true; means something only when not read_only */
     bool idempotent;  /* false; likewise */
     bool open_world;  /* true */

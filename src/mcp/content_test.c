@@ -1,6 +1,6 @@
 /* content_test.c - results as text for a model, and annotations. */
-#include "mcp/content.h"
 #include "base/test.h"
+#include "mcp/content.h"
 
 #define TEXT(t) "{\"type\":\"text\",\"text\":\"" t "\"}"
 
@@ -28,21 +28,24 @@ results(void **state)
         {"{}", 100, "", false},
         {"{\"content\":7}", 100, "[content of an unknown type]", false},
         {"{\"content\":[7,{},{\"type\":\"video\",\"mimeType\":\"v/x\"}]}", 200,
-         "[content of an unknown type]\n[content of an unknown type]\n[content of an unknown type: v/x]", false},
-        {"{\"content\":[{\"type\":\"image\",\"data\":\"AAAAAAAA\",\"mimeType\":\"image/png\"}]}", 100,
-         "[image: image/png, 6 bytes]", false},
+         "[content of an unknown type]\n[content of an unknown type]\n[content of an unknown type: "
+         "v/x]",
+         false},
+        {"{\"content\":[{\"type\":\"image\",\"data\":\"AAAAAAAA\",\"mimeType\":\"image/png\"}]}",
+         100, "[image: image/png, 6 bytes]", false},
         {"{\"content\":[{\"type\":\"audio\"}]}", 100, "[audio]", false},
         {"{\"content\":[{\"type\":\"resource_link\",\"name\":\"n\",\"uri\":\"demo://1\"}]}", 100,
          "[resource: n, demo://1]", false},
-        {"{\"content\":[{\"type\":\"resource\",\"resource\":{\"uri\":\"u\",\"text\":\"inside\"}}]}", 100,
-         "inside", false},
-        {"{\"content\":[{\"type\":\"resource\",\"resource\":{\"uri\":\"u\",\"blob\":\"AAAA\"}}]}", 100,
-         "[resource: u, 3 bytes]", false},
+        {"{\"content\":[{\"type\":\"resource\",\"resource\":{\"uri\":\"u\",\"text\":\"inside\"}}]}",
+         100, "inside", false},
+        {"{\"content\":[{\"type\":\"resource\",\"resource\":{\"uri\":\"u\",\"blob\":\"AAAA\"}}]}",
+         100, "[resource: u, 3 bytes]", false},
         {"{\"content\":[{\"type\":\"resource\"}]}", 100, "[resource]", false},
         {"{\"content\":[],\"structuredContent\":{\"a\":[1]}}", 100, "{\"a\":[1]}", false},
         {"{\"structuredContent\":{\"a\":[1]}}", 100, "{\"a\":[1]}", false},
         {"{\"content\":[" TEXT("t") "],\"structuredContent\":{\"a\":1}}", 100, "t", false},
-        {"{\"content\":[" TEXT("0123456789") "," TEXT("x") "]}", 4, "0123\n[8 more bytes left out]", false},
+        {"{\"content\":[" TEXT("0123456789") "," TEXT("x") "]}", 4, "0123\n[8 more bytes left out]",
+         false},
         {"{\"content\":[" TEXT("aaa\xc3\xa9") "]}", 4, "aaa\n[2 more bytes left out]", false},
         {"{\"content\":[" TEXT("t") "],\"_meta\":{\"tutti/output-mismatch\":\"/n: bad\"}}", 100,
          "t\n[the structured content does not fit the tool's output schema: /n: bad]", false},
@@ -65,7 +68,8 @@ others(void **state)
     json_t *j = parsed("{\"type\":\"text\",\"text\":\"one block\"}");
     content_text(j, 100, &got);
     json_decref(j);
-    j = parsed("[{\"uri\":\"a\",\"text\":\"x\"},{\"uri\":\"b\",\"mimeType\":\"m/t\",\"blob\":\"AAAA\"}]");
+    j = parsed(
+        "[{\"uri\":\"a\",\"text\":\"x\"},{\"uri\":\"b\",\"mimeType\":\"m/t\",\"blob\":\"AAAA\"}]");
     str_addc(&got, '\n');
     resource_text(j, 100, &got);
     json_decref(j);
@@ -91,7 +95,8 @@ hints(void **state)
         {"{}", {false, true, false, true}},
         {"{\"annotations\":7}", {false, true, false, true}},
         {"{\"annotations\":{\"readOnlyHint\":true}}", {true, true, false, true}},
-        {"{\"annotations\":{\"readOnlyHint\":\"true\",\"idempotentHint\":true,\"destructiveHint\":false,"
+        {"{\"annotations\":{\"readOnlyHint\":\"true\",\"idempotentHint\":true,\"destructiveHint\":"
+         "false,"
          "\"openWorldHint\":false}}",
          {false, false, true, false}},
     };

@@ -26,7 +26,7 @@ static void
 write_out(struct process *p, const char *text, const json_t *msg)
 {
     struct str out = STR_INIT;
-    char *id = json_text(json_object_get(msg, "id"));
+    char *id = json_as_text(json_object_get(msg, "id")); /* ours are integers; "" when none */
     for (const char *at; (at = strstr(text, "$ID")); text = at + 3) {
         str_addn(&out, text, (size_t)(at - text));
         str_add(&out, id);
@@ -218,7 +218,33 @@ fake_call(struct fake *f, struct servers *s, const char *tool, const char *text,
     fake_say(f, tool, e, result);
 }
 
-/* ---- the fake itself -------------------------------------------------------------------------- */
+static bool
+fits(const struct fake *f, const struct fake_row *want)
+{
+    return (!want->log || strcmp(str_c(&f->log), want->log) == 0) &&
+           (!want->got || strcmp(str_c(&f->got), want->got) == 0) &&
+           (!want->starts || want->starts == f->starts) &&
+           (want->ended_ms <= 0 || want->ended_ms == f->ended_ms);
+}
+
+void
+fake_rows(const struct fake_row *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct fake f = rows[i].fake;
+        fake_run(&f);
+        if (!fits(&f, &rows[i])) {
+            print_error("%s: %u starts, end at %lld\n--- log\n%s", rows[i].name, f.starts,
+                        (long long)f.ended_ms, str_c(&f.log));
+            print_error("--- log wanted\n%s--- got\n%s", rows[i].log ? rows[i].log : "",
+                        str_c(&f.got));
+            fail_msg("%s", rows[i].name);
+        }
+        fake_fini(&f);
+    }
+}
+
+/* ---- the fake itself ------------------------------------------------------- */
 
 static void
 drive_plain(struct fake *f, struct servers *s)

@@ -5,7 +5,7 @@
 
 #define LOG_TEXT_MAX 2000 /* bytes of one log message of a server */
 
-/* ---- requests --------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------- */
 
 static struct err *
 answer_ping(struct session *s, const json_t *params, json_t **ret_result)
@@ -59,7 +59,7 @@ session_answer(void *session, const char *method, const json_t *params, json_t *
     return FAIL(ERR_MISSING, "Method not found");
 }
 
-/* ---- notifications ---------------------------------------------------------------------------- */
+/* ---- notifications --------------------------------------------------------- */
 
 static void
 changed(struct session *s, const char *what)

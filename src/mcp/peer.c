@@ -13,7 +13,7 @@ struct pending { /* a call of ours; lives on the stack of the fiber that waits *
     uint64_t id;
     struct fiber *fiber;
     json_t *result, *error; /* one of them once done */
-    bool waiting, done; /* waiting: parked for the reply, not somewhere below in send */
+    bool waiting, done;     /* waiting: parked for the reply, not somewhere below in send */
 };
 
 struct incoming { /* a request of theirs under way */
@@ -83,7 +83,7 @@ peer_strays(const struct peer *p)
     return p->strays;
 }
 
-/* ---- our calls ------------------------------------------------------------------------------ */
+/* ---- our calls ------------------------------------------------------------- */
 
 static struct pending **
 bucket_of(struct peer *p, uint64_t id)
@@ -241,7 +241,7 @@ peer_break(struct peer *p, const char *why)
     scope_cancel(&p->scope); /* nobody is left to be answered */
 }
 
-/* ---- their requests ------------------------------------------------------------------------- */
+/* ---- their requests -------------------------------------------------------- */
 
 static void
 reply_send(struct peer *p, const struct str *text)
@@ -350,7 +350,7 @@ peer_take_back(struct peer *p, const json_t *id)
     }
 }
 
-/* ---- what arrives --------------------------------------------------------------------------- */
+/* ---- what arrives ---------------------------------------------------------- */
 
 static void
 take_reply(struct peer *p, struct rpc_msg *m)
@@ -376,11 +376,10 @@ take_batch(struct peer *p, struct rpc_msg *m)
         refuse(p, NULL, RPC_INVALID_REQUEST, "this protocol version has no batches");
         return;
     }
-    json_array_foreach(m->doc, i, item)
-    {
+    json_array_foreach (m->doc, i, item) {
         struct rpc_msg one;
-        struct err *e = json_is_array(item) ? FAIL(ERR_INVALID, "a batch in a batch")
-                                            : rpc_read(item, &one);
+        struct err *e =
+            json_is_array(item) ? FAIL(ERR_INVALID, "a batch in a batch") : rpc_read(item, &one);
         if (!e) {
             peer_take(p, &one);
             continue;

@@ -11,7 +11,7 @@ rpc_msg_fini(struct rpc_msg *m)
     *m = (struct rpc_msg){0};
 }
 
-/* ---- repair --------------------------------------------------------------------------------- */
+/* ---- repair ---------------------------------------------------------------- */
 
 static int
 hex_value(const char *p, const char *end)
@@ -86,7 +86,7 @@ parse_repaired(const char *text, size_t n, struct err *why, json_t **ret_doc)
     return NULL;
 }
 
-/* ---- reading -------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------- */
 
 /* Counts separators, which bounds the values; small texts cannot hold too many. */
 static bool
@@ -187,7 +187,7 @@ rpc_parse(const char *text, size_t n, struct rpc_msg *ret_msg)
     return rpc_read(doc, ret_msg);
 }
 
-/* ---- writing -------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------- */
 
 /* A name of ours (a method) needs no escapes; any other text goes through jansson. */
 static void
@@ -248,7 +248,7 @@ rpc_write_error(struct str *to, const json_t *id, int code, const char *message)
     str_add(to, "}}");
 }
 
-/* ---- errors --------------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------- */
 
 /* The pages a person has to visit before the call can succeed (revision 2025-11-25). */
 static void
@@ -256,8 +256,7 @@ add_urls(struct str *text, const json_t *error)
 {
     size_t i;
     json_t *item;
-    json_array_foreach(json_at(error, "data", "elicitations", NULL), i, item)
-    {
+    json_array_foreach (json_at(error, "data", "elicitations", NULL), i, item) {
         const char *url = json_str(item, "url", NULL);
         if (url && i < 5)
             str_addf(text, "; visit %.500s", url);

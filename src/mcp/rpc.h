@@ -4,8 +4,8 @@
  * integer, never null, and goes back with the type it came with. A batch is recognised, not
  * judged: only revision 2025-03-26 of MCP has them.
  *
- * What is repaired rather than refused: "\u0000" and halves of surrogate pairs in strings, and bytes
- * that are not UTF-8, become U+FFFD. Servers that cut texts at a byte count send these, and a
+ * What is repaired rather than refused: "\u0000" and halves of surrogate pairs in strings, and
+ * bytes that are not UTF-8, become U+FFFD. Servers that cut texts at a byte count send these, and a
  * refused reply would leave its caller waiting. Bounds: RPC_BYTES_MAX a message, JSON_DEPTH_MAX
  * levels, RPC_VALUES_MAX values (a value takes up to 40 times its text in memory). */
 #ifndef MCP_RPC_H
@@ -54,8 +54,8 @@ void rpc_write_result(struct str *to, const json_t *id, const json_t *result);
 /* id NULL: the request could not be read; the member is left out, as null is not an id. */
 void rpc_write_error(struct str *to, const json_t *id, int code, const char *message);
 
-/* An error object as one of ours: -32601 and -32002 MISSING, -32602, -32600, -32700 and a server's own
- * codes INVALID, -32042 DENIED (with the URLs to visit), all else TRANSIENT and in doubt. */
+/* An error object as one of ours: -32601 and -32002 MISSING, -32602, -32600, -32700 and a server's
+ * own codes INVALID, -32042 DENIED (with the URLs to visit), all else TRANSIENT and in doubt. */
 struct err *OWN rpc_error_to_err(const json_t *error);
 /* The code that tells the other side about an error of ours. */
 int rpc_code_of(const struct err *e);

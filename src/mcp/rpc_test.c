@@ -1,6 +1,6 @@
 /* rpc_test.c - the codec by tables: what is read as what, what is repaired, what is refused. */
-#include "mcp/rpc.h"
 #include "base/test.h"
+#include "mcp/rpc.h"
 
 /* kind|method|id|params|result|error of a message, or why it is none. */
 static void
@@ -54,10 +54,12 @@ parsing(void **state)
         {"{" V ",\"id\":\"\\uDE00x\",\"method\":\"m\"}", "request|m|\"\xef\xbf\xbdx\"|||"},
         {"{" V ",\"id\":\"\\ud83d\\ude00\\ud83d\",\"method\":\"m\"}",
          "request|m|\"\xf0\x9f\x98\x80\xef\xbf\xbd\"|||"},
-        {"{" V ",\"id\":\"\\ud83d\\\\ude00\",\"method\":\"m\"}", "request|m|\"\xef\xbf\xbd\\\\ude00\"|||"},
+        {"{" V ",\"id\":\"\\ud83d\\\\ude00\",\"method\":\"m\"}",
+         "request|m|\"\xef\xbf\xbd\\\\ude00\"|||"},
         {"{" V ",\"id\":\"\\\\u0000\",\"method\":\"m\",\"params\":{\"a\":\"\\u0000\"}}",
          "request|m|\"\\\\u0000\"|{\"a\":\"\xef\xbf\xbd\"}||"},
-        {"{" V ",\"id\":\"a\xff\xfe\",\"method\":\"m\"}", "request|m|\"a\xef\xbf\xbd\xef\xbf\xbd\"|||"},
+        {"{" V ",\"id\":\"a\xff\xfe\",\"method\":\"m\"}",
+         "request|m|\"a\xef\xbf\xbd\xef\xbf\xbd\"|||"},
         /* refused */
         {"", NULL},
         {"Server started", NULL},
@@ -68,18 +70,26 @@ parsing(void **state)
         {"{" V ",\"method\":\"\\ud8", NULL},
         {"7", "invalid: not a message: \"jsonrpc\": \"2.0\" is missing"},
         {"{}", "invalid: not a message: \"jsonrpc\": \"2.0\" is missing"},
-        {"{\"jsonrpc\":\"1.0\",\"method\":\"m\"}", "invalid: not a message: \"jsonrpc\": \"2.0\" is missing"},
-        {"{\"jsonrpc\":2.0,\"method\":\"m\"}", "invalid: not a message: \"jsonrpc\": \"2.0\" is missing"},
+        {"{\"jsonrpc\":\"1.0\",\"method\":\"m\"}",
+         "invalid: not a message: \"jsonrpc\": \"2.0\" is missing"},
+        {"{\"jsonrpc\":2.0,\"method\":\"m\"}",
+         "invalid: not a message: \"jsonrpc\": \"2.0\" is missing"},
         {"{" V "}", "invalid: a message without 'method', 'result' and 'error'"},
         {"{" V ",\"method\":7}", "invalid: a message without 'method', 'result' and 'error'"},
-        {"{" V ",\"id\":null,\"method\":\"m\"}", "invalid: the id of 'm' is neither a string nor an integer"},
-        {"{" V ",\"id\":1.5,\"method\":\"m\"}", "invalid: the id of 'm' is neither a string nor an integer"},
-        {"{" V ",\"id\":{},\"method\":\"m\"}", "invalid: the id of 'm' is neither a string nor an integer"},
-        {"{" V ",\"method\":\"m\",\"params\":7}", "invalid: 'params' of 'm' is neither object nor array"},
+        {"{" V ",\"id\":null,\"method\":\"m\"}",
+         "invalid: the id of 'm' is neither a string nor an integer"},
+        {"{" V ",\"id\":1.5,\"method\":\"m\"}",
+         "invalid: the id of 'm' is neither a string nor an integer"},
+        {"{" V ",\"id\":{},\"method\":\"m\"}",
+         "invalid: the id of 'm' is neither a string nor an integer"},
+        {"{" V ",\"method\":\"m\",\"params\":7}",
+         "invalid: 'params' of 'm' is neither object nor array"},
         {"{" V ",\"result\":1}", "invalid: a result's id is neither a string nor an integer"},
         {"{" V ",\"id\":1,\"error\":\"x\"}", "invalid: an error without an integer 'code'"},
-        {"{" V ",\"id\":1,\"error\":{\"code\":\"x\"}}", "invalid: an error without an integer 'code'"},
-        {"{" V ",\"id\":[],\"error\":{\"code\":1}}", "invalid: an error's id is neither a string nor an integer"},
+        {"{" V ",\"id\":1,\"error\":{\"code\":\"x\"}}",
+         "invalid: an error without an integer 'code'"},
+        {"{" V ",\"id\":[],\"error\":{\"code\":1}}",
+         "invalid: an error's id is neither a string nor an integer"},
         {"[]", "invalid: a batch of 0 messages; 1 to 1000 are accepted"},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -121,7 +131,8 @@ bounds(void **state)
     assert_string_equal(str_c(&got), "limit: a message of over 2000000 values");
     str_reset(&got);
     show(text.p, RPC_BYTES_MAX + 1, &got); /* refused by its length: not even looked at */
-    assert_string_equal(str_c(&got), "limit: a message of 67108865 bytes; at most 67108864 are accepted");
+    assert_string_equal(str_c(&got),
+                        "limit: a message of 67108865 bytes; at most 67108864 are accepted");
     str_fini(&text);
     str_fini(&got);
 }
@@ -145,13 +156,14 @@ writing(void **state)
     str_addc(&s, '\n');
     rpc_write_error(&s, NULL, -32700, "x");
     assert_string_equal(
-        str_c(&s),
-        "{" V ",\"id\":18446744073709551615,\"method\":\"m\",\"params\":{\"a\":\"x\\ny\xe2\x80\xa8\\\"\"}}\n"
-        "{" V ",\"id\":1,\"method\":\"m\"}\n"
-        "{" V ",\"method\":\"n/\\\"x\",\"params\":{\"a\":\"x\\ny\xe2\x80\xa8\\\"\"}}\n"
-        "{" V ",\"id\":\"i\\\"d\",\"result\":{\"a\":\"x\\ny\xe2\x80\xa8\\\"\"}}\n"
-        "{" V ",\"id\":0,\"error\":{\"code\":-32601,\"message\":\"no \\\"such\\\"\\nthing \xef\xbf\xbd\"}}\n"
-        "{" V ",\"error\":{\"code\":-32700,\"message\":\"x\"}}");
+        str_c(&s), "{" V ",\"id\":18446744073709551615,\"method\":\"m\",\"params\":{\"a\":"
+                   "\"x\\ny\xe2\x80\xa8\\\"\"}}\n"
+                   "{" V ",\"id\":1,\"method\":\"m\"}\n"
+                   "{" V ",\"method\":\"n/\\\"x\",\"params\":{\"a\":\"x\\ny\xe2\x80\xa8\\\"\"}}\n"
+                   "{" V ",\"id\":\"i\\\"d\",\"result\":{\"a\":\"x\\ny\xe2\x80\xa8\\\"\"}}\n"
+                   "{" V ",\"id\":0,\"error\":{\"code\":-32601,\"message\":\"no "
+                   "\\\"such\\\"\\nthing \xef\xbf\xbd\"}}\n"
+                   "{" V ",\"error\":{\"code\":-32700,\"message\":\"x\"}}");
     json_decref(params);
     json_decref(id);
     json_decref(zero);
@@ -176,7 +188,8 @@ errors(void **state)
         {"{\"code\":-32603,\"message\":\"m\"}", ERR_TRANSIENT, true, "m (error -32603)"},
         {"{\"code\":-32000,\"message\":\"m\"}", ERR_TRANSIENT, true, "m (error -32000)"},
         {"{\"code\":-32001,\"message\":\"m\"}", ERR_TRANSIENT, true, "m (error -32001)"},
-        {"{\"code\":-32042,\"message\":\"m\",\"data\":{\"elicitations\":[{\"url\":\"https://a\"},{},"
+        {"{\"code\":-32042,\"message\":\"m\",\"data\":{\"elicitations\":[{\"url\":\"https://"
+         "a\"},{},"
          "{\"url\":\"https://b\"}]}}",
          ERR_DENIED, false, "m; visit https://a; visit https://b"},
         {"{\"code\":-32042,\"message\":\"m\",\"data\":7}", ERR_DENIED, false, "m"},

@@ -13,6 +13,14 @@
 #define CONNECTIONS_MAX 64
 #define STDERR_KEEP     ((size_t)16 * 1024)
 
+/* No time at all would let nothing succeed: 0 means the default. */
+static int64_t
+duration_or(const json_t *def, const char *key, int64_t otherwise)
+{
+    int64_t ms = json_int(def, key, 0);
+    return ms > 0 ? ms : otherwise;
+}
+
 struct err *
 server_conf_read(const char *name, const json_t *def, struct server_conf *ret_conf)
 {
@@ -25,8 +33,8 @@ server_conf_read(const char *name, const json_t *def, struct server_conf *ret_co
     *ret_conf = (struct server_conf){
         .name = xstrdup(name),
         .def = json_deep_copy(def),
-        .connect_ms = json_int(def, "connect_timeout", CONNECT_MS),
-        .call_ms = json_int(def, "call_timeout", CALL_MS),
+        .connect_ms = duration_or(def, "connect_timeout", CONNECT_MS),
+        .call_ms = duration_or(def, "call_timeout", CALL_MS),
         .idle_ms = json_int(def, "idle_timeout", 0),
         .connections_max = (unsigned)MIN(MAX(connections, 1), CONNECTIONS_MAX),
         .required = json_bool(def, "required", false),
@@ -49,8 +57,7 @@ any_matches(const json_t *globs, const char *server, const char *tool)
     size_t i;
     json_t *glob;
     AUTO(freep) char *full = xasprintf("%s.%s", server, tool);
-    json_array_foreach(globs, i, glob)
-    {
+    json_array_foreach (globs, i, glob) {
         const char *pattern = json_string_value(glob);
         if (pattern && (str_glob(pattern, tool) || str_glob(pattern, full)))
             return true;
@@ -68,7 +75,7 @@ server_conf_allows(const struct server_conf *c, const char *tool)
     return !any_matches(deny, c->name, tool);
 }
 
-/* ---- texts ------------------------------------------------------------------------------------ */
+/* ---- texts ----------------------------------------------------------------- */
 
 static struct err *
 expand(const struct servers_opts *opts, const char *text, char **ret_text)
@@ -87,7 +94,8 @@ struct words { /* a NULL-ended list of strings being gathered */
 static void
 words_fini(struct words *w)
 {
-    vec_each(w, s) free(*s);
+    vec_each (w, s)
+        free(*s);
     vec_fini(w);
 }
 
@@ -106,8 +114,7 @@ argv_make(const struct server_conf *c, const struct servers_opts *opts, struct w
     size_t i;
     json_t *arg;
     TRY(words_add(argv, opts, json_str(c->def, "command", "")), "'command'");
-    json_array_foreach(json_object_get(c->def, "args"), i, arg)
-    {
+    json_array_foreach (json_object_get(c->def, "args"), i, arg) {
         AUTO(freep) char *text = json_as_text(arg);
         TRY(words_add(argv, opts, text), "'args', number %zu", i + 1);
     }
@@ -120,8 +127,7 @@ env_make(const struct server_conf *c, const struct servers_opts *opts, struct wo
 {
     const char *name;
     json_t *value;
-    json_object_foreach(json_object_get(c->def, "env"), name, value)
-    {
+    json_object_foreach (json_object_get(c->def, "env"), name, value) {
         AUTO(freep) char *text = json_as_text(value);
         AUTO(freep) char *plain = NULL;
         TRY(expand(opts, text, &plain), "'env', '%s'", name);
@@ -140,7 +146,7 @@ base_of(const struct servers_opts *opts)
     return here ? here : xstrdup("/");
 }
 
-/* ---- connecting ------------------------------------------------------------------------------- */
+/* ---- connecting ------------------------------------------------------------ */
 
 struct err *
 server_conf_connect(const struct server_conf *c, const struct servers_opts *opts,
@@ -159,11 +165,12 @@ server_conf_connect(const struct server_conf *c, const struct servers_opts *opts
     return stdio_open(&(struct proc_opts){.argv = (const char *const *)argv.at,
                                           .env = (const char *const *)env.at,
                                           .cwd = cwd,
+                                          .minimal_env = true, /* our keys are not theirs */
                                           .stderr_keep = STDERR_KEEP},
                       ret_transport);
 }
 
-/* ---- roots ------------------------------------------------------------------------------------ */
+/* ---- roots ----------------------------------------------------------------- */
 
 static void
 add_segment(struct str *uri, size_t root, const char *p, size_t n)
@@ -224,8 +231,7 @@ server_conf_roots(const struct server_conf *c, const struct servers_opts *opts, 
     json_t *root;
     AUTO(freep) char *base = base_of(opts);
     AUTO(json_freep) json_t *roots = json_array();
-    json_array_foreach(json_object_get(c->def, "roots"), i, root)
-    {
+    json_array_foreach (json_object_get(c->def, "roots"), i, root) {
         json_t *made = NULL;
         TRY(root_make(root, opts, base, &made), "'roots', number %zu", i + 1);
         json_array_append_new(roots, made);

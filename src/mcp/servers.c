@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- life ------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------ */
 
 struct servers *
 servers_new(const struct servers_opts *opts)
@@ -94,7 +94,7 @@ servers_has(const struct servers *s, const char *name)
     return map_has(s->by_name, name);
 }
 
-/* ---- using one -------------------------------------------------------------------------------- */
+/* ---- using one ------------------------------------------------------------- */
 
 static struct err *
 server_find(const struct servers *s, const char *name, struct toolserver **ret_server)
@@ -109,7 +109,8 @@ server_find(const struct servers *s, const char *name, struct toolserver **ret_s
         near_offer(&near, key);
     if (near.best)
         return FAIL(ERR_MISSING, "there is no server '%s' (did you mean '%s'?)", name, near.best);
-    return FAIL(ERR_MISSING, "there is no server '%s'; servers are listed under 'mcp_servers'", name);
+    return FAIL(ERR_MISSING, "there is no server '%s'; servers are listed under 'mcp_servers'",
+                name);
 }
 
 struct use { /* a connection held for one call */
@@ -150,7 +151,7 @@ call_deadline(const struct use *u, int64_t deadline_ms)
     return MIN(deadline_ms, rt_after(u->server->conf.call_ms));
 }
 
-/* ---- tools ------------------------------------------------------------------------------------ */
+/* ---- tools ----------------------------------------------------------------- */
 
 static struct err *
 tools_allowed(const struct use *u, int64_t deadline_ms, json_t **ret_tools)
@@ -163,8 +164,7 @@ tools_allowed(const struct use *u, int64_t deadline_ms, json_t **ret_tools)
         json_decref(tools);
         return WRAP(e, "listing its tools");
     }
-    json_array_foreach(all, i, tool)
-    {
+    json_array_foreach (all, i, tool) {
         if (server_conf_allows(&u->server->conf, json_str(tool, "name", "")))
             json_array_append(tools, tool);
     }
@@ -187,8 +187,7 @@ no_such_tool(const struct use *u, const json_t *all, const char *tool)
     struct near near = NEAR_INIT(tool);
     size_t i;
     json_t *other;
-    json_array_foreach(all, i, other)
-    {
+    json_array_foreach (all, i, other) {
         const char *name = json_str(other, "name", "");
         if (server_conf_allows(&u->server->conf, name))
             near_offer(&near, name);
@@ -259,7 +258,7 @@ servers_call(struct servers *s, const struct servers_call *c, json_t **ret_resul
     return use_end(&u, tool_call(&u, c, ret_result));
 }
 
-/* ---- the rest --------------------------------------------------------------------------------- */
+/* ---- the rest -------------------------------------------------------------- */
 
 static struct err *
 offer_check(const struct use *u, const char *method)
@@ -276,16 +275,15 @@ offer_check(const struct use *u, const char *method)
 }
 
 struct err *
-servers_request(struct servers *s, const char *server, const char *method, const json_t *params,
-                int64_t deadline_ms, json_t **ret_result)
+servers_request(struct servers *s, const struct servers_ask *ask, json_t **ret_result)
 {
     struct use u;
-    PASS(use_begin(s, server, deadline_ms, &u));
-    struct err *e = offer_check(&u, method);
+    PASS(use_begin(s, ask->server, ask->deadline_ms, &u));
+    struct err *e = offer_check(&u, ask->method);
     if (!e)
-        e = session_request(u.conn->session, method, params, call_deadline(&u, deadline_ms),
-                            ret_result);
-    return use_end(&u, e ? WRAP(e, "'%s'", method) : NULL);
+        e = session_request(u.conn->session, ask->method, ask->params,
+                            call_deadline(&u, ask->deadline_ms), ret_result);
+    return use_end(&u, e ? WRAP(e, "'%s'", ask->method) : NULL);
 }
 
 struct err *
@@ -305,7 +303,8 @@ servers_list(struct servers *s, const char *server, const char *method, int64_t 
     PASS(use_begin(s, server, deadline_ms, &u));
     struct err *e = offer_check(&u, method);
     if (!e)
-        e = session_list(u.conn->session, method, member, call_deadline(&u, deadline_ms), ret_items);
+        e = session_list(u.conn->session, method, member, call_deadline(&u, deadline_ms),
+                         ret_items);
     return use_end(&u, e ? WRAP(e, "'%s'", method) : NULL);
 }
 
@@ -352,7 +351,7 @@ servers_start_required(struct servers *s, int64_t deadline_ms)
     return e;
 }
 
-/* ---- status ----------------------------------------------------------------------------------- */
+/* ---- status ---------------------------------------------------------------- */
 
 static const char *
 state_of(const struct toolserver *s)

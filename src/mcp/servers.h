@@ -1,10 +1,10 @@
 /* servers.h - all configured MCP servers of this process, by name.
  *
- * A server is started by its first use, shared by everyone, and stopped when idle or at the end. One
- * that dies, hangs, floods or prints garbage fails the calls it has, with the end of its stderr in the
- * text; it is started again by the next use, at once after the first failure of a row, then not
- * before a back-off has passed (250 ms, doubled up to 30 s; a successful tool call ends the row). A use
- * that comes earlier waits; the others never notice.
+ * A server is started by its first use, shared by everyone, and stopped when idle or at the end.
+ * One that dies, hangs, floods or prints garbage fails the calls it has, with the end of its stderr
+ * in the text; it is started again by the next use, at once after the first failure of a row, then
+ * not before a back-off has passed (250 ms, doubled up to 30 s; a successful tool call ends the
+ * row). A use that comes earlier waits; the others never notice.
  *
  * Hanging: a call that times out sends a ping after itself; when that is not answered either and
  * nobody else waits for this connection, it is closed.
@@ -20,18 +20,18 @@ struct servers;
 struct servers_hooks { /* as session_hooks, told which server it is; each may be NULL */
     void *ctx;
     struct err *(*elicit)(void *ctx, const char *server, const json_t *params,
-                          json_t **OWN ret_result) MUST YIELDS;
+                          json_t **OWN ret_result)MUST YIELDS;
     struct err *(*sample)(void *ctx, const char *server, const json_t *params,
-                          json_t **OWN ret_result) MUST YIELDS;
+                          json_t **OWN ret_result)MUST YIELDS;
     void (*log)(void *ctx, const char *server, const char *level, const char *logger,
                 const char *text);
 };
-struct servers_opts {      /* copied, but for contexts */
-    const char *version;   /* of tutti */
-    const char *base_dir;  /* absolute; relative paths (cwd, roots) start here. NULL: where we run */
-    /* Resolves ${NAME} in command, args, env, cwd, url, headers and roots, at each start; NULL: they
-     * are taken as they are. */
-    struct err *(*expand)(void *ctx, const char *text, char **OWN ret_text) MUST;
+struct servers_opts {     /* copied, but for contexts */
+    const char *version;  /* of tutti */
+    const char *base_dir; /* absolute; relative paths (cwd, roots) start here. NULL: where we run */
+    /* Resolves ${NAME} in command, args, env, cwd, url, headers and roots, at each start; NULL:
+     * they are taken as they are. */
+    struct err *(*expand)(void *ctx, const char *text, char **OWN ret_text)MUST;
     void *expand_ctx;
     struct servers_hooks hooks;
 };
@@ -48,10 +48,10 @@ struct err *MUST servers_start_required(struct servers *s, int64_t deadline_ms) 
 
 struct servers_call {
     const char *server, *tool;
-    const json_t *args;     /* object or NULL */
-    const char *key;        /* idempotency key or NULL */
-    int64_t deadline_ms;    /* the nearer of this and the server's call_timeout holds; waiting for the start is
-                               bounded by connect_timeout on its own */
+    const json_t *args;  /* object or NULL */
+    const char *key;     /* idempotency key or NULL */
+    int64_t deadline_ms; /* the nearer of this and the server's call_timeout holds; waiting for the
+                            start is bounded by connect_timeout on its own */
     progress_fn on_progress; /* or NULL */
     void *progress_ctx;
 };
@@ -62,14 +62,19 @@ struct err *MUST servers_call(struct servers *s, const struct servers_call *c,
 struct err *MUST servers_tools(struct servers *s, const char *server, int64_t deadline_ms,
                                json_t **OWN ret_tools) YIELDS;
 /* As session_request and session_list. */
-struct err *MUST servers_request(struct servers *s, const char *server, const char *method,
-                                 const json_t *params, int64_t deadline_ms,
+struct servers_ask {
+    const char *server, *method;
+    const json_t *params; /* or NULL */
+    int64_t deadline_ms;
+};
+struct err *MUST servers_request(struct servers *s, const struct servers_ask *ask,
                                  json_t **OWN ret_result) YIELDS;
 struct err *MUST servers_list(struct servers *s, const char *server, const char *method,
                               int64_t deadline_ms, json_t **OWN ret_items) YIELDS;
 
-/* For `mcp ls` and `doctor`; starts nothing. An array of {name, state, pid?, protocol?, info?, tools?,
- * starts, failures, retry_in_ms?, error?, command | url}; state: idle starting ready failed. */
+/* For `mcp ls` and `doctor`; starts nothing. An array of {name, state, pid?, protocol?, info?,
+ * tools?, starts, failures, retry_in_ms?, error?, command | url}; state: idle starting ready
+ * failed. */
 json_t *OWN servers_status(const struct servers *s);
 
 #endif

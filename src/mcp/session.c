@@ -13,7 +13,7 @@
 static const char *const versions[] = {"2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05",
                                        "2024-10-07"};
 
-/* ---- asking ----------------------------------------------------------------------------------- */
+/* ---- asking ---------------------------------------------------------------- */
 
 void
 session_describe(struct session *s, struct str *to)
@@ -81,7 +81,7 @@ session_request(struct session *s, const char *method, const json_t *params, int
     return e;
 }
 
-/* ---- the other direction ---------------------------------------------------------------------- */
+/* ---- the other direction --------------------------------------------------- */
 
 static struct err *
 session_send(void *session, const struct transport_out *out, int64_t deadline_ms)
@@ -96,8 +96,8 @@ session_abandoned(void *session, uint64_t id, const char *why)
     struct session *s = session;
     if (s->t->ops->abandon)
         s->t->ops->abandon(s->t, id);
-    AUTO(json_freep) json_t *params =
-        json_pack("{sI ss}", "requestId", (json_int_t)id, "reason", why);
+    AUTO(json_freep)
+    json_t *params = json_pack("{sI ss}", "requestId", (json_int_t)id, "reason", why);
     err_drop(peer_notify(s->peer, "notifications/cancelled", params, rt_now_ms()));
 }
 
@@ -135,7 +135,7 @@ reader_run(void *arg)
     session_fail(s, why);
 }
 
-/* ---- handshake -------------------------------------------------------------------------------- */
+/* ---- handshake ------------------------------------------------------------- */
 
 static json_t *
 capabilities(const struct session *s)
@@ -154,7 +154,8 @@ static struct err *
 initialize(struct session *s, const char *version, int64_t deadline_ms, json_t **ret_hello,
            json_t **ret_error)
 {
-    AUTO(json_freep) json_t *params =
+    AUTO(json_freep)
+    json_t *params =
         json_pack("{ss so s{ss ss}}", "protocolVersion", version, "capabilities", capabilities(s),
                   "clientInfo", "name", "tutti", "version", s->tutti_version);
     struct peer_call c = {.method = "initialize",
@@ -183,8 +184,7 @@ version_from_refusal(const json_t *error)
     for (size_t i = 0; i < COUNT(versions); i++) {
         size_t k;
         json_t *item;
-        json_array_foreach(supported, k, item)
-        {
+        json_array_foreach (supported, k, item) {
             if (json_is_string(item) && strcmp(json_string_value(item), versions[i]) == 0)
                 return versions[i];
         }
@@ -273,7 +273,7 @@ session_close(struct session *s, int64_t grace_ms)
     free(s);
 }
 
-/* ---- facts ------------------------------------------------------------------------------------ */
+/* ---- facts ----------------------------------------------------------------- */
 
 bool
 session_is_ended(const struct session *s)
@@ -323,7 +323,7 @@ session_pending(const struct session *s)
     return peer_pending(s->peer);
 }
 
-/* ---- lists ------------------------------------------------------------------------------------ */
+/* ---- lists ----------------------------------------------------------------- */
 
 /* One page: appends its items; *cursor becomes that of the next page, or NULL. */
 static struct err *
@@ -444,7 +444,7 @@ session_tools_dropped(const struct session *s)
     return s->tools ? tools_dropped(s->tools) : 0;
 }
 
-/* ---- tool calls ------------------------------------------------------------------------------- */
+/* ---- tool calls ------------------------------------------------------------ */
 
 static void
 progress_leave(struct session *s, struct progress *p)
@@ -509,7 +509,8 @@ session_call_tool(struct session *s, const struct tool_call *c, json_t **ret_res
 {
     if (c->args && !json_is_object(c->args))
         return FAIL(ERR_INVALID, "the arguments of a tool are an object");
-    struct progress p = {.token = peer_next_id(s->peer), .fn = c->on_progress, .ctx = c->progress_ctx};
+    struct progress p = {
+        .token = peer_next_id(s->peer), .fn = c->on_progress, .ctx = c->progress_ctx};
     AUTO(json_freep) json_t *params = call_params(c, &p);
     if (!params)
         return FAIL(ERR_INVALID, "the tool's name is not UTF-8");

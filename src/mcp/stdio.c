@@ -1,8 +1,8 @@
 /* stdio.c - one JSON message a line over a child's stdin and stdout.
  *
- * Reading never depends on writing: a writer fiber of its own hands queued messages to the pipe, so a
- * caller that leaves cannot cut a line in half, many calls share one system call, and a server that
- * reads nothing until its output is read is no deadlock. */
+ * Reading never depends on writing: a writer fiber of its own hands queued messages to the pipe, so
+ * a caller that leaves cannot cut a line in half, many calls share one system call, and a server
+ * that reads nothing until its output is read is no deadlock. */
 #include "base/log.h"
 #include "mcp/transport.h"
 #include "rt/fiber.h"
@@ -13,11 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LAST_WORDS  ((size_t)400)      /* bytes of stderr that go into an error's text */
-#define SAMPLE_MAX  ((size_t)120)      /* bytes kept of a line that is no message */
-#define BUFFER_KEEP ((size_t)1 << 20)  /* larger buffers are given back when empty */
-#define STATUS_MS   1000               /* how long the exit status may come after the end of stdout */
-#define DRAIN_MS    10                 /* and the end of stderr after the exit status */
+#define LAST_WORDS  ((size_t)400)     /* bytes of stderr that go into an error's text */
+#define SAMPLE_MAX  ((size_t)120)     /* bytes kept of a line that is no message */
+#define BUFFER_KEEP ((size_t)1 << 20) /* larger buffers are given back when empty */
+#define STATUS_MS   1000 /* how long the exit status may come after the end of stdout */
+#define DRAIN_MS    10   /* and the end of stderr after the exit status */
 
 struct stdio {
     struct transport base;
@@ -25,15 +25,15 @@ struct stdio {
     struct scope scope; /* of the writer */
     struct str in;      /* read; the current line starts at `at` and has no end before `seen` */
     size_t at, seen;
-    struct str out;     /* to be written */
-    size_t writing;     /* bytes the writer has taken and the kernel not */
+    struct str out;       /* to be written */
+    size_t writing;       /* bytes the writer has taken and the kernel not */
     struct fiber *writer; /* while it waits for work */
     struct waitq room;
     bool in_ended, out_broken;
-    unsigned garbage_lines;          /* in a row */
-    size_t garbage_bytes;            /* in a row */
-    uint64_t garbage;                /* lines in all */
-    char *sample;                    /* the first of them, and why it is no message */
+    unsigned garbage_lines; /* in a row */
+    size_t garbage_bytes;   /* in a row */
+    uint64_t garbage;       /* lines in all */
+    char *sample;           /* the first of them, and why it is no message */
 };
 
 static struct stdio *
@@ -42,7 +42,7 @@ stdio_of(struct transport *t)
     return container_of(t, struct stdio, base);
 }
 
-/* ---- writing -------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------- */
 
 static void
 writer_run(void *arg)
@@ -99,7 +99,7 @@ stdio_send(struct transport *t, const struct transport_out *out, int64_t deadlin
     return NULL;
 }
 
-/* ---- what goes into error texts --------------------------------------------------------------- */
+/* ---- what goes into error texts -------------------------------------------- */
 
 /* One line out of many: line ends become " | ", other control characters blanks. */
 static void
@@ -146,7 +146,8 @@ over(struct stdio *s, const char *what)
     return FAIL(ERR_TRANSIENT, "%s", str_c(&text));
 }
 
-/* stdout has ended. Why it has is known a little later: the exit status, then the last of stderr. */
+/* stdout has ended. Why it has is known a little later: the exit status, then the last of stderr.
+ */
 static struct err *
 over_by_end(struct stdio *s)
 {
@@ -167,7 +168,7 @@ over_by_end(struct stdio *s)
     return over(s, what);
 }
 
-/* ---- reading -------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------- */
 
 static struct err *
 skip_bytes(struct stdio *s, size_t n)
@@ -188,7 +189,8 @@ take_garbage(struct stdio *s, const char *line, size_t n, struct err *why)
         str_add_utf8(&text, line, utf8_floor(line, MIN(n, SAMPLE_MAX)));
         s->sample = str_steal(&text);
         AUTO(freep) char *reason = err_text(why);
-        log_debug("mcp", "a line on a server's stdout is no message: %s: %.120s", reason, s->sample);
+        log_debug("mcp", "a line on a server's stdout is no message: %s: %.120s", reason,
+                  s->sample);
     }
     err_drop(why);
     return skip_bytes(s, n);
@@ -269,7 +271,7 @@ stdio_recv(struct transport *t, struct rpc_msg *ret_msg)
     }
 }
 
-/* ---- life ------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------ */
 
 static int
 stdio_pid(const struct transport *t)

@@ -18,8 +18,8 @@ struct tools {
     unsigned dropped;
 };
 
-/* 2025-11-25 asks for A-Z a-z 0-9 _ - . only; servers of older revisions use more (slashes, blanks),
- * and whoever hands names to a model maps them anyway. */
+/* 2025-11-25 asks for A-Z a-z 0-9 _ - . only; servers of older revisions use more (slashes,
+ * blanks), and whoever hands names to a model maps them anyway. */
 bool
 tool_name_ok(const char *name)
 {
@@ -49,8 +49,7 @@ tools_new(const json_t *listed)
     t->index = map_new();
     size_t i;
     json_t *def;
-    json_array_foreach(listed, i, def)
-    {
+    json_array_foreach (listed, i, def) {
         if (!tool_ok(t, def)) {
             log_debug("mcp", "the tool '%.128s' is left out", json_str(def, "name", ""));
             t->dropped++;

@@ -244,11 +244,31 @@ real_report(void *ctx, const char *bytes, size_t n)
     }
 }
 
-/* "NAME=value" of both lists; what is in `more` wins. The strings are borrowed. */
+/* What a program needs to find its files, its caches and the network; nothing that is a secret. */
+static bool
+env_is_plain(const char *entry)
+{
+    static const char *const plain[] = {
+        "PATH",       "HOME",        "USER",        "LOGNAME",     "SHELL",         "TERM",
+        "LANG",       "LC_",         "TZ",          "TMPDIR",      "XDG_",          "npm_config_",
+        "http_proxy", "https_proxy", "HTTP_PROXY",  "HTTPS_PROXY", "no_proxy",      "NO_PROXY",
+        "all_proxy",  "ALL_PROXY",   "SSL_CERT_",   "CURL_CA_",    "NODE_EXTRA_CA", "REQUESTS_CA_BUNDLE",
+        "PIP_",       "UV_",         "PYENV_ROOT",  "NVM_",        "SYSTEMROOT"};
+    for (size_t i = 0; i < COUNT(plain); i++) {
+        size_t n = strlen(plain[i]);
+        bool prefix = plain[i][n - 1] == '_' || strcmp(plain[i], "NODE_EXTRA_CA") == 0;
+        if (strncmp(entry, plain[i], n) == 0 && (prefix || entry[n] == '='))
+            return true;
+    }
+    return false;
+}
+
+/* "NAME=value" of what is inherited and of opts->env, which wins. The strings are borrowed. */
 static char **
-env_merge(const char *const *more)
+env_merge(const struct proc_opts *opts)
 {
     char *const *base = rt_environ();
+    const char *const *more = opts->env;
     size_t n = 0, m = 0, k = 0;
     while (base[n])
         n++;
@@ -256,7 +276,7 @@ env_merge(const char *const *more)
         m++;
     char **env = xcalloc(n + m + 1, sizeof *env);
     for (size_t i = 0; i < n; i++) {
-        bool hidden = false;
+        bool hidden = opts->minimal_env && !env_is_plain(base[i]);
         size_t name = strcspn(base[i], "=") + 1;
         for (size_t j = 0; j < m && !hidden; j++)
             hidden = strncmp(base[i], more[j], name) == 0;
@@ -345,7 +365,7 @@ proc_start(const struct proc_opts *opts, struct proc **ret_proc)
     struct real *r = xcalloc(1, sizeof *r);
     r->base.ops = &real_ops;
     r->base.err_keep = opts->stderr_keep ? opts->stderr_keep : STDERR_KEEP;
-    AUTO(freep) char **env = env_merge(opts->env);
+    AUTO(freep) char **env = env_merge(opts);
     r->custodian = custodian_start(opts, env, (int[]){fds[1], fds[3], fds[5]}, fds[7]);
     for (int i = 1; i < 8; i += 2)
         close_all(&fds[i], 1);

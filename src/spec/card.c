@@ -90,7 +90,7 @@ card_parse(struct arena *a, const struct yfile *file, struct problems *problems,
     if (to == file->len)
         return FAIL_AT(((struct src_pos){file->path, 1, 1}), ERR_INVALID,
                        "the front matter is not closed with a line '---'");
-    PASS(yaml_parse(a, file, from, to, problems, &front));
+    PASS(yaml_parse(a, (struct yrange){file, from, to}, problems, &front));
     if (front && front->kind != Y_MAP)
         return FAIL_AT(yaml_pos(front), ERR_INVALID, "the front matter must be a map of keys");
     struct ynode *name = yaml_get(front, "name");

@@ -78,7 +78,7 @@ check_leave(struct check *c, struct saved s)
     str_set(&c->path, s.path);
 }
 
-/* ---- messages ------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------- */
 void
 check_fail_at(struct check *c, unsigned file, struct src_pos at, enum err_kind kind,
               const char *text)

@@ -1,4 +1,6 @@
-/* dotenv.c - NAME=value lines. */
+/* dotenv.c - .env files: NAME=value lines.
+ *
+ * The common core of what tools read from such files; nothing is expanded and no command is run. */
 #include "spec/expand.h"
 #include <ctype.h>
 #include <string.h>

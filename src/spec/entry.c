@@ -219,7 +219,7 @@ check_entry(struct check *c, const struct entry *e)
     return j;
 }
 
-/* ---- names ---------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------- */
 bool
 check_name(struct check *c, const struct ynode *at, const char *what, const char *name)
 {

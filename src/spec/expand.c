@@ -3,6 +3,9 @@
 #include <ctype.h>
 #include <string.h>
 
+const char expand_bad[] = "'${' must be followed by NAME} or NAME:-default}; write '$${' for a "
+                          "plain '${'";
+
 static bool
 is_name_char(char c, bool first)
 {
@@ -72,7 +75,7 @@ spec_expand(const char *text, const struct spec_env *env, struct str *out)
         if (r.escaped)
             str_add(out, "${");
         else if (r.bad)
-            return FAIL(ERR_INVALID, EXPAND_BAD);
+            return FAIL(ERR_INVALID, "%s", expand_bad);
         else
             PASS(expand_one(&r, env, out));
     }

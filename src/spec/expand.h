@@ -5,7 +5,7 @@
 
 #define EXPAND_NAME_MAX    255
 #define EXPAND_DEFAULT_MAX 4096 /* a '}' further away belongs to something else */
-#define EXPAND_BAD         "'${' must be followed by NAME} or NAME:-default}; write '$${' for a plain '${'"
+extern const char expand_bad[]; /* what to tell of a "${" that is no reference */
 
 struct expand_ref {
     size_t at, end;   /* bytes of the text */

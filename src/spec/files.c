@@ -129,7 +129,7 @@ file_read(struct loader *l, const char *path, const char *text, size_t len)
 {
     struct yfile *f = file_add(l, path, text, len);
     struct ynode *root = NULL;
-    struct err *e = yaml_parse(l->c.arena, f, 0, f->len, &l->c.problems, &root);
+    struct err *e = yaml_parse(l->c.arena, yaml_whole(f), &l->c.problems, &root);
     if (!e)
         e = root_check(f, root);
     if (e) {
@@ -144,7 +144,7 @@ file_read(struct loader *l, const char *path, const char *text, size_t len)
     l->stack.len--;
 }
 
-/* ---- cards ---------------------------------------------------------------------------------- */
+/* ---- cards ----------------------------------------------------------------- */
 struct found_paths {
     VEC(char *) paths;
 };

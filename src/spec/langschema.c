@@ -41,7 +41,7 @@ camel_case(const char *snake, struct str *to)
     }
 }
 
-/* ---- scalars -------------------------------------------------------------------------------- */
+/* ---- scalars --------------------------------------------------------------- */
 static json_t *OWN
 string_schema(const struct param *p)
 {
@@ -92,7 +92,7 @@ enum_schema(const struct param *p)
     return or_variable(json_pack("{s:o}", "enum", list));
 }
 
-/* ---- containers ----------------------------------------------------------------------------- */
+/* ---- containers ------------------------------------------------------------ */
 static json_t *OWN
 list_schema(const struct param *p)
 {
@@ -235,7 +235,7 @@ param_schema(const struct param *p)
     return j;
 }
 
-/* ---- kinds ---------------------------------------------------------------------------------- */
+/* ---- kinds ----------------------------------------------------------------- */
 static json_t *OWN
 names_of(const struct kind *k)
 {

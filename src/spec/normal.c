@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* ---- scalars -------------------------------------------------------------------------------- */
+/* ---- scalars --------------------------------------------------------------- */
 static void
 unfit(struct check *c, const struct ynode *n, const struct param *p, const char *advice)
 {
@@ -235,7 +235,7 @@ ref_check(struct check *c, const struct ynode *n, const struct param *p)
     return json_string(text);
 }
 
-/* ---- values kept as written ----------------------------------------------------------------- */
+/* ---- values kept as written ------------------------------------------------ */
 static void
 strings_check(struct check *c, const struct ynode *n, bool templates)
 {
@@ -284,7 +284,7 @@ schema_check_value(struct check *c, const struct ynode *n, const struct param *p
     return NULL;
 }
 
-/* ---- containers ----------------------------------------------------------------------------- */
+/* ---- containers ------------------------------------------------------------ */
 static void
 item_add(struct check *c, const struct ynode *n, const struct param *item, json_t *list)
 {
@@ -332,7 +332,7 @@ object_check(struct check *c, const struct ynode *n, const struct param *p)
     return j;
 }
 
-/* ---- one of several ------------------------------------------------------------------------- */
+/* ---- one of several -------------------------------------------------------- */
 static bool
 text_fits(const struct param *p, const char *text)
 {

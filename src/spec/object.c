@@ -179,7 +179,7 @@ check_object(struct check *c, const struct object *o, json_t *to)
     vec_fini(&m.seen);
 }
 
-/* ---- names to things ------------------------------------------------------------------------ */
+/* ---- names to things ------------------------------------------------------- */
 struct naming { /* a map from names under construction */
     struct check *c;
     const struct param *item;

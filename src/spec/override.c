@@ -38,7 +38,7 @@ value_set(struct check *c, json_t *to, const struct param *p, const char *variab
     check_leave(c, s);
 }
 
-/* ---- the variables of seeds: they lose to the file ------------------------------------------ */
+/* ---- the variables of seeds: they lose to the file ------------------------- */
 static void
 defaults_apply(struct check *c, json_t *doc)
 {
@@ -54,7 +54,7 @@ defaults_apply(struct check *c, json_t *doc)
     }
 }
 
-/* ---- TUTTI_SECTION__KEY: they win over the file --------------------------------------------- */
+/* ---- TUTTI_SECTION__KEY: they win over the file ---------------------------- */
 static bool
 reads_as(const char *part, size_t len, const char *name)
 {

@@ -130,7 +130,7 @@ test_text_places(void **state)
         struct problems p = {0};
         struct ynode *root = NULL;
         const struct yfile f = {"t.yaml", styles[i], strlen(styles[i]), 1};
-        assert_ok(yaml_parse(a, &f, 0, f.len, &p, &root));
+        assert_ok(yaml_parse(a, yaml_whole(&f), &p, &root));
         const struct ynode *n = root->kind == Y_MAP ? yaml_get(root, "k") : root->items[1];
         const struct src_pos want = yaml_offset_pos(&f, (size_t)(strchr(f.text, '@') - f.text));
         const struct src_pos got = yaml_text_pos(n, (size_t)(strchr(n->text, '@') - n->text));

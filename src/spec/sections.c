@@ -25,7 +25,7 @@ struct sections {
 static const struct param *const top_tables[] = {spec_top_params, NULL};
 static const struct param *const own_tables[] = {spec_graph_params, spec_workflow_params, NULL};
 
-/* ---- which key belongs where ---------------------------------------------------------------- */
+/* ---- which key belongs where ----------------------------------------------- */
 static void
 key_unknown(struct check *c, const struct ynode *key)
 {
@@ -115,7 +115,7 @@ key_sort(struct sections *s, struct source_file *f, const struct ypair *pair)
     }
 }
 
-/* ---- sections of things with kinds ---------------------------------------------------------- */
+/* ---- sections of things with kinds ----------------------------------------- */
 static bool
 name_take(struct sections *s, enum role role, const struct ynode *key, const char *name)
 {
@@ -219,7 +219,7 @@ own_workflow_add(struct sections *s, json_t *to, struct source_file *f)
         json_object_set_new(flow, "parallel_execution", json_false());
 }
 
-/* ---- one section after the other ------------------------------------------------------------ */
+/* ---- one section after the other ------------------------------------------- */
 static struct mark
 section_down(struct sections *s, struct slot *slot, const char *name)
 {

@@ -45,7 +45,7 @@ entry_fail(struct check *c, const char *section, const char *name, const char *k
     check_fail_at(c, file ? file->index : 0, spec_pos(&spec, str_c(&pointer)), ERR_INVALID, text);
 }
 
-/* ---- profiles ------------------------------------------------------------------------------- */
+/* ---- profiles -------------------------------------------------------------- */
 json_t *
 shorthand_limits(json_t *limits)
 {
@@ -113,7 +113,7 @@ shorthand_profiles(struct check *c, json_t *profiles)
     }
 }
 
-/* ---- servers -------------------------------------------------------------------------------- */
+/* ---- servers --------------------------------------------------------------- */
 /* {root: X} or {type: filesystem, root: X}: the reference server on that folder. */
 static void
 filesystem_spell(json_t *server)

@@ -4,7 +4,7 @@
 
 #define COUNT_MAX 1e9
 
-/* ---- parts that several tables share -------------------------------------------------------- */
+/* ---- parts that several tables share --------------------------------------- */
 static const char *const effects[] = {"pure", "idempotent", "once", NULL};
 static const char *const failure_strategies[] = {"stop_on_first_failure", "continue_on_failure",
                                                  "partial_completion_allowed", NULL};
@@ -66,7 +66,7 @@ static const struct param hedge_params[] = {
                              {"limits", P_OBJECT, .fields = spec_limit_params})                    \
     }
 
-/* ---- a file --------------------------------------------------------------------------------- */
+/* ---- a file ---------------------------------------------------------------- */
 const struct param spec_top_params[] = {
     {"$schema", P_STRING, 0, "for editors; not kept"},
     {"name", P_STRING, PARAM_NONEMPTY, "what this file is called; names its workflow"},
@@ -188,7 +188,7 @@ const struct param spec_server_params[] = {
     {"auto_approve", P_ANY, 0, "of desktop clients; not used", .also = NAMES("always_allow")},
     {0}};
 
-/* ---- agents --------------------------------------------------------------------------------- */
+/* ---- agents ---------------------------------------------------------------- */
 const struct param spec_agent_params[] = {
     {"name", P_STRING, 0, "a title for people"},
     {"description", P_STRING, 0, "what routers and planners read; default: the instruction"},
@@ -203,7 +203,7 @@ const struct param spec_agent_params[] = {
     {"custom_params", P_ANY, 0, "further values for the agent"},
     {0}};
 
-/* ---- workflows ------------------------------------------------------------------------------ */
+/* ---- workflows ------------------------------------------------------------- */
 const struct param spec_workflow_params[] = {
     {"name", P_STRING, 0, "a title for people"},
     {"version", P_STRING, PARAM_PLAIN, "the workflow's own version"},
@@ -227,7 +227,7 @@ const struct param spec_graph_params[] = {
          ITEM("edge", P_LIST, PARAM_NONEMPTY, .fields = ITEM("node", P_STRING, PARAM_NONEMPTY))},
     {0}};
 
-/* ---- nodes ---------------------------------------------------------------------------------- */
+/* ---- nodes ----------------------------------------------------------------- */
 static const struct param compensate_params[] = {
     {"agent", P_REF, 0, "who undoes it", .ref = REF_WORKER, .also = NAMES("agent_name")},
     {"action", P_TEXT, 0, "what the agent is to do"},

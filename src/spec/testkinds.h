@@ -1,4 +1,5 @@
-/* testkinds.h - kinds as the tests of this folder see them: close to the real ones, without code.
+/* tidy: twenty kinds as tables, for tests alone, take more lines than a header should */
+/* testkinds.h - kinds for the tests of this folder, close to the real ones but without code.
  *
  * Real kinds live in agents and plan, which this folder cannot see. */
 #ifndef SPEC_TESTKINDS_H

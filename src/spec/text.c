@@ -105,7 +105,7 @@ check_variables(struct check *c, const struct ynode *n, bool strict)
     unsigned warned = 0;
     for (size_t i = 0; expand_next(n->text, &i, &r);) {
         if (r.bad && strict) {
-            AUTO(freep) char *text = xasprintf("'%s': %s", str_c(&c->path), EXPAND_BAD);
+            AUTO(freep) char *text = xasprintf("'%s': %s", str_c(&c->path), expand_bad);
             check_fail_at(c, n->file ? n->file->index : 0, yaml_text_pos(n, r.at), ERR_INVALID,
                           text);
             return;

@@ -83,7 +83,7 @@ node_new(struct yparser *p, struct fy_event *ev, enum ykind kind, struct ynode *
     return NULL;
 }
 
-/* ---- map keys: duplicates and merging ------------------------------------------------------- */
+/* ---- map keys: duplicates and merging -------------------------------------- */
 #define PAIRS_SCANNED_MAX 12 /* up to here comparing each with each is faster than a table */
 
 struct seen { /* the pairs of one map by key; the table is made when it pays */
@@ -199,7 +199,7 @@ pairs_settle(struct yparser *p, struct frame *f)
     return e;
 }
 
-/* ---- the tree under construction ------------------------------------------------------------ */
+/* ---- the tree under construction ------------------------------------------- */
 static struct err *MUST
 key_check(const struct ynode *key)
 {
@@ -294,26 +294,44 @@ container_close(struct yparser *p)
     return e;
 }
 
-static void
-scalar_set(struct yparser *p, struct ynode *n, struct fy_token *t)
+static enum ystyle
+token_style(struct fy_token *t)
 {
-    size_t len = 0;
-    const char *s = t ? fy_token_get_text(t, &len) : NULL;
-    const struct fy_mark *m = t ? fy_token_start_mark(t) : NULL;
-    const struct fy_mark *m2 = t ? fy_token_end_mark(t) : NULL;
     static const unsigned char styles[] = {[FYSS_PLAIN] = Y_PLAIN,
                                            [FYSS_SINGLE_QUOTED] = Y_SINGLE,
                                            [FYSS_DOUBLE_QUOTED] = Y_DOUBLE,
                                            [FYSS_LITERAL] = Y_LITERAL,
                                            [FYSS_FOLDED] = Y_FOLDED};
     const enum fy_scalar_style style = t ? fy_token_scalar_style(t) : FYSS_PLAIN;
-    n->style = style >= 0 && style < (int)COUNT(styles) ? styles[style] : Y_PLAIN;
-    char *text = arena_strndup(p->arena, s ? s : "", s ? len : 0);
-    yaml_variables_show(text, len);
+    return style >= 0 && style < (int)COUNT(styles) ? styles[style] : Y_PLAIN;
+}
+
+static void
+scalar_text(struct yparser *p, struct ynode *n, struct fy_token *t)
+{
+    size_t len = 0;
+    char *text;
+    if (n->style == Y_SINGLE && n->end <= p->file->len && n->start <= n->end) {
+        text = arena_alloc(p->arena, n->end - n->start + 1);
+        len = yaml_single_decode(p->file->text + n->start, n->end - n->start, text);
+    } else {
+        const char *s = t ? fy_token_get_text(t, &len) : NULL;
+        text = arena_strndup(p->arena, s ? s : "", s ? len : 0);
+        yaml_variables_show(text, len);
+    }
     n->text = text;
     n->count = n->bytes = (unsigned)len;
+}
+
+static void
+scalar_set(struct yparser *p, struct ynode *n, struct fy_token *t)
+{
+    const struct fy_mark *m = t ? fy_token_start_mark(t) : NULL;
+    const struct fy_mark *m2 = t ? fy_token_end_mark(t) : NULL;
+    n->style = (unsigned char)token_style(t);
     n->start = m ? (unsigned)(p->from + m->input_pos) : 0;
     n->end = m2 ? (unsigned)(p->from + m2->input_pos) : n->start;
+    scalar_text(p, n, t);
     if ((n->style == Y_SINGLE || n->style == Y_DOUBLE) && n->col > 1)
         n->col--; /* the mark is after the quote; the value begins with it */
 }
@@ -321,8 +339,9 @@ scalar_set(struct yparser *p, struct ynode *n, struct fy_token *t)
 static struct err *MUST
 scalar_add(struct yparser *p, struct fy_event *ev)
 {
-    struct ynode *n;
+    struct ynode *n = NULL;
     PASS(node_new(p, ev, Y_SCALAR, &n));
+    assert(n);
     if (!fy_event_start_mark(ev) && p->stack.len) { /* `key:` with nothing after it: the key's */
         const struct frame *f = &vec_last(&p->stack);
         n->line = f->key ? f->key->line : f->node->line;
@@ -429,10 +448,18 @@ ended_check(struct yparser *p, size_t to)
     return yaml_mixed_error(p->file, p->from, to);
 }
 
-struct err *
-yaml_parse(struct arena *a, const struct yfile *file, size_t from, size_t to,
-           struct problems *problems, struct ynode **ret_root)
+struct yrange
+yaml_whole(const struct yfile *file)
 {
+    return (struct yrange){file, 0, file->len};
+}
+
+struct err *
+yaml_parse(struct arena *a, struct yrange range, struct problems *problems, struct ynode **ret_root)
+{
+    const struct yfile *file = range.file;
+    size_t from = range.from;
+    const size_t to = range.to;
     AUTO(parser_fini)
     struct yparser p = {.arena = a, .file = file, .from = from, .problems = problems};
     PASS(yaml_check_bytes(file));

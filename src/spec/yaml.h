@@ -60,10 +60,15 @@ struct ypair {
     struct ynode *key, *value;
 };
 
-/* Parses bytes [from, to) of the file; *ret_root is NULL when there is nothing but comments.
- * Duplicate keys go to `problems`. */
-struct err *MUST yaml_parse(struct arena *a, const struct yfile *file, size_t from, size_t to,
-                            struct problems *problems, struct ynode **ret_root);
+struct yrange { /* bytes [from, to) of a file */
+    const struct yfile *file;
+    size_t from, to;
+};
+struct yrange yaml_whole(const struct yfile *file);
+
+/* *ret_root is NULL when there is nothing but comments. Duplicate keys go to `problems`. */
+struct err *MUST yaml_parse(struct arena *a, struct yrange range, struct problems *problems,
+                            struct ynode **ret_root);
 
 /* The first bytes that say the file is not UTF-8 text, if any: ERR_INVALID with the place. */
 struct err *MUST yaml_check_bytes(const struct yfile *file);
@@ -79,6 +84,10 @@ struct yscalar {
 };
 struct yscalar yaml_scalar(const struct ynode *n);
 struct yscalar yaml_scalar_text(const char *text); /* of a plain scalar */
+
+/* What stands between single quotes, as text; ret_text has room for len + 1. Returns its length.
+ * (libfyaml 0.7.12 loses memory on runs of doubled quotes.) */
+size_t yaml_single_decode(const char *src, size_t len, char *ret_text);
 
 struct src_pos yaml_pos(const struct ynode *n);
 /* Where byte `offset` of a scalar's text stands in the file; as exact as quoting, escapes, folding

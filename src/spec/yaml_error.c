@@ -134,7 +134,7 @@ yaml_mixed_error(const struct yfile *file, size_t from, size_t to)
                    "value') cannot stand side by side");
 }
 
-/* ---- tags ----------------------------------------------------------------------------------- */
+/* ---- tags ------------------------------------------------------------------ */
 static struct err *MUST
 scalar_tag(struct src_pos at, const char *tag, struct ynode *n)
 {
@@ -186,7 +186,7 @@ yaml_tag_check(struct fy_token *t, struct src_pos at, const char *what, struct y
                    tag + sizeof standard - 1, strcmp(what, "seq") == 0 ? "list" : what);
 }
 
-/* ---- bytes ---------------------------------------------------------------------------------- */
+/* ---- bytes ----------------------------------------------------------------- */
 static size_t
 invalid_utf8_at(const char *p, size_t n)
 {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- core schema (YAML 1.2.2, 10.3.2) ------------------------------------------------------- */
+/* ---- core schema (YAML 1.2.2, 10.3.2) -------------------------------------- */
 static bool
 is_one_of(const char *s, const char *const *words)
 {
@@ -153,7 +153,7 @@ yaml_to_json(const struct ynode *n, json_t **ret_json)
     }
     AUTO(json_freep) json_t *j = n->kind == Y_MAP ? json_object() : json_array();
     for (unsigned i = 0; i < n->count; i++) {
-        json_t *item;
+        json_t *item = NULL;
         PASS(yaml_to_json(n->kind == Y_MAP ? n->pairs[i].value : n->items[i], &item));
         if (n->kind == Y_MAP)
             json_object_set_new_nocheck(j, n->pairs[i].key->text, item);
@@ -164,7 +164,41 @@ yaml_to_json(const struct ynode *n, json_t **ret_json)
     return NULL;
 }
 
-/* ---- places --------------------------------------------------------------------------------- */
+/* ---- single-quoted texts (7.3.2) ------------------------------------------- */
+/* Over blanks and line ends from s on; *ret_breaks: how many line ends. */
+static size_t
+fold_end(const char *src, size_t s, size_t end, size_t *ret_breaks)
+{
+    *ret_breaks = 0;
+    for (; s < end && strchr(" \t\r\n", src[s]); s++)
+        *ret_breaks += src[s] == '\n' || (src[s] == '\r' && (s + 1 == end || src[s + 1] != '\n'));
+    return s;
+}
+
+size_t
+yaml_single_decode(const char *src, size_t len, char *ret_text)
+{
+    size_t n = 0, breaks;
+    for (size_t s = 0; s < len;) {
+        const size_t next = fold_end(src, s, len, &breaks);
+        if (breaks) {
+            memset(ret_text + n, breaks > 1 ? '\n' : ' ', MAX(breaks - 1, 1));
+            n += MAX(breaks - 1, 1);
+            s = next;
+        } else if (next > s) {
+            memcpy(ret_text + n, src + s, next - s);
+            n += next - s;
+            s = next;
+        } else {
+            ret_text[n++] = src[s];
+            s += src[s] == '\'' ? 2 : 1;
+        }
+    }
+    ret_text[n] = '\0';
+    return n;
+}
+
+/* ---- places ---------------------------------------------------------------- */
 struct src_pos
 yaml_pos(const struct ynode *n)
 {

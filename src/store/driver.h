@@ -9,25 +9,25 @@
 #include "store/record.h"
 
 enum op { /* numbers travel on the control socket: append only, and raise CONTROL_VERSION */
-    OP_PUT_DEF,
-    OP_CREATE,
-    OP_CLAIM,
-    OP_CLAIM_READY,
-    OP_COMMIT, /* store_release too: no record, status 0 */
-    OP_SIGNAL,
-    OP_CANCEL,
-    OP_PRUNE,      /* one bounded step */
-    OP_QUARANTINE, /* a reader found the run damaged */
-    OP_REAP,       /* the node is dead: its runs are free, one crash more */
-    OP_TICK,       /* renew the leases of the nodes in `names`, reap those that ran out */
-    OP_WRITES,     /* those above are commits */
-    OP_GET_DEF = OP_WRITES,
-    OP_READ,
-    OP_GET_RUN,
-    OP_LIST,
-    OP_SIGNALS, /* limit 0: only the numbers in front */
-    OP_CHECK,   /* one bounded step */
-    OP_COUNT
+          OP_PUT_DEF,
+          OP_CREATE,
+          OP_CLAIM,
+          OP_CLAIM_READY,
+          OP_COMMIT, /* store_release too: no record, status 0 */
+          OP_SIGNAL,
+          OP_CANCEL,
+          OP_PRUNE,      /* one bounded step */
+          OP_QUARANTINE, /* a reader found the run damaged */
+          OP_REAP,       /* the node is dead: its runs are free, one crash more */
+          OP_TICK,       /* renew the leases of the nodes in `names`, reap those that ran out */
+          OP_WRITES,     /* those above are commits */
+          OP_GET_DEF = OP_WRITES,
+          OP_READ,
+          OP_GET_RUN,
+          OP_LIST,
+          OP_SIGNALS, /* limit 0: only the numbers in front */
+          OP_CHECK,   /* one bounded step */
+          OP_COUNT
 };
 
 #define CRASHES_MAX     5 /* in a row without a record: quarantined */
@@ -36,7 +36,7 @@ enum op { /* numbers travel on the control socket: append only, and raise CONTRO
 #define STATUS_RUNNING  1
 #define STATUS_ABNORMAL 3 /* quarantined: live, and only a claim by id runs it */
 #define STATUS_ENDED    10
-#define LIST_MAX        1000 /* rows of one page */
+#define LIST_MAX        1000                                    /* rows of one page */
 #define PAGE_LIMIT      (RECORD_BODY_MAX + RECORD_BODY_MAX / 2) /* bytes of one answer */
 
 struct request {

@@ -52,7 +52,7 @@ database_attach(struct store *s)
     return NULL;
 }
 
-/* ---- a folder's owner and its guests --------------------------------------------------------- */
+/* ---- a folder's owner and its guests --------------------------------------- */
 
 /* A socket's path has room for 100 bytes; a folder deeper than that is reached through its open
  * descriptor, which works for binding, connecting and removing alike. */
@@ -95,7 +95,8 @@ guest_attach(struct store *s, int64_t deadline_ms)
 }
 
 /* Renews the leases of those who are connected, frees the runs of those who are gone. Our own lease
- * is the folder's lock; so with nobody connected, and nobody left from before, nothing is written. */
+ * is the folder's lock; so with nobody connected, and nobody left from before, nothing is written.
+ */
 static void
 ticks(void *arg)
 {
@@ -177,13 +178,15 @@ store_attach(struct store *s, int64_t deadline_ms)
         AUTO(freep) char *why = err_text(e);
         err_drop(e);
         if (rt_now_ms() + RETRY_MS >= deadline_ms)
-            return FAIL(ERR_LIMIT, "another process has the folder '%s' and does not answer (%s); "
-                        "end it or choose another folder with --store", s->dir, why);
+            return FAIL(ERR_LIMIT,
+                        "another process has the folder '%s' and does not answer (%s); "
+                        "end it or choose another folder with --store",
+                        s->dir, why);
         PASS(fiber_sleep(RETRY_MS));
     }
 }
 
-/* ---- a new owner ----------------------------------------------------------------------------- */
+/* ---- a new owner ----------------------------------------------------------- */
 
 static void
 switch_run(void *arg)
@@ -215,7 +218,7 @@ store_switch(void *store)
     scope_spawn(&s->scope, "store switch", switch_run, s);
 }
 
-/* ---- open and close -------------------------------------------------------------------------- */
+/* ---- open and close -------------------------------------------------------- */
 
 static void
 store_name(struct store *s, const char *name)

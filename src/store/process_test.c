@@ -5,7 +5,7 @@
 #include "rt/fiber.h"
 #include "rt/file.h"
 #include "rt/stream.h"
-#include "store/driver.h"
+#include "store/front.h"
 #include "store/remote/wire.h"
 #include "store/storetest.h"
 #include <signal.h>
@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- children -------------------------------------------------------------------------------- */
+/* ---- children -------------------------------------------------------------- */
 
 struct child {
     pid_t pid;
@@ -48,7 +48,6 @@ child_holds(struct world *w)
     say(&l);
     EXPECT_OK(fiber_sleep(60000));
 }
-
 
 static void
 loop_run(void *arg)
@@ -145,7 +144,7 @@ child_heard(const struct child *c, struct told *t)
     return read(c->from, t, sizeof *t) == (ssize_t)sizeof *t;
 }
 
-/* ---- scenarios ------------------------------------------------------------------------------- */
+/* ---- scenarios ------------------------------------------------------------- */
 
 static struct child first, second;
 static struct told of_first, of_second;
@@ -284,7 +283,7 @@ taking_over(void **state)
     with_children(1, child_holds, three);
 }
 
-/* ---- kill -9 under load ---------------------------------------------------------------------- */
+/* ---- kill -9 under load ---------------------------------------------------- */
 
 #define RUNS 8
 static struct told acked[RUNS];
@@ -336,7 +335,7 @@ killed_under_load(void **state)
     test_dir_free(w.dir);
 }
 
-/* ---- quarantine ------------------------------------------------------------------------------ */
+/* ---- quarantine ------------------------------------------------------------ */
 
 static struct told which;
 
@@ -364,7 +363,7 @@ is_quarantined(struct world *w)
     EXPECT_OK(store_get_run(w->s, which.id, &run));
     EXPECT(run.crashes == CRASHES_MAX && run.status == STATUS_ABNORMAL && !run.owner);
     EXPECT_OK(store_claim_ready(w->s, 1, &l, &n));
-    EXPECT(n == 0);                               /* nobody picks it up by itself */
+    EXPECT(n == 0);                             /* nobody picks it up by itself */
     EXPECT_OK(store_claim(w->s, which.id, &l)); /* a person may */
     EXPECT_OK(test_step(w->s, &l, "better now"));
     store_run_fini(&run);
@@ -390,7 +389,7 @@ crash_loop(void **state)
     test_dir_free(w.dir);
 }
 
-/* ---- reading only, long paths ---------------------------------------------------------------- */
+/* ---- reading only, long paths ---------------------------------------------- */
 
 static void
 read_only(struct world *w)
@@ -434,7 +433,45 @@ deep_folder(struct world *w)
     rmdir(up);
 }
 
-/* ---- hostile peers --------------------------------------------------------------------------- */
+/* ---- leases ---------------------------------------------------------------------------------- */
+
+static struct err *
+tick(struct store *s, int64_t later_ms, const char *renewed)
+{
+    AUTO(request_fini)
+    struct request r = {.op = OP_TICK, .names = &renewed, .nnames = renewed ? 1 : 0};
+    r.now_ms = store_now_ms(s) + later_ms;
+    store_exec(s, &r);
+    if (!r.err && r.number)
+        return FAIL(ERR_BUG, "the sweep found %lld orphans", (long long)r.number);
+    return STEAL(r.err);
+}
+
+/* A guest whose socket was never seen to close (its owner died first): its lease runs out. */
+static void
+leases(struct world *w)
+{
+    struct store_opts opts = {.dir = w->dir};
+    struct store_lease l;
+    struct store_new_run run = {.id = "HAUNTED", .def_hash = "d", .name = "n", .status = 1};
+    EXPECT_OK(store_open(&opts, &w->s));
+    AUTO(request_fini)
+    struct request r = {
+        .op = OP_CREATE, .new_run = &run, .status = 1, .node = "ghost", .node_inc = 1};
+    r.now_ms = store_now_ms(w->s);
+    store_exec(w->s, &r);
+    EXPECT(!r.err && !r.flag);
+    EXPECT_OK(tick(w->s, 1000, NULL));
+    EXPECT_ERR(store_claim(w->s, "HAUNTED", &l), ERR_LIMIT);
+    EXPECT_OK(tick(w->s, 10000, "ghost")); /* it is connected: renewed */
+    EXPECT_OK(tick(w->s, 10000 + LEASE_MS - 1, NULL));
+    EXPECT_ERR(store_claim(w->s, "HAUNTED", &l), ERR_LIMIT);
+    EXPECT_OK(tick(w->s, 10000 + LEASE_MS + 2000, NULL));
+    EXPECT_OK(store_claim(w->s, "HAUNTED", &l));
+    EXPECT(l.epoch == 3); /* created, reaped, claimed: the ghost is fenced */
+}
+
+/* ---- hostile peers --------------------------------------------------------- */
 
 static void
 hello_put(struct str *s, uint32_t version)
@@ -520,6 +557,7 @@ one_process(void **state)
     alone(read_only);
     alone(deep_folder);
     alone(hostile);
+    alone(leases);
 }
 
 TESTS(process_test, cmocka_unit_test(taking_over), cmocka_unit_test(killed_under_load),

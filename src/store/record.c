@@ -15,7 +15,7 @@ record_crc(uint32_t before, const char *run_id, int64_t seq, const struct store_
         head[8 + i] = (unsigned char)((uint32_t)r->kind >> (8 * i));
         head[12 + i] = (unsigned char)((uint32_t)path_len >> (8 * i));
     }
-    strcpy((char *)head + 16, run_id);
+    memcpy(head + 16, run_id, strnlen(run_id, RUN_ID_LEN - 1));
     uint32_t crc = crc32c(before, head, sizeof head);
     crc = crc32c(crc, r->path, path_len);
     return crc32c(crc, r->body, r->body_len);
@@ -78,9 +78,9 @@ run_put(struct str *page, const struct store_run *r)
     put_text(page, r->name);
     put_text(page, r->client_key);
     put_text(page, r->owner);
-    const int64_t numbers[] = {r->status, r->epoch,   r->seq,        r->sig_seq,   r->cancel,
-                               r->wake_at, r->crashes, r->created,    r->ended,     r->expires_at,
-                               r->owner_inc};
+    const int64_t numbers[] = {r->status, r->epoch,      r->seq,      r->sig_seq,
+                               r->cancel, r->wake_at,    r->crashes,  r->created,
+                               r->ended,  r->expires_at, r->owner_inc};
     for (size_t i = 0; i < COUNT(numbers); i++)
         put_i64(page, numbers[i]);
 }

@@ -5,14 +5,22 @@
 #include <string.h>
 
 static const char *const op_names[] = {
-    [OP_PUT_DEF] = "put definition", [OP_CREATE] = "create",
-    [OP_CLAIM] = "claim",            [OP_CLAIM_READY] = "claim ready",
-    [OP_COMMIT] = "commit",          [OP_SIGNAL] = "signal",
-    [OP_CANCEL] = "cancel",          [OP_PRUNE] = "prune",
-    [OP_QUARANTINE] = "quarantine",  [OP_REAP] = "reap",
-    [OP_TICK] = "renew",             [OP_GET_DEF] = "get definition",
-    [OP_READ] = "read",              [OP_GET_RUN] = "get run",
-    [OP_LIST] = "list",              [OP_SIGNALS] = "signals",
+    [OP_PUT_DEF] = "put definition",
+    [OP_CREATE] = "create",
+    [OP_CLAIM] = "claim",
+    [OP_CLAIM_READY] = "claim ready",
+    [OP_COMMIT] = "commit",
+    [OP_SIGNAL] = "signal",
+    [OP_CANCEL] = "cancel",
+    [OP_PRUNE] = "prune",
+    [OP_QUARANTINE] = "quarantine",
+    [OP_REAP] = "reap",
+    [OP_TICK] = "renew",
+    [OP_GET_DEF] = "get definition",
+    [OP_READ] = "read",
+    [OP_GET_RUN] = "get run",
+    [OP_LIST] = "list",
+    [OP_SIGNALS] = "signals",
     [OP_CHECK] = "check",
 };
 _Static_assert(COUNT(op_names) == OP_COUNT, "every operation has a name");
@@ -126,8 +134,10 @@ commit_check(const struct request *r)
     if (r->nconsumed && !r->nrecords)
         return FAIL(ERR_INVALID, "run '%s' consumes a signal without a record", r->lease.id);
     if (r->lease.seq < 0 || r->lease.seq > RECORDS_OF_A_RUN - (int64_t)r->nrecords)
-        return FAIL(ERR_LIMIT, "run '%s' has %lld records, the most a run can have; continue in a "
-                    "child run", r->lease.id, (long long)r->lease.seq);
+        return FAIL(ERR_LIMIT,
+                    "run '%s' has %lld records, the most a run can have; continue in a "
+                    "child run",
+                    r->lease.id, (long long)r->lease.seq);
     return NULL;
 }
 
@@ -175,10 +185,16 @@ request_check(const struct request *r)
     return FAIL(ERR_INVALID, "operation %d is not known", (int)r->op);
 }
 
-/* ---- bytes --------------------------------------------------------------------------------- */
+/* ---- bytes ----------------------------------------------------------------- */
 
-enum { HAS_DEF = 1, HAS_NEW_RUN = 2, IS_RELEASE = 4, IS_FORCE = 8, IS_LIVE_ONLY = 16,
-       IS_RETRY = 32 };
+enum {
+    HAS_DEF = 1,
+    HAS_NEW_RUN = 2,
+    IS_RELEASE = 4,
+    IS_FORCE = 8,
+    IS_LIVE_ONLY = 16,
+    IS_RETRY = 32
+};
 
 void
 request_put(struct str *to, const struct request *r)
@@ -187,9 +203,9 @@ request_put(struct str *to, const struct request *r)
     put_u8(to, (r->def ? HAS_DEF : 0u) | (r->new_run ? HAS_NEW_RUN : 0u) |
                    (r->release ? IS_RELEASE : 0u) | (r->force ? IS_FORCE : 0u) |
                    (r->filter.live_only ? IS_LIVE_ONLY : 0u) | (r->retry ? IS_RETRY : 0u));
-    const int64_t numbers[] = {r->batch, r->status,  r->wake_at,       r->expires_at,
-                               r->from,  (int64_t)r->limit, r->filter.status,
-                               r->filter.created_before};
+    const int64_t numbers[] = {
+        r->batch, r->status,         r->wake_at,       r->expires_at,
+        r->from,  (int64_t)r->limit, r->filter.status, r->filter.created_before};
     for (size_t i = 0; i < COUNT(numbers); i++)
         put_i64(to, numbers[i]);
     put_text(to, r->id);
@@ -340,7 +356,7 @@ reply_get(struct bytes_in *in, struct request *r)
     return true;
 }
 
-/* ---- common answers ------------------------------------------------------------------------ */
+/* ---- common answers -------------------------------------------------------- */
 
 struct err *
 err_no_run(const char *id)
@@ -376,6 +392,10 @@ err_page(const char *id)
 struct err *
 err_damaged(const char *id, int64_t seq, const char *what)
 {
-    return FAIL(ERR_INVALID, "record %lld of run '%s' is damaged: %s; the run is quarantined, "
-                "others are not touched", (long long)seq, id, what);
+    if (seq == 0)
+        return FAIL(ERR_INVALID, "run '%s' is damaged: %s; other runs are not touched", id, what);
+    return FAIL(ERR_INVALID,
+                "record %lld of run '%s' is damaged: %s; the run is quarantined, other "
+                "runs are not touched",
+                (long long)seq, id, what);
 }

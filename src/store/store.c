@@ -1,9 +1,9 @@
 /* store.c - the front of the store: arguments to requests, pages to rows, news, crash injection. */
-#include "store/front.h"
 #include "base/log.h"
 #include "base/vec.h"
 #include "rt/rt.h"
 #include "rt/sim.h"
+#include "store/front.h"
 #include "store/remote/control.h"
 #include "store/remote/remote.h"
 #include <assert.h>
@@ -83,7 +83,7 @@ store_numbers(const struct store *s, struct store_numbers *ret_numbers)
         s->ops->numbers(s->driver, ret_numbers);
 }
 
-/* ---- calls ----------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------- */
 
 static struct err *
 await_switch(struct store *s)
@@ -165,7 +165,7 @@ call(struct store *s, struct request *r)
     return STEAL(r->err);
 }
 
-/* ---- news ------------------------------------------------------------------------------------ */
+/* ---- news ------------------------------------------------------------------ */
 
 static void
 owned_add(struct store *s, const char *id)
@@ -210,7 +210,7 @@ store_has_news(struct store *s, const char *id)
     return true;
 }
 
-/* ---- definitions and runs -------------------------------------------------------------------- */
+/* ---- definitions and runs -------------------------------------------------- */
 
 struct err *
 store_put_def(struct store *s, const struct store_def *def)
@@ -322,7 +322,7 @@ store_release(struct store *s, struct store_lease *lease, int64_t wake_at)
     return commit_request(s, &r, lease);
 }
 
-/* ---- reading --------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------- */
 
 static struct err *
 malformed(const struct store *s, const char *what)
@@ -332,8 +332,7 @@ malformed(const struct store *s, const char *what)
 }
 
 static struct err *
-records_deliver(struct store *s, const struct request *r, struct str *page, store_record_fn fn,
-                void *ctx, int64_t *next)
+records_deliver(struct store *s, struct str *page, store_record_fn fn, void *ctx, int64_t *next)
 {
     struct bytes_in in = bytes_in(page->p, page->len);
     while (in.at < in.end) {
@@ -344,7 +343,6 @@ records_deliver(struct store *s, const struct request *r, struct str *page, stor
         PASS(fn(ctx, &rec));
         ++*next;
     }
-    (void)r;
     return NULL;
 }
 
@@ -367,7 +365,7 @@ store_read(struct store *s, const char *id, int64_t first_seq, store_record_fn f
         if (r.damaged)
             quarantine(s, id);
         PASS(e);
-        PASS(records_deliver(s, &r, &r.page, fn, ctx, &next));
+        PASS(records_deliver(s, &r.page, fn, ctx, &next));
         if (!r.more)
             return NULL;
     }
@@ -417,11 +415,11 @@ store_list(struct store *s, const struct store_filter *f, store_run_fn fn, void 
     return NULL;
 }
 
-/* ---- signals --------------------------------------------------------------------------------- */
+/* ---- signals --------------------------------------------------------------- */
 
 struct err *
-store_signal(struct store *s, const char *id, const char *name, const char *dedupe,
-             const void *body, size_t n, bool *ret_new)
+store_signal(struct store *s, const char *id, const char *name, /* tidy: see store.h */
+             const char *dedupe, const void *body, size_t n, bool *ret_new)
 {
     AUTO(request_fini)
     struct request r = {
@@ -435,8 +433,7 @@ store_signal(struct store *s, const char *id, const char *name, const char *dedu
 }
 
 static struct err *
-signals_read(struct store *s, const char *id, bool all, struct request *r,
-             struct bytes_in *ret_in)
+signals_read(struct store *s, const char *id, bool all, struct request *r, struct bytes_in *ret_in)
 {
     *r = (struct request){.op = OP_SIGNALS, .id = id, .limit = all};
     PASS(call(s, r));
@@ -445,8 +442,7 @@ signals_read(struct store *s, const char *id, bool all, struct request *r,
 }
 
 static struct err *
-signals_get(struct store *s, struct bytes_in *in, struct store_signal **ret_signals,
-            size_t *ret_n)
+signals_get(struct store *s, struct bytes_in *in, struct store_signal **ret_signals, size_t *ret_n)
 {
     VEC(struct store_signal) list = {0};
     while (in->at < in->end && !in->bad) {
@@ -512,7 +508,7 @@ store_cancel_state(struct store *s, const char *id, int *ret_cancel)
     return NULL;
 }
 
-/* ---- housekeeping ---------------------------------------------------------------------------- */
+/* ---- housekeeping ---------------------------------------------------------- */
 
 struct err *
 store_prune(struct store *s, int64_t ended_before, size_t *ret_runs)

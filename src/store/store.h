@@ -70,7 +70,8 @@ struct store_commit {
                            since */
     bool release;       /* give the run up: parked or ended */
     int64_t expires_at; /* for ended runs; 0: never */
-    const struct store_signal *consumed; /* name and dedupe: marked as consumed by the last record */
+    const struct store_signal
+        *consumed; /* name and dedupe: marked as consumed by the last record */
     size_t nconsumed;
 };
 struct store_signal { /* also mailbox and approvals */
@@ -142,8 +143,9 @@ struct err *MUST store_list(struct store *s, const struct store_filter *f, store
                             void *ctx) YIELDS; /* newest first */
 
 /* Stored even before anyone waits. *ret_new false: the same dedupe key was there. */
-struct err *MUST store_signal(struct store *s, const char *id, const char *name, const char *dedupe,
-                              const void *body, size_t n, bool *ret_new) YIELDS;
+struct err *MUST store_signal(struct store *s, const char *id, /* tidy: the columns of one row */
+                              const char *name, const char *dedupe, const void *body, size_t n,
+                              bool *ret_new) YIELDS;
 struct err *MUST store_signals(struct store *s, const char *id,
                                struct store_signal **OWN ret_signals, size_t *ret_n) YIELDS;
 void store_signals_free(struct store_signal *OWN signals, size_t n);

@@ -1,5 +1,5 @@
-/* storetest.h - what the tests of the store share: a world with an open store, and expectations that
- * are noted in the fiber and asserted on the main stack (cmocka leaves with longjmp). */
+/* storetest.h - what the tests of the store share: a world with an open store, and expectations
+ * that are noted in the fiber and asserted on the main stack (cmocka leaves with longjmp). */
 #ifndef STORE_STORETEST_H
 #define STORE_STORETEST_H
 #include "base/test.h"
@@ -46,8 +46,8 @@ typedef void (*scenario_fn)(struct world *w);
         }                                                                                          \
     } while (0)
 
-char *OWN test_dir_new(void);             /* an empty folder */
-void test_dir_free(char *OWN dir);        /* and all that is in it */
+char *OWN test_dir_new(void);      /* an empty folder */
+void test_dir_free(char *OWN dir); /* and all that is in it */
 void test_id(struct world *w, char id[RUN_ID_LEN]);
 /* A new run with one record, owned by s. */
 struct err *MUST test_run(struct world *w, struct store *s, struct store_lease *ret_lease);
@@ -56,6 +56,12 @@ struct err *MUST test_step(struct store *s, struct store_lease *lease, const cha
 struct err *MUST test_end(struct store *s, struct store_lease *lease);
 /* The number of records that read back as test_run and test_step wrote them; -1: an error. */
 int test_count(struct store *s, const char *id);
+struct scenario {
+    const char *name;
+    scenario_fn fn;
+};
+/* Each scenario on a new store of this driver, which must find nothing wrong afterwards. */
+void test_on_driver(const char *driver, bool simulated, const struct scenario *list, size_t n);
 /* Runs the scenario in a fiber of a new runtime; asserts that nothing failed. */
 void test_in_fiber(struct world *w, bool simulated, scenario_fn fn);
 

@@ -49,12 +49,8 @@ test_run(struct world *w, struct store *s, struct store_lease *ret_lease)
     bool existing;
     struct store_record first = {.kind = 1, .path = "", .body = "1", .body_len = 1};
     test_id(w, id);
-    struct store_new_run run = {.id = id,
-                                .def_hash = "d1",
-                                .name = "test",
-                                .records = &first,
-                                .nrecords = 1,
-                                .status = 1};
+    struct store_new_run run = {
+        .id = id, .def_hash = "d1", .name = "test", .records = &first, .nrecords = 1, .status = 1};
     return store_create(s, &run, ret_lease, &existing);
 }
 
@@ -121,6 +117,42 @@ test_in_fiber(struct world *w, bool simulated, scenario_fn fn)
         AUTO(freep) char *text = str_steal(&w->failed);
         fprintf(stderr, "%s", text);
         fail_msg("%s", "an expectation, shown above, did not hold");
+    }
+}
+
+static const char *wanted_driver;
+static const struct scenario *scenario_now;
+
+static void
+one(struct world *w)
+{
+    struct store_opts opts = {.dir = w->dir};
+    struct store_invariants inv;
+    if (str_eq(wanted_driver, "remote"))
+        EXPECT_OK(store_open(&opts, &w->owner));
+    EXPECT_OK(store_open(&opts, &w->s));
+    if (!str_eq(store_driver(w->s), wanted_driver))
+        str_addf(&w->failed, "the driver is %s\n", store_driver(w->s));
+    else
+        scenario_now->fn(w);
+    if (w->failed.len)
+        str_addf(&w->failed, "in scenario '%s' on %s\n", scenario_now->name, wanted_driver);
+    else
+        EXPECT_OK(store_check(w->s, &inv));
+    EXPECT(w->failed.len || (!inv.gaps && !inv.damaged && !inv.orphans));
+    store_close(w->s);
+    store_close(w->owner);
+}
+
+void
+test_on_driver(const char *driver, bool simulated, const struct scenario *list, size_t n)
+{
+    wanted_driver = driver;
+    for (size_t i = 0; i < n; i++) {
+        struct world w = {.dir = str_eq(driver, "mem") ? NULL : test_dir_new()};
+        scenario_now = &list[i];
+        test_in_fiber(&w, simulated, one);
+        test_dir_free(w.dir);
     }
 }
 
@@ -193,10 +225,10 @@ bytes_hostile(void **state)
         const char *bytes;
         size_t n;
     } row[] = {
-        {"\xfe\xff\xff\xff", 4},       /* longer than there is */
-        {"\x03\0\0\0abc", 7},          /* no NUL behind it */
-        {"\x03\0\0\0abcd", 8},         /* something else behind it */
-        {"\x03\0\0\0a\0c\0", 8},       /* a NUL inside a text */
+        {"\xfe\xff\xff\xff", 4}, /* longer than there is */
+        {"\x03\0\0\0abc", 7},    /* no NUL behind it */
+        {"\x03\0\0\0abcd", 8},   /* something else behind it */
+        {"\x03\0\0\0a\0c\0", 8}, /* a NUL inside a text */
     };
     for (size_t i = 0; i < COUNT(row); i++) {
         struct bytes_in in = bytes_in(row[i].bytes, row[i].n);

@@ -1,8 +1,8 @@
 /* control_fuzz.c - bytes as what another process sends on the control socket, and as pages of rows.
  *
  * Whole frames are cut out; a request that decodes must encode to the same request again, must be
- * judged without a crash, and is carried out on a store in RAM, as its owner would. Answers and rows
- * are decoded the way a client does. */
+ * judged without a crash, and is carried out on a store in RAM, as its owner would. Answers and
+ * rows are decoded the way a client does. */
 #include "store/driver.h"
 #include "store/mem/mem.h"
 #include "store/remote/wire.h"
@@ -23,7 +23,7 @@ static void
 carry_out(struct mem *mem, struct request_in *q)
 {
     struct request *r = &q->r;
-    strcpy(r->node, "peer");
+    memcpy(r->node, "peer", sizeof "peer");
     r->node_inc = 1;
     r->now_ms = 1000;
     r->err = request_check(r);

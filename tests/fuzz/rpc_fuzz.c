@@ -1,8 +1,10 @@
-/* rpc_fuzz.c - a server that sends these very bytes: the codec, the session and the table of servers.
+/* rpc_fuzz.c - a server that sends these very bytes: the codec, the session and the table of
+ * servers.
  *
- * First the bytes are read line by line by the codec: what it accepts it must be able to write again and
- * read as the same. Then a process in a simulated world greets properly, writes the bytes in two pieces and
- * ends, while a client lists tools, calls one and asks for prompts. Everything must end, and well. */
+ * First the bytes are read line by line by the codec: what it accepts it must be able to write
+ * again and read as the same. Then a process in a simulated world greets properly, writes the bytes
+ * in two pieces and ends, while a client lists tools, calls one and asks for prompts. Everything
+ * must end, and well. */
 #include "mcp/content.h"
 #include "mcp/servers.h"
 #include "rt/fiber.h"
@@ -19,7 +21,7 @@ struct input {
     size_t len;
 };
 
-/* ---- codec ------------------------------------------------------------------------------------ */
+/* ---- codec ---------------------------------------------------------------------------------- */
 
 static void
 again(const struct rpc_msg *m)
@@ -58,10 +60,11 @@ line_check(const char *p, size_t n)
     rpc_msg_fini(&m);
 }
 
-/* ---- client ----------------------------------------------------------------------------------- */
+/* ---- client --------------------------------------------------------------------------------- */
 
 #define HELLO                                                                                      \
-    "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"protocolVersion\":\"2025-03-26\",\"capabilities\":"  \
+    "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"protocolVersion\":\"2025-03-26\","                \
+    "\"capabilities\":"                                                                            \
     "{\"prompts\":{}}}}\n"
 
 static int
@@ -102,14 +105,16 @@ progress(void *ctx, double done, double total, const char *message)
 static void
 client_run(void *arg)
 {
-    AUTO(json_freep) json_t *def = json_pack("{ss si si}", "command", "x", "call_timeout", 50,
-                                             "connect_timeout", 50);
+    AUTO(json_freep)
+    json_t *def =
+        json_pack("{ss si si}", "command", "x", "call_timeout", 50, "connect_timeout", 50);
     AUTO(json_freep) json_t *tools = NULL;
     AUTO(json_freep) json_t *result = NULL;
     AUTO(json_freep) json_t *prompts = NULL;
     sim_on_proc(server_run, arg);
     struct servers *s = servers_new(&(struct servers_opts){.hooks = {.elicit = elicit}});
-    struct servers_call call = {.server = "s", .tool = "a", .deadline_ms = rt_after(60), .on_progress = progress};
+    struct servers_call call = {
+        .server = "s", .tool = "a", .deadline_ms = rt_after(60), .on_progress = progress};
     err_free(servers_add(s, "s", def));
     err_free(servers_tools(s, "s", rt_after(200), &tools));
     err_free(servers_call(s, &call, &result));

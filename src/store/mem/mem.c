@@ -23,12 +23,12 @@ store_mem_new(void)
 static void
 mem_run_free(struct mem_run *run)
 {
-    vec_each(&run->journal, r) {
+    vec_each (&run->journal, r) {
         free(r->path);
         free(r->body);
     }
     vec_fini(&run->journal);
-    vec_each(&run->signals, g) {
+    vec_each (&run->signals, g) {
         free(g->name);
         free(g->dedupe);
         free(g->body);
@@ -53,7 +53,8 @@ store_mem_free(struct store_mem *m)
     if (!m)
         return;
     assert(m->handles.len == 0);
-    vec_each(&m->runs, run) mem_run_free(*run);
+    vec_each (&m->runs, run)
+        mem_run_free(*run);
     const char *hash;
     void *def;
     for (size_t i = 0; map_next(m->defs, &i, &hash, &def);)
@@ -121,7 +122,7 @@ run_crashed(struct store_mem *m, struct mem_run *run)
 static void
 reap(struct store_mem *m, const char *node)
 {
-    vec_each(&m->runs, run) {
+    vec_each (&m->runs, run) {
         if ((*run)->row.owner && str_eq((*run)->row.owner, node))
             run_crashed(m, *run);
     }
@@ -130,7 +131,7 @@ reap(struct store_mem *m, const char *node)
 static bool
 node_is_alive(struct store_mem *m, const char *node)
 {
-    vec_each(&m->handles, h) {
+    vec_each (&m->handles, h) {
         if (str_eq((*h)->node, node))
             return true;
     }
@@ -146,7 +147,7 @@ mem_open(struct store_mem *m, const char *node, news_fn news, void *ctx, int64_t
     h->news = news;
     h->news_ctx = ctx;
     /* Before we are among the living: a simulation gives each process the same "random" id. */
-    vec_each(&m->runs, run) {
+    vec_each (&m->runs, run) {
         if ((*run)->row.owner && !node_is_alive(m, (*run)->row.owner))
             run_crashed(m, *run);
     }
@@ -169,7 +170,8 @@ mem_close(void *driver)
 static void
 news_post(struct store_mem *m, const char *id)
 {
-    vec_each(&m->handles, h) (*h)->news((*h)->news_ctx, id);
+    vec_each (&m->handles, h)
+        (*h)->news((*h)->news_ctx, id);
 }
 
 /* ---- writes ---------------------------------------------------------------------------------- */
@@ -286,9 +288,27 @@ by_wake(const void *a, const void *b)
     return x->no < y->no ? -1 : x->no > y->no;
 }
 
+/* What this very request has claimed before its answer got lost. */
+static void
+claimed_before(struct mem *h, struct request *r)
+{
+    vec_each (&h->m->runs, at) {
+        struct mem_run *run = *at;
+        if (run->batch != r->batch || !run->row.owner || !str_eq(run->row.owner, r->node))
+            continue;
+        lease_fill(run, &r->lease);
+        lease_put(&r->page, &r->lease);
+        r->number++;
+    }
+}
+
 static void
 do_claim_ready(struct mem *h, struct request *r)
 {
+    if (r->retry)
+        claimed_before(h, r);
+    if (r->number > 0)
+        return;
     VEC(struct mem_run *) ready = {0};
     for (struct mem_run *run = h->m->parked; run; run = run->next) {
         if (run->row.wake_at <= r->now_ms)
@@ -415,7 +435,7 @@ do_cancel(struct mem *h, struct request *r)
     }
     struct map *tree = map_new();
     map_put(tree, r->id, h);
-    vec_each(&h->m->runs, at) {
+    vec_each (&h->m->runs, at) {
         struct mem_run *run = *at;
         if (!map_has(tree, run->row.id) &&
             !(run->row.parent_id[0] && map_has(tree, run->row.parent_id)))
@@ -444,7 +464,8 @@ static void
 defs_prune(struct store_mem *m)
 {
     struct map *used = map_new();
-    vec_each(&m->runs, run) map_put(used, (*run)->row.def_hash, m);
+    vec_each (&m->runs, run)
+        map_put(used, (*run)->row.def_hash, m);
     const char *hash;
     void *def;
     for (size_t i = 0; map_next(m->defs, &i, &hash, &def);) {

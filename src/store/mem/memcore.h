@@ -14,11 +14,11 @@ struct mem_record {
 struct mem_run {
     int64_t no, batch; /* batch: of the last request that changed it */
     struct store_run row;
-    uint32_t crc;                      /* of the last record */
-    VEC(struct mem_record) journal;    /* seq - 1 */
-    VEC(struct store_signal) signals;  /* in order of arrival */
-    struct map *signal_keys;           /* to index + 1 */
-    bool parked;                       /* in the list of runs that may become ready */
+    uint32_t crc;                     /* of the last record */
+    VEC(struct mem_record) journal;   /* seq - 1 */
+    VEC(struct store_signal) signals; /* in order of arrival */
+    struct map *signal_keys;          /* to index + 1 */
+    bool parked;                      /* in the list of runs that may become ready */
     struct mem_run *next, *prev;
 };
 struct mem_def {

@@ -113,13 +113,14 @@ static void
 read_check(struct mem *h, struct request *r)
 {
     struct store_invariants inv = {0};
-    vec_each(&h->m->runs, at) {
+    vec_each (&h->m->runs, at) {
         const struct mem_run *run = *at;
         const struct store_run *row = &run->row;
         inv.gaps += row->seq != (int64_t)run->journal.len;
         inv.lost_runs += row->status == STATUS_RUNNING && !row->owner && row->wake_at == INT64_MAX;
         bool alive = !row->owner;
-        vec_each(&h->m->handles, other) alive |= str_eq((*other)->node, row->owner);
+        vec_each (&h->m->handles, other)
+            alive |= str_eq((*other)->node, row->owner);
         inv.orphans += !alive;
         uint32_t crc = 0;
         for (size_t i = 0; i < run->journal.len; i++) {

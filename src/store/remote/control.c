@@ -11,7 +11,7 @@
 #define REQUESTS_MAX 256
 #define HELLO_MS     5000
 #define WRITE_MS     30000 /* a peer that does not read its answers that long is dropped */
-#define NEWS_MAX     4096  /* waiting for one peer; beyond that it is told to look at all its runs */
+#define NEWS_MAX     4096 /* waiting for one peer; beyond that it is told to look at all its runs */
 
 struct peer {
     struct control *c;
@@ -79,14 +79,15 @@ news_send(void *arg)
 static void
 peer_news_drop(struct peer *p)
 {
-    vec_each(&p->news, id) free(*id);
+    vec_each (&p->news, id)
+        free(*id);
     p->news.len = 0;
 }
 
 void
 control_news(struct control *c, const char *run_id)
 {
-    vec_each(&c->peers, at) {
+    vec_each (&c->peers, at) {
         struct peer *p = *at;
         if (!p->known || p->news_all)
             continue;
@@ -172,8 +173,10 @@ hello_check(struct peer *p, const struct frame *f)
     if (f->type != FRAME_HELLO || !str_eq(magic, CONTROL_MAGIC))
         return FAIL(ERR_INVALID, "this is not a tutti process");
     if (version != CONTROL_VERSION)
-        return FAIL(ERR_INVALID, "the process that has the folder speaks version %d of the control "
-                    "protocol, not %u; run the same version of both", CONTROL_VERSION, version);
+        return FAIL(ERR_INVALID,
+                    "the process that has the folder speaks version %d of the control "
+                    "protocol, not %u; run the same version of both",
+                    CONTROL_VERSION, version);
     if (!bytes_in_done(&in) || !node || !*node || !id_copy(p->node, node))
         return FAIL(ERR_INVALID, "the hello is malformed");
     if (str_eq(p->node, p->c->s->node))
@@ -234,7 +237,7 @@ peer_reap(struct peer *p)
 static bool
 node_is_connected(struct control *c, const char *node)
 {
-    vec_each(&c->peers, p) {
+    vec_each (&c->peers, p) {
         if ((*p)->known && str_eq((*p)->node, node))
             return true;
     }
@@ -302,7 +305,7 @@ const char *const *
 control_nodes(struct control *c, size_t *ret_n)
 {
     c->nodes.len = 0;
-    vec_each(&c->peers, p) {
+    vec_each (&c->peers, p) {
         if ((*p)->known && !(*p)->read_only)
             vec_push(&c->nodes, (*p)->node);
     }

@@ -75,7 +75,7 @@ remote_break(struct remote *rm)
         return;
     rm->gone = true;
     stream_close(rm->wire.stream);
-    vec_each(&rm->slots, slot) {
+    vec_each (&rm->slots, slot) {
         if ((*slot)->busy && !(*slot)->done.set) {
             (*slot)->r->gone = true;
             event_set(&(*slot)->done);
@@ -159,7 +159,8 @@ remote_free(struct remote *rm)
 {
     stream_close(rm->wire.stream);
     str_fini(&rm->wire.in);
-    vec_each(&rm->slots, slot) free(*slot);
+    vec_each (&rm->slots, slot)
+        free(*slot);
     vec_fini(&rm->slots);
     vec_fini(&rm->free_slots);
     free(rm);

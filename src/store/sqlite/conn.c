@@ -1,5 +1,6 @@
 /* conn.c - opening a connection, running kept statements, saying what went wrong. */
 #include "store/sqlite/conn.h"
+#include "base/hash.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -15,6 +16,31 @@ sql_now(sqlite3_context *ctx, int argc, sqlite3_value **argv)
     (void)argc;
     (void)argv;
     sqlite3_result_int64(ctx, c->now_ms);
+}
+
+/* tutti_sum(...): crc32c over the values, each with its kind and length. */
+static void
+sql_sum(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+    uint32_t crc = 0;
+    for (int i = 0; i < argc; i++) {
+        int kind = sqlite3_value_type(argv[i]);
+        unsigned char head[9] = {(unsigned char)kind};
+        if (kind == SQLITE_INTEGER) {
+            uint64_t v = (uint64_t)sqlite3_value_int64(argv[i]);
+            for (unsigned b = 0; b < 8; b++)
+                head[1 + b] = (unsigned char)(v >> (8 * b));
+            crc = crc32c(crc, head, sizeof head);
+            continue;
+        }
+        const void *bytes = kind == SQLITE_NULL ? NULL : sqlite3_value_blob(argv[i]);
+        size_t n = bytes ? (size_t)sqlite3_value_bytes(argv[i]) : 0;
+        for (unsigned b = 0; b < 4; b++)
+            head[1 + b] = (unsigned char)(n >> (8 * b));
+        crc = crc32c(crc, head, sizeof head);
+        crc = crc32c(crc, bytes, n);
+    }
+    sqlite3_result_int64(ctx, crc);
 }
 
 static struct err *
@@ -33,6 +59,10 @@ conn_setup(struct conn *c, enum conn_mode mode)
     int rc = sqlite3_create_function(c->db, "tutti_now_ms", 0, SQLITE_UTF8 | SQLITE_INNOCUOUS, c,
                                      sql_now, NULL, NULL);
     if (rc == SQLITE_OK)
+        rc = sqlite3_create_function(c->db, "tutti_sum", -1,
+                                     SQLITE_UTF8 | SQLITE_INNOCUOUS | SQLITE_DETERMINISTIC, c,
+                                     sql_sum, NULL, NULL);
+    if (rc == SQLITE_OK)
         rc = sqlite3_exec(c->db, pragmas, NULL, NULL, NULL);
     return rc == SQLITE_OK ? NULL : conn_err(c, rc, "opening");
 }
@@ -40,12 +70,12 @@ conn_setup(struct conn *c, enum conn_mode mode)
 struct err *
 conn_open(struct conn *c, const char *path, enum conn_mode mode)
 {
-    int flags = mode == CONN_READ_ONLY ? SQLITE_OPEN_READONLY
-                                       : SQLITE_OPEN_READWRITE |
-                                             (mode == CONN_WRITER ? SQLITE_OPEN_CREATE : 0);
+    int flags = mode == CONN_READ_ONLY
+                    ? SQLITE_OPEN_READONLY
+                    : SQLITE_OPEN_READWRITE | (mode == CONN_WRITER ? SQLITE_OPEN_CREATE : 0);
     c->path = path;
-    int rc = sqlite3_open_v2(path, &c->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
-                             NULL);
+    int rc =
+        sqlite3_open_v2(path, &c->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
     struct err *e = rc == SQLITE_OK ? conn_setup(c, mode) : conn_err(c, rc, "opening");
     if (e)
         conn_close(c);
@@ -87,8 +117,8 @@ static int
 conn_bind_va(struct conn *c, enum sql q, sqlite3_stmt **ret_stmt, const char *types, va_list ap)
 {
     if (!c->stmt[q]) {
-        int rc = sqlite3_prepare_v3(c->db, sql_text[q], -1, SQLITE_PREPARE_PERSISTENT,
-                                    &c->stmt[q], NULL);
+        int rc = sqlite3_prepare_v3(c->db, sql_text[q], -1, SQLITE_PREPARE_PERSISTENT, &c->stmt[q],
+                                    NULL);
         if (rc != SQLITE_OK)
             return rc;
     }
@@ -183,14 +213,20 @@ conn_err(struct conn *c, int rc, const char *doing)
     if (base == SQLITE_NOMEM)
         abort();
     if (is_disk_full(rc, os))
-        return FAIL(ERR_LIMIT, "%s '%s': the disk is full; free some space and go on, nothing that "
-                    "was acknowledged is lost", doing, c->path);
+        return FAIL(ERR_LIMIT,
+                    "%s '%s': the disk is full; free some space and go on, nothing that "
+                    "was acknowledged is lost",
+                    doing, c->path);
     if (is_denied(rc, os))
-        return FAIL(ERR_DENIED, "%s '%s': not allowed to write there; check the folder's "
-                    "permissions or choose another one with --store", doing, c->path);
+        return FAIL(ERR_DENIED,
+                    "%s '%s': not allowed to write there; check the folder's "
+                    "permissions or choose another one with --store",
+                    doing, c->path);
     if (base == SQLITE_NOTADB)
-        return FAIL(ERR_INVALID, "%s '%s': this file is not a database; move it away or choose "
-                    "another folder with --store", doing, c->path);
+        return FAIL(ERR_INVALID,
+                    "%s '%s': this file is not a database; move it away or choose "
+                    "another folder with --store",
+                    doing, c->path);
     if (base == SQLITE_CORRUPT)
         return FAIL(ERR_INVALID, "%s '%s': the database file is damaged (%s)", doing, c->path,
                     c->db ? sqlite3_errmsg(c->db) : "corrupt");

@@ -24,14 +24,15 @@ struct sqlite {
     bool started;      /* this process is registered, the dead are reaped */
     struct map *nodes; /* known to be in the table */
     int64_t last_no;
-    struct store_numbers numbers; /* read by the loop: a torn value would be a wrong count, no more */
+    struct store_numbers
+        numbers; /* read by the loop: a torn value would be a wrong count, no more */
 };
 
 /* Carries out one write inside the open transaction. An SQLite error is returned and means that the
  * transaction is spoilt; everything else (fenced, missing) is r->err and has changed nothing. */
 int write_one(struct sqlite *l, struct request *r);
 void write_settle(struct request *r); /* once the transaction is durable */
-int write_start(struct sqlite *l); /* first transaction: register, reap the dead */
+int write_start(struct sqlite *l);    /* first transaction: register, reap the dead */
 int prune_step(struct sqlite *l, struct request *r);
 
 #define CHECK(call)                                                                                \
@@ -48,6 +49,9 @@ ok_or(int rc) /* the end of a query is not an error */
 
 /* Reads through c; failures go to r->err. */
 void read_one(struct conn *c, struct request *r);
+
+/* Columns behind LEASE_COLUMNS in SQL_RUN_BY_ID; the first also in SQL_RUN_BY_KEY and _NO. */
+enum { COL_BATCH = 6, COL_STATUS, COL_OWNER, COL_CANCEL, COL_INTACT };
 
 static inline int64_t
 pos_of(int64_t no, int64_t seq)

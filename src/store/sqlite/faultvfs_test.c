@@ -51,7 +51,7 @@ static struct {
 static struct shadow *
 shadow_of(const char *path)
 {
-    vec_each(&disk.shadows, at) {
+    vec_each (&disk.shadows, at) {
         if (str_eq((*at)->path, path))
             return *at;
     }
@@ -84,14 +84,15 @@ cut(struct str *to, int64_t len)
 static void
 late_drop(struct shadow *sh)
 {
-    vec_each(&sh->late, w) free(w->bytes);
+    vec_each (&sh->late, w)
+        free(w->bytes);
     sh->late.len = 0;
 }
 
 static void
 shadow_sync(struct shadow *sh)
 {
-    vec_each(&sh->late, w) {
+    vec_each (&sh->late, w) {
         if (w->bytes)
             apply(&sh->synced, w->at, w->bytes, w->len);
         else
@@ -105,7 +106,7 @@ shadow_sync(struct shadow *sh)
 static void
 shadow_survive(struct shadow *sh, uint64_t *seed)
 {
-    vec_each(&sh->late, w) {
+    vec_each (&sh->late, w) {
         for (size_t i = 0; i < w->len; i += SECTOR) {
             *seed = *seed * 6364136223846793005u + 1442695040888963407u;
             if (*seed >> 62 != 0) /* one in four is lost */
@@ -124,7 +125,7 @@ shadow_survive(struct shadow *sh, uint64_t *seed)
 static void
 disk_reset(void)
 {
-    vec_each(&disk.shadows, at) {
+    vec_each (&disk.shadows, at) {
         late_drop(*at);
         vec_fini(&(*at)->late);
         str_fini(&(*at)->synced);
@@ -482,7 +483,8 @@ after_power_loss(struct world *w)
 static void
 power_returns(struct world *w, uint64_t seed)
 {
-    vec_each(&disk.shadows, sh) shadow_survive(*sh, &seed);
+    vec_each (&disk.shadows, sh)
+        shadow_survive(*sh, &seed);
     AUTO(freep) char *shm = path_join(w->dir, "tutti.db-shm");
     unlink(shm);
     disk.off = false;

@@ -1,9 +1,19 @@
 /* sql.c - the statements. See sql.h for what they have in common. */
 #include "store/sqlite/sql.h"
 
-#define T_BYTES  "BLOB"
-#define T_KEY    "INTEGER PRIMARY KEY" /* PostgreSQL: BIGINT PRIMARY KEY */
-#define T_NOROW  "WITHOUT ROWID"       /* PostgreSQL: nothing */
+#define T_BYTES "BLOB"
+#define T_KEY   "INTEGER PRIMARY KEY" /* PostgreSQL: BIGINT PRIMARY KEY */
+#define T_NOROW "WITHOUT ROWID"       /* PostgreSQL: nothing */
+
+/* What a run's row says beyond its journal's head is summed, so that a flipped bit shows: SQLite
+ * itself has no checksums. seq and crc are left out (the journal proves them) and crashes and
+ * last_batch, so that ordinary progress (SQL_ADVANCE) does not come by here. PostgreSQL has page
+ * checksums: there ROW_SUM is 0 and the triggers are not made. */
+#define SUMMED(row)                                                                                \
+    row "no, " row "run_id, " row "root_id, " row "parent_id, " row "def_hash, " row "name, " row  \
+        "client_key, " row "owner, " row "owner_inc, " row "status, " row "epoch, " row            \
+        "sig_seq, " row "cancel, " row "wake_at, " row "created, " row "ended, " row "expires_at"
+#define ROW_SUM "tutti_sum(" SUMMED("run.") ")"
 
 const char *const sql_schema =
     "CREATE TABLE node(node_id TEXT NOT NULL PRIMARY KEY, incarnation BIGINT NOT NULL,"
@@ -15,7 +25,7 @@ const char *const sql_schema =
     " cancel INT NOT NULL, status INT NOT NULL, crashes INT NOT NULL, wake_at BIGINT NOT NULL,"
     " owner TEXT, owner_inc BIGINT NOT NULL, created BIGINT NOT NULL, ended BIGINT NOT NULL,"
     " expires_at BIGINT NOT NULL, run_id TEXT NOT NULL, root_id TEXT NOT NULL, parent_id TEXT,"
-    " def_hash TEXT NOT NULL, name TEXT NOT NULL, client_key TEXT);"
+    " def_hash TEXT NOT NULL, name TEXT NOT NULL, client_key TEXT, sum BIGINT NOT NULL DEFAULT 0);"
     "CREATE TABLE journal(pos " T_KEY ", epoch BIGINT NOT NULL, kind INT NOT NULL,"
     " crc BIGINT NOT NULL, path TEXT NOT NULL, hash TEXT, body " T_BYTES ");"
     "CREATE TABLE blob(hash TEXT NOT NULL PRIMARY KEY, body " T_BYTES " NOT NULL);"
@@ -32,22 +42,31 @@ const char *const sql_schema =
     "CREATE INDEX run_owned ON run(owner, owner_inc) WHERE owner IS NOT NULL;"
     "CREATE INDEX run_ended ON run(ended) WHERE status>=10;"
     "CREATE INDEX run_expires ON run(expires_at) WHERE expires_at>0;"
-    "CREATE INDEX journal_hash ON journal(hash) WHERE hash IS NOT NULL;";
+    "CREATE INDEX journal_hash ON journal(hash) WHERE hash IS NOT NULL;"
+    "CREATE TRIGGER run_put AFTER INSERT ON run BEGIN"
+    " UPDATE run SET sum=tutti_sum(" SUMMED(
+        "NEW.") ") WHERE no=NEW.no; END;"
+                "CREATE TRIGGER run_change AFTER UPDATE OF owner, owner_inc, status, epoch, "
+                "sig_seq, cancel,"
+                " wake_at, ended, expires_at ON run"
+                /* A row that is damaged stays so: a change must not sign it. */
+                " WHEN OLD.sum=tutti_sum(" SUMMED("OLD.") ") BEGIN"
+                                                          " UPDATE run SET sum=tutti_sum(" SUMMED(
+                                                              "NEW.") ") WHERE no=NEW.no; END;";
 
 #define LEASE_COLUMNS "run.run_id, run.epoch, run.seq, run.sig_seq, run.no, run.crc"
 #define RUN_COLUMNS                                                                                \
     "no, run_id, root_id, parent_id, def_hash, name, client_key, owner, status, epoch, seq,"       \
-    " sig_seq, cancel, wake_at, crashes, created, ended, expires_at, owner_inc"
+    " sig_seq, cancel, wake_at, crashes, created, ended, expires_at, owner_inc, sum=" ROW_SUM
 
 const char *const sql_text[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
 
-    [SQL_NODE_PUT] =
-        "INSERT INTO node(node_id, incarnation, lease_until, role, name)"
-        " VALUES(?1, ?2, tutti_now_ms()+15000, ?3, ?4) ON CONFLICT(node_id)"
-        " DO UPDATE SET lease_until=excluded.lease_until, role=excluded.role",
+    [SQL_NODE_PUT] = "INSERT INTO node(node_id, incarnation, lease_until, role, name)"
+                     " VALUES(?1, ?2, tutti_now_ms()+15000, ?3, ?4) ON CONFLICT(node_id)"
+                     " DO UPDATE SET lease_until=excluded.lease_until, role=excluded.role",
     [SQL_NODE_RENEW] = "UPDATE node SET lease_until=tutti_now_ms()+15000 WHERE node_id=?1",
     [SQL_NODE_DEL] = "DELETE FROM node WHERE node_id=?1",
     [SQL_NODES_DEAD] = "SELECT node_id FROM node WHERE node_id<>?1"
@@ -66,8 +85,8 @@ const char *const sql_text[SQL_COUNT] = {
                     " VALUES(?1, ?2, tutti_now_ms(), ?3) ON CONFLICT(hash) DO NOTHING",
     [SQL_DEF_GET] = "SELECT body FROM def WHERE hash=?1",
     [SQL_RUN_BY_KEY] = "SELECT " LEASE_COLUMNS ", last_batch FROM run WHERE client_key=?1",
-    [SQL_RUN_BY_ID] =
-        "SELECT " LEASE_COLUMNS ", last_batch, status, owner, cancel FROM run WHERE run_id=?1",
+    [SQL_RUN_BY_ID] = "SELECT " LEASE_COLUMNS ", last_batch, status, owner, cancel,"
+                      " sum=" ROW_SUM " FROM run WHERE run_id=?1",
     [SQL_RUN_BY_NO] = "SELECT " LEASE_COLUMNS ", last_batch FROM run WHERE no=?1",
     [SQL_RUN_PUT] =
         "INSERT INTO run(no, seq, crc, epoch, last_batch, sig_seq, cancel, status, crashes,"
@@ -76,15 +95,14 @@ const char *const sql_text[SQL_COUNT] = {
         " tutti_now_ms(), 0, 0, ?8, ?9, ?10, ?11, ?12, ?13)",
     [SQL_ADVANCE] = "UPDATE run SET seq=?2, crc=?3, last_batch=?4, crashes=0 WHERE no=?1"
                     " AND epoch=?5 AND seq=?6 AND crc=?7 AND status=?8 AND owner IS NOT NULL",
-    [SQL_CHANGE] =
-        "UPDATE run SET seq=?2, crc=?3, last_batch=?4,"
-        " crashes=CASE WHEN ?9>0 THEN 0 ELSE crashes END,"
-        " status=CASE WHEN ?8>0 THEN ?8 ELSE status END,"
-        " wake_at=CASE WHEN ?10=0 THEN wake_at WHEN sig_seq=?11 THEN ?12 ELSE 0 END,"
-        " owner=CASE WHEN ?10=0 THEN owner ELSE NULL END,"
-        " ended=CASE WHEN ?8>=10 THEN tutti_now_ms() ELSE ended END,"
-        " expires_at=CASE WHEN ?8>=10 THEN ?13 ELSE expires_at END"
-        " WHERE no=?1 AND epoch=?5 AND seq=?6 AND crc=?7 AND owner IS NOT NULL",
+    [SQL_CHANGE] = "UPDATE run SET seq=?2, crc=?3, last_batch=?4,"
+                   " crashes=CASE WHEN ?9>0 THEN 0 ELSE crashes END,"
+                   " status=CASE WHEN ?8>0 THEN ?8 ELSE status END,"
+                   " wake_at=CASE WHEN ?10=0 THEN wake_at WHEN sig_seq=?11 THEN ?12 ELSE 0 END,"
+                   " owner=CASE WHEN ?10=0 THEN owner ELSE NULL END,"
+                   " ended=CASE WHEN ?8>=10 THEN tutti_now_ms() ELSE ended END,"
+                   " expires_at=CASE WHEN ?8>=10 THEN ?13 ELSE expires_at END"
+                   " WHERE no=?1 AND epoch=?5 AND seq=?6 AND crc=?7 AND owner IS NOT NULL",
     [SQL_RECORD_PUT] = "INSERT INTO journal(pos, epoch, kind, crc, path, hash, body)"
                        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [SQL_RECORD_SEEN] = "SELECT epoch, crc FROM journal WHERE pos=?1",
@@ -94,7 +112,7 @@ const char *const sql_text[SQL_COUNT] = {
                   " WHERE no=?1 AND owner IS NULL AND status<10",
     [SQL_CLAIM_READY] =
         "WITH c AS MATERIALIZED (SELECT no FROM run WHERE owner IS NULL AND status<3"
-        " AND wake_at<=tutti_now_ms() ORDER BY wake_at LIMIT ?4)"
+        " AND wake_at<=tutti_now_ms() AND sum=" ROW_SUM " ORDER BY wake_at LIMIT ?4)"
         " UPDATE run SET owner=?1, owner_inc=?2, epoch=epoch+1, last_batch=?3 FROM c"
         " WHERE run.no=c.no RETURNING " LEASE_COLUMNS,
     [SQL_CLAIMED] = "SELECT " LEASE_COLUMNS " FROM run WHERE owner=?1 AND owner_inc=?2"
@@ -149,8 +167,9 @@ const char *const sql_text[SQL_COUNT] = {
     [SQL_ORPHANS] = "SELECT COUNT(*) FROM run WHERE owner IS NOT NULL AND NOT EXISTS"
                     " (SELECT 1 FROM node WHERE node.node_id=run.owner"
                     " AND node.incarnation=run.owner_inc)",
-    [SQL_CHECK_RUNS] = "SELECT no, seq, crc, run_id, status, owner, wake_at FROM run WHERE no>?1"
-                       " ORDER BY no LIMIT ?2",
+    [SQL_CHECK_RUNS] =
+        "SELECT no, seq, crc, run_id, status, owner, wake_at, sum=" ROW_SUM " FROM run WHERE no>?1"
+        " ORDER BY no LIMIT ?2",
     [SQL_CHECK_COUNT] = "SELECT COUNT(*), COALESCE(MAX(pos), 0) FROM journal WHERE pos>?1"
                         " AND pos<?2",
 };

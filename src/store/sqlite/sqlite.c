@@ -84,7 +84,8 @@ batch_try(struct sqlite *l, struct request **jobs, size_t n)
     return true;
 }
 
-/* Together, so that all share one fsync; if that fails, each alone, so that a bad one fails alone. */
+/* Together, so that all share one fsync; if that fails, each alone, so that a bad one fails alone.
+ */
 static void
 batch_run(void *ctx, void **jobs, size_t n)
 {
@@ -133,10 +134,10 @@ folder_sync(const char *path)
 static struct err *
 schema_make(struct conn *c)
 {
-    AUTO(freep) char *sql =
-        xasprintf("PRAGMA page_size=4096; PRAGMA journal_mode=WAL; BEGIN IMMEDIATE; %s"
-                  "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT",
-                  sql_schema, SCHEMA_APP_ID, SCHEMA_VERSION);
+    AUTO(freep)
+    char *sql = xasprintf("PRAGMA page_size=4096; PRAGMA journal_mode=WAL; BEGIN IMMEDIATE; %s"
+                          "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT",
+                          sql_schema, SCHEMA_APP_ID, SCHEMA_VERSION);
     int rc = sqlite3_exec(c->db, sql, NULL, NULL, NULL);
     if (rc == SQLITE_OK) {
         folder_sync(c->path);
@@ -160,12 +161,15 @@ schema_check(struct conn *c, bool *ret_new)
     if (rc != SQLITE_OK)
         return conn_err(c, rc, "opening");
     if (app != SCHEMA_APP_ID && (tables > 0 || version != 0 || app != 0))
-        return FAIL(ERR_INVALID, "'%s' is the database of another program; choose another folder "
-                    "with --store", c->path);
+        return FAIL(ERR_INVALID,
+                    "'%s' is the database of another program; choose another folder "
+                    "with --store",
+                    c->path);
     if (version > SCHEMA_VERSION)
-        return FAIL(ERR_INVALID, "'%s' was written by a newer version (schema %lld, this one knows "
-                    "%d); install that version or choose another folder with --store", c->path,
-                    (long long)version, SCHEMA_VERSION);
+        return FAIL(ERR_INVALID,
+                    "'%s' was written by a newer version (schema %lld, this one knows "
+                    "%d); install that version or choose another folder with --store",
+                    c->path, (long long)version, SCHEMA_VERSION);
     *ret_new = app != SCHEMA_APP_ID;
     return NULL;
 }
@@ -248,8 +252,8 @@ sqlite_open(const struct sqlite_opts *opts, struct sqlite **ret_db, int64_t *ret
     l->nodes = map_new();
     sem_setup(&l->bulk_turn, 1);
     bool crashed = false;
-    struct err *e = l->read_only ? read_only_open(l, ret_clock)
-                                 : writer_open(l, ret_clock, &crashed);
+    struct err *e =
+        l->read_only ? read_only_open(l, ret_clock) : writer_open(l, ret_clock, &crashed);
     if (!e && !l->read_only) {
         l->worker = worker_new("store", batch_run, l, BATCH_MAX);
         if (crashed)

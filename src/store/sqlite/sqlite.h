@@ -11,17 +11,18 @@
 #include "store/driver.h"
 
 struct sqlite_opts {
-    const char *path;            /* of the database; made if absent */
+    const char *path; /* of the database; made if absent */
     const char *node, *node_name;
-    bool adopt;                  /* node was a guest of the folder's former owner: its runs stay its */
-    bool read_only;              /* nobody may hold the lock; nothing is written */
-    news_fn news;                /* called on the loop after a signal or cancel was committed */
+    bool adopt;     /* node was a guest of the folder's former owner: its runs stay its */
+    bool read_only; /* nobody may hold the lock; nothing is written */
+    news_fn news;   /* called on the loop after a signal or cancel was committed */
     void *news_ctx;
 };
 extern const struct driver_ops sqlite_ops;
 struct sqlite;
-/* ERR_MISSING (read_only and no file), ERR_INVALID (not a tutti store, or a newer one's), ERR_DENIED,
- * ERR_LIMIT (disk full), ERR_TRANSIENT. *ret_clock: the time that an earlier process has seen. */
+/* ERR_MISSING (read_only and no file), ERR_INVALID (not a tutti store, or a newer one's),
+ * ERR_DENIED, ERR_LIMIT (disk full), ERR_TRANSIENT. *ret_clock: the time that an earlier process
+ * has seen. */
 struct err *MUST sqlite_open(const struct sqlite_opts *opts, struct sqlite **OWN ret_db,
                              int64_t *ret_clock) YIELDS;
 

@@ -72,10 +72,10 @@ runs_drop(struct sqlite *l, struct request *r)
     CHECK(conn_bind(&l->writer, SQL_PRUNABLE, &stmt, "ii", r->from, (int64_t)RUNS_STEP));
     int rc;
     while ((rc = conn_next(stmt)) == SQLITE_ROW)
-        vec_push(&list, ((struct gone){sqlite3_column_int64(stmt, 0),
-                                       sqlite3_column_int64(stmt, 1)}));
+        vec_push(&list,
+                 ((struct gone){sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1)}));
     rc = ok_or(rc);
-    vec_each(&list, run) {
+    vec_each (&list, run) {
         if (rc == SQLITE_OK)
             rc = conn_do(&l->writer, SQL_TRASH_PUT, "ii", run->no, run->seq);
         if (rc == SQLITE_OK)

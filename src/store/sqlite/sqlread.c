@@ -42,6 +42,7 @@ struct run_head { /* what a run's row says of its journal */
     int64_t no, seq, sig_seq;
     uint32_t crc;
     int cancel;
+    bool intact; /* the row's own checksum is right */
 };
 
 static int
@@ -58,13 +59,14 @@ head_read(struct conn *c, const char *id, struct run_head *ret_head, bool *ret_f
     ret_head->sig_seq = sqlite3_column_int64(stmt, 3);
     ret_head->no = sqlite3_column_int64(stmt, 4);
     ret_head->crc = (uint32_t)sqlite3_column_int64(stmt, 5);
-    ret_head->cancel = sqlite3_column_int(stmt, 9);
+    ret_head->cancel = sqlite3_column_int(stmt, COL_CANCEL);
+    ret_head->intact = sqlite3_column_int(stmt, COL_INTACT);
     conn_done(stmt);
     return SQLITE_OK;
 }
 
-struct walk { /* through the journal of one run */
-    int64_t seq; /* the next one */
+struct walk {     /* through the journal of one run */
+    int64_t seq;  /* the next one */
     uint32_t crc; /* of the one before */
     const char *damage;
 };
@@ -118,6 +120,14 @@ journal_walk(struct conn *c, const struct run_head *head, struct walk *w, struct
 }
 
 static int
+row_damaged(struct request *r)
+{
+    r->damaged = true;
+    r->err = err_damaged(r->id, 0, "the checksum of its row is wrong");
+    return SQLITE_OK;
+}
+
+static int
 crc_before(struct conn *c, const struct run_head *head, struct walk *w)
 {
     if (w->seq <= 1)
@@ -142,6 +152,8 @@ read_journal(struct conn *c, struct request *r)
         r->err = err_no_run(r->id);
         return SQLITE_OK;
     }
+    if (!head.intact)
+        return row_damaged(r);
     struct walk w = {.seq = MAX(r->from, 1)};
     if (w.seq > head.seq)
         return SQLITE_OK;
@@ -164,7 +176,7 @@ text_or_null(sqlite3_stmt *stmt, int i)
     return sqlite3_column_type(stmt, i) == SQLITE_NULL ? NULL : xstrdup(col_text(stmt, i));
 }
 
-/* RUN_COLUMNS, in their order. */
+/* RUN_COLUMNS, in their order. A row whose checksum is wrong shows as quarantined. */
 static void
 row_put(sqlite3_stmt *stmt, struct request *r)
 {
@@ -176,7 +188,8 @@ row_put(sqlite3_stmt *stmt, struct request *r)
     row.name = text_or_null(stmt, 5);
     row.client_key = text_or_null(stmt, 6);
     row.owner = text_or_null(stmt, 7);
-    row.status = sqlite3_column_int(stmt, 8);
+    bool intact = sqlite3_column_int(stmt, 19);
+    row.status = intact ? sqlite3_column_int(stmt, 8) : STATUS_ABNORMAL;
     row.epoch = sqlite3_column_int64(stmt, 9);
     row.seq = sqlite3_column_int64(stmt, 10);
     row.sig_seq = sqlite3_column_int64(stmt, 11);
@@ -310,7 +323,7 @@ run_check(struct conn *c, sqlite3_stmt *row, struct store_invariants *inv)
     inv->gaps += gap;
     struct walk w = {.seq = 1};
     CHECK(journal_walk(c, &head, &w, NULL, 0));
-    inv->damaged += w.damage != NULL;
+    inv->damaged += w.damage != NULL || !sqlite3_column_int(row, 7);
     return SQLITE_OK;
 }
 

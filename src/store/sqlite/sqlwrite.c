@@ -20,7 +20,6 @@ lease_read(sqlite3_stmt *stmt, struct store_lease *l)
     l->row = sqlite3_column_int64(stmt, 4);
     l->crc = (uint32_t)sqlite3_column_int64(stmt, 5);
 }
-enum { COL_BATCH = 6, COL_STATUS, COL_OWNER, COL_CANCEL };
 
 /* ---- nodes ----------------------------------------------------------------------------------- */
 
@@ -42,7 +41,7 @@ dead_reap(struct sqlite *l, const char *except)
     while ((rc = conn_next(stmt)) == SQLITE_ROW)
         vec_push(&dead, xstrdup(col_text(stmt, 0)));
     rc = ok_or(rc);
-    vec_each(&dead, node) {
+    vec_each (&dead, node) {
         if (rc == SQLITE_OK)
             rc = reap(l, *node);
         free(*node);
@@ -70,8 +69,7 @@ int
 write_start(struct sqlite *l)
 {
     CHECK(dead_reap(l, l->adopt ? l->node : ""));
-    CHECK(conn_do(&l->writer, SQL_NODE_PUT, "tiit", l->node, (int64_t)1, (int64_t)1,
-                  l->node_name));
+    CHECK(conn_do(&l->writer, SQL_NODE_PUT, "tiit", l->node, (int64_t)1, (int64_t)1, l->node_name));
     map_put(l->nodes, l->node, l);
     return SQLITE_OK;
 }
@@ -130,8 +128,8 @@ def_put(struct sqlite *l, const struct store_def *def)
 {
     if (!def)
         return SQLITE_OK;
-    return conn_do(&l->writer, SQL_DEF_PUT, "ttb", def->hash, def->name,
-                   def->body ? def->body : "", def->body_len);
+    return conn_do(&l->writer, SQL_DEF_PUT, "ttb", def->hash, def->name, def->body ? def->body : "",
+                   def->body_len);
 }
 
 /* Is there a run with this key or id? SQLITE_ROW: r->lease is it. */
@@ -200,6 +198,8 @@ do_claim(struct sqlite *l, struct request *r)
     bool owned = sqlite3_column_type(stmt, COL_OWNER) != SQLITE_NULL, ours = false;
     if (sqlite3_column_int(stmt, COL_STATUS) >= STATUS_ENDED)
         r->err = err_ended(r->id);
+    else if (!sqlite3_column_int(stmt, COL_INTACT))
+        r->err = err_damaged(r->id, 0, "the checksum of its row is wrong");
     else if (owned && r->retry && sqlite3_column_int64(stmt, COL_BATCH) == r->batch)
         ours = true;
     else if (owned)
