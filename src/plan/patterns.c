@@ -36,7 +36,11 @@ chain_lower(struct lowering *l, const json_t *def, const char *pointer)
     return NULL;
 }
 
-#define WORKER_ITEM ITEM("agent", P_REF, .ref = REF_WORKER, .doc = "an agent or a workflow by name")
+/* An agent or a workflow by name, or a whole workflow inline. */
+#define WORKER_ALTERNATIVES                                                                        \
+    FIELDS({"agent", P_REF, .ref = REF_WORKER, .doc = "an agent or a workflow by name"},           \
+           {"workflow", P_NODE, .doc = "a workflow written here"})
+#define WORKER_ITEM ITEM("agent", P_ONE_OF, .fields = WORKER_ALTERNATIVES)
 
 const struct kind chain_kind = {
     .name = "chain",
@@ -95,8 +99,8 @@ const struct kind parallel_kind = {
     .params = FIELDS(
         {"fan_out", P_LIST, PARAM_REQUIRED | PARAM_NONEMPTY,
          "agents or workflows that work at once", .fields = WORKER_ITEM},
-        {"fan_in", P_REF, 0, "who merges the replies; without it they are joined",
-         .ref = REF_WORKER},
+        {"fan_in", P_ONE_OF, 0, "who merges the replies; without it they are joined",
+         .fields = WORKER_ALTERNATIVES},
         {"include_request", P_BOOL, 0, "fan_in sees the request too (default true)", .def = 1},
         {"quorum", P_INT, 0, "how many replies fan_in needs at least", .min = 1, .max = 10000,
          .def = 1}),

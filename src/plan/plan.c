@@ -137,6 +137,11 @@ lower_worker(struct lowering *l, struct node *node, const json_t *worker, const 
 {
     const char *name = json_string_value(worker);
     struct src_pos at = lower_pos(l, pointer);
+    if (json_is_object(worker)) {
+        node->kind = arena_strdup(l->arena, json_str(worker, "type", "dag"));
+        lower_inline(l, node, worker, pointer);
+        return;
+    }
     if (!name) {
         lower_fail(l, at, "node '%s': the name of an agent or a workflow is expected", node->id);
         return;

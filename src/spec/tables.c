@@ -91,7 +91,12 @@ const struct param spec_top_params[] = {
     {"workflows", P_ANY, 0, "named patterns over agents"},
     {0}};
 
-const char *const spec_providers[] = {"openai", "anthropic", "gemini", "ollama", "script", NULL};
+/* Those with a wire or an address of their own; any other name needs base_url. The list is repeated
+ * from llm, which this folder does not see. */
+const char *const spec_providers[] = {
+    "openai",      "anthropic", "gemini",    "google",   "ollama",   "script",
+    "passthrough", "playback",  "groq",      "xai",      "deepseek", "openrouter",
+    "mistral",     "together",  "fireworks", "cerebras", NULL};
 
 const struct param spec_profile_params[] = {
     {"name", P_STRING, 0, "a title for people"},
@@ -130,7 +135,11 @@ const struct param spec_profile_params[] = {
     {"extra", P_ANY, 0, "merged into the request as it is"},
     {"replies", P_ANY, 0, "script: replies by pattern"},
     {"echo", P_ANY, 0, "script: the message is the reply"},
-    {"playback", P_PATH, 0, "script: a recorded conversation"},
+    {"playback", P_ANY, 0, "script: a recorded conversation, as a file or a list of replies"},
+    {"default", P_ANY, 0, "script: the reply when none matches"},
+    {"delay", P_ANY, 0, "script: time before each reply"},
+    {"chunk", P_ANY, 0, "script: characters of a streamed piece"},
+    {"chunk_delay", P_ANY, 0, "script: time between streamed pieces"},
     {"faults", P_ANY, 0, "script: failures on demand"},
     {"script", P_ANY, 0, "script: all of the above in one"},
     {0}};
