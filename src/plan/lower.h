@@ -4,6 +4,7 @@
  * nodes that are added later are fine: dependencies are given by name and resolved at the end. */
 #ifndef PLAN_LOWER_H
 #define PLAN_LOWER_H
+#include "base/map.h"
 #include "base/vec.h"
 #include "plan/plan.h"
 
@@ -14,6 +15,8 @@ struct lowering { /* one graph being filled */
     struct arena *arena;
     struct graph *graph;
     VEC(struct node *) nodes;
+    struct map *ids;    /* id -> struct node */
+    struct map *copies; /* name -> how often lower_node was asked for it */
     VEC(struct edge {
         unsigned node;   /* waits for */
         const char *dep; /* this one */
@@ -33,6 +36,8 @@ void lower_edge(struct lowering *l, const struct node *node, const char *dep, st
 void lower_worker(struct lowering *l, struct node *node, const json_t *worker, const char *pointer);
 /* A node whose type is a pattern gets a graph of its own, lowered from its definition. */
 void lower_inline(struct lowering *l, struct node *node, const json_t *def, const char *pointer);
+/* Names become indexes, dependents are noted, circles refused; the graph has its nodes. */
+void lower_finish(struct lowering *l);
 struct src_pos lower_pos(const struct lowering *l, const char *pointer);
 void lower_fail(struct lowering *l, struct src_pos at, const char *fmt, ...) FMT(3);
 

@@ -84,24 +84,16 @@ lower_fail(struct lowering *l, struct src_pos at, const char *fmt, ...)
     err_join(&l->plan->errors, FAIL_AT(at, ERR_INVALID, "%s: %s", l->where, str_c(&s)));
 }
 
-static struct node *
-node_find(const struct lowering *l, const char *id)
-{
-    for (size_t i = 0; i < l->nodes.len; i++) {
-        if (strcmp(l->nodes.at[i]->id, id) == 0)
-            return l->nodes.at[i];
-    }
-    return NULL;
-}
-
 struct node *
 lower_node(struct lowering *l, const char *id, bool unique, struct src_pos at)
 {
     const char *free_id = arena_strdup(l->arena, id);
-    if (node_find(l, id) && unique)
+    uintptr_t copies = (uintptr_t)map_get(l->copies, id);
+    if (map_has(l->ids, id) && unique)
         lower_fail(l, at, "the node '%s' is defined twice", id);
-    for (unsigned k = 2; node_find(l, free_id); k++)
-        free_id = arena_printf(l->arena, "%s-%u", id, k);
+    while (map_has(l->ids, free_id))
+        free_id = arena_printf(l->arena, "%s-%u", id, (unsigned)++copies + 1);
+    map_put(l->copies, id, (void *)copies);
     static json_t *nothing;
     if (!nothing)
         nothing = json_object();
@@ -114,6 +106,7 @@ lower_node(struct lowering *l, const char *id, bool unique, struct src_pos at)
                        .effect = -1,
                        .at = at};
     vec_push(&l->nodes, n);
+    map_put(l->ids, free_id, n);
     if (++l->plan->nodes == PLAN_NODES_MAX + 1)
         lower_fail(l, at, "more than %d nodes", PLAN_NODES_MAX);
     return n;
@@ -232,127 +225,7 @@ lower_condition(struct lowering *l, const json_t *cond, const char *pointer, str
     return x;
 }
 
-/* ---- finishing a graph ----------------------------------------------------- */
-
-static int
-order_unsigned(const void *a, const void *b)
-{
-    unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
-    return (x > y) - (x < y);
-}
-
-static void
-edge_missing(struct lowering *l, const struct edge *e)
-{
-    struct near near = NEAR_INIT(e->dep);
-    for (size_t i = 0; i < l->nodes.len; i++)
-        near_offer(&near, l->nodes.at[i]->id);
-    const char *id = e->node == UINT32_MAX ? NULL : l->nodes.at[e->node]->id;
-    lower_fail(l, e->at, "%s%s%sthere is no node '%s'%s%s%s",
-               id ? "node '" : "output: ", id ? id : "", id ? "': " : "", e->dep,
-               near.best ? " (did you mean '" : "", near.best ? near.best : "",
-               near.best ? "'?)" : "");
-}
-
-static void
-edges_resolve(struct lowering *l)
-{
-    struct map *ids = map_new();
-    for (size_t i = 0; i < l->nodes.len; i++)
-        map_put(ids, l->nodes.at[i]->id, l->nodes.at[i]);
-    for (size_t i = 0; i < l->edges.len; i++) {
-        const struct edge *e = &l->edges.at[i];
-        struct node *dep = map_get(ids, e->dep);
-        if (!dep) {
-            edge_missing(l, e);
-            continue;
-        }
-        if (e->node == UINT32_MAX)
-            continue;
-        struct node *n = l->nodes.at[e->node];
-        if (dep == n) {
-            lower_fail(l, e->at, "node '%s' waits for itself", n->id);
-            continue;
-        }
-        unsigned *deps = arena_array(l->arena, unsigned, n->ndeps + 1);
-        bool known = false;
-        for (size_t k = 0; k < n->ndeps; k++) {
-            deps[k] = n->deps[k];
-            known |= deps[k] == dep->index;
-        }
-        if (known)
-            continue;
-        deps[n->ndeps++] = dep->index;
-        qsort(deps, n->ndeps, sizeof *deps, order_unsigned);
-        n->deps = deps;
-    }
-    map_free(ids);
-}
-
-/* Takes away what can run until nothing more can; what is left holds a cycle, which is then named.
- */
-static void
-cycles_refuse(struct lowering *l)
-{
-    size_t n = l->nodes.len, done = 0;
-    AUTO(freep) bool *settled = xcalloc(n, sizeof *settled);
-    for (bool progress = true; progress && done < n;) {
-        progress = false;
-        for (size_t i = 0; i < n; i++) {
-            const struct node *node = l->nodes.at[i];
-            bool ready = !settled[i];
-            for (size_t k = 0; ready && k < node->ndeps; k++)
-                ready = settled[node->deps[k]];
-            if (ready) {
-                settled[i] = progress = true;
-                done++;
-            }
-        }
-    }
-    if (done == n)
-        return;
-    unsigned at = 0;
-    while (settled[at])
-        at++;
-    AUTO(freep) unsigned *seen = xcalloc(n, sizeof *seen); /* step of the walk, from 1 */
-    AUTO(str_fini) struct str text = STR_INIT;
-    VEC(unsigned) walk = {0};
-    while (!seen[at]) {
-        vec_push(&walk, at);
-        seen[at] = (unsigned)walk.len;
-        const struct node *node = l->nodes.at[at];
-        for (size_t k = 0; k < node->ndeps; k++) {
-            if (!settled[node->deps[k]]) {
-                at = node->deps[k];
-                break;
-            }
-        }
-    }
-    for (size_t i = seen[at] - 1; i < walk.len; i++)
-        str_addf(&text, "'%s' -> ", l->nodes.at[walk.at[i]]->id);
-    str_addf(&text, "'%s'", l->nodes.at[at]->id);
-    vec_fini(&walk);
-    lower_fail(l, l->nodes.at[at]->at, "nodes wait for each other: %s", str_c(&text));
-}
-
-static void
-dependents_note(struct lowering *l)
-{
-    size_t n = l->nodes.len;
-    AUTO(freep) unsigned *count = xcalloc(n, sizeof *count);
-    for (size_t i = 0; i < n; i++) {
-        for (size_t k = 0; k < l->nodes.at[i]->ndeps; k++)
-            count[l->nodes.at[i]->deps[k]]++;
-    }
-    for (size_t i = 0; i < n; i++)
-        l->nodes.at[i]->dependents = arena_array(l->arena, unsigned, count[i]);
-    for (size_t i = 0; i < n; i++) {
-        for (size_t k = 0; k < l->nodes.at[i]->ndeps; k++) {
-            struct node *dep = l->nodes.at[l->nodes.at[i]->deps[k]];
-            ((unsigned *)(uintptr_t)dep->dependents)[dep->ndependents++] = (unsigned)i;
-        }
-    }
-}
+/* ---- one definition, one graph --------------------------------------------------- */
 
 static enum failure
 failure_of(const json_t *def)
@@ -413,34 +286,28 @@ graph_make(struct plan *p, const struct definition *d)
                          .space = p->space,
                          .arena = p->arena,
                          .graph = arena_make(p->arena, struct graph),
+                         .ids = map_new(),
+                         .copies = map_new(),
                          .where = d->where,
                          .depth = depth};
     l.graph->name = arena_strdup(p->arena, name);
     l.graph->type = arena_strdup(p->arena, type);
     if (depth > PLAN_DEPTH_MAX) {
         lower_fail(&l, lower_pos(&l, pointer), "workflows nested deeper than %d", PLAN_DEPTH_MAX);
-        return l.graph;
-    }
-    if (!kind || !kind->lower) {
+    } else if (!kind || !kind->lower) {
         lower_fail(&l, lower_pos(&l, pointer), "a %s of type '%s' cannot run in this version",
                    depth ? "node" : "workflow", type);
-        return l.graph;
+    } else {
+        struct err *e = kind->lower(&l, def, pointer);
+        if (e)
+            err_join(&p->errors, e);
+        graph_common(&l, def, pointer);
+        if (!l.nodes.len && !p->errors)
+            lower_fail(&l, lower_pos(&l, pointer), "there is nothing to run");
+        lower_finish(&l);
     }
-    struct err *e = kind->lower(&l, def, pointer);
-    if (e)
-        err_join(&p->errors, e);
-    graph_common(&l, def, pointer);
-    if (!l.nodes.len && !p->errors)
-        lower_fail(&l, lower_pos(&l, pointer), "there is nothing to run");
-    edges_resolve(&l);
-    cycles_refuse(&l);
-    dependents_note(&l);
-    const struct node **nodes =
-        (const struct node **)arena_alloc(p->arena, (l.nodes.len + 1) * sizeof *nodes);
-    for (size_t i = 0; i < l.nodes.len; i++)
-        nodes[i] = l.nodes.at[i];
-    l.graph->nodes = nodes;
-    l.graph->nnodes = l.nodes.len;
+    map_free(l.ids);
+    map_free(l.copies);
     vec_fini(&l.nodes);
     vec_fini(&l.edges);
     return l.graph;
