@@ -155,7 +155,7 @@ app_open_parts(struct app *a)
         .dir = a->opts.store_dir, .read_only = a->opts.read_only, .mem = a->opts.mem};
     struct llm_opts lo = {.record = a->opts.record, .replay = a->opts.replay};
     PASS(llm_new(&lo, &a->llm));
-    TRY(store_open(&so, &a->store), "opening the store");
+    PASS(store_open(&so, &a->store));
     PASS(install_key_load(a));
     struct engine_opts eo = {.store = a->store,
                              .agents = agent_kinds,
@@ -422,11 +422,15 @@ struct err *
 app_resume(struct app *a, const char *id, enum in_doubt in_doubt, struct run **ret_run)
 {
     struct run *r = NULL;
-    PASS(engine_resume(a->engine, id, in_doubt, &r));
+    struct store_run row = {0};
+    PASS(store_get_run(a->store, id, &row)); /* the beginning of an id is enough */
+    struct err *e = engine_resume(a->engine, row.id, in_doubt, &r);
+    store_run_fini(&row);
+    PASS(e);
     const char *dir = json_str(run_started(r), "dir", NULL);
     if (dir && !a->root)
         a->root = xstrdup(dir);
-    struct err *e = a->root ? dotenv_read(a, a->root) : NULL;
+    e = a->root ? dotenv_read(a, a->root) : NULL;
     if (!e)
         e = app_servers_know(a, flow_doc(run_flow(r)));
     if (e) {

@@ -136,7 +136,7 @@ cmd_run_main(int argc, char **argv)
     a.watch = (struct watch_opts){.json = json, .events = events, .quiet = quiet};
     a.options.debug = a.debug;
     a.options.handle_signals = 1;
-    a.options.stream = !no_stream && !json && !quiet && isatty(2);
+    a.options.stream = !no_stream && !json && (events || (!quiet && isatty(2)));
     if (!in.e && !in.text.len && !json_object_size(in.keys) && !isatty(0) && !a.dry_run)
         in.e = input_file("-", &in.text);
     AUTO(freep) char *keys = json_object_size(in.keys) ? json_text(in.keys) : NULL;

@@ -159,8 +159,12 @@ cancel(struct app *a, void *arg)
                         ? FAIL(ERR_INVALID, "the run '%s' has ended: %s", row.id,
                                run_status_name((enum run_status)row.status))
                         : engine_cancel_stored(app_engine(a), row.id, q->force);
-    if (!e)
+    if (!e && q->json) {
+        AUTO(json_freep) json_t *doc = json_pack("{ss sb}", "run", row.id, "cancelled", 1);
+        print_json(doc);
+    } else if (!e) {
         printf("cancelled %s\n", row.id);
+    }
     store_run_fini(&row);
     return e;
 }
@@ -174,7 +178,12 @@ prune(struct app *a, void *arg)
     if (q->before && !duration_parse(q->before, &age))
         return FAIL(ERR_INVALID, "'%s' is not a duration: write 30d, 12h", q->before);
     PASS(store_prune(app_store(a), q->before ? rt_wall_ms() - age : 0, &n));
-    printf("%zu runs deleted\n", n);
+    if (q->json) {
+        AUTO(json_freep) json_t *doc = json_pack("{sI}", "deleted", (json_int_t)n);
+        print_json(doc);
+    } else {
+        printf("%zu runs deleted\n", n);
+    }
     return NULL;
 }
 

@@ -44,7 +44,7 @@ struct told_step {   /* a step or a node */
 struct told {
     struct map *runs;  /* id -> told_run */
     struct map *steps; /* "id path" -> told_step */
-    int64_t acknowledged, steps_ended, model_calls, model_cut;
+    int64_t acknowledged, steps_ended, parked, model_calls, model_cut;
     int64_t open_models;             /* of this life: begun and not ended */
     int64_t commits, life_commits;   /* of former lives; of this one so far */
     int64_t again;                   /* begun although an end was acknowledged */

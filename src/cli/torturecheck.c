@@ -104,7 +104,7 @@ journal_forget(struct check *c)
 }
 
 static void
-acknowledged_check(struct check *c, const char *run, const struct told_run *told)
+acknowledged_check(struct check *c, const char *run, struct told_run *told)
 {
     vec_each(&told->records, r)
     {
@@ -125,7 +125,7 @@ run_check(struct check *c, const struct listed *l)
     c->ended = map_new();
     struct err *e = engine_history(app_engine(c->app), l->id, record_take, c);
     map_free(STEAL(c->ended));
-    const struct told_run *told = map_del(c->told->runs, l->id);
+    struct told_run *told = map_del(c->told->runs, l->id);
     if (!e && told)
         acknowledged_check(c, l->id, told);
     c->found.runs++;
@@ -213,10 +213,11 @@ numbers(const struct check *c, const struct torture_counts *n)
 {
     const struct told *t = c->told;
     double s = n->seconds > 0 ? n->seconds : 1;
-    return json_pack("{si si sf sf sI sI sI sI sI sI sI sI sI si}", "kills", (int)n->kills, "lives",
+    return json_pack("{si si sf sf sI sI sI sI sI sI sI sI sI sI si}", "kills", (int)n->kills, "lives",
                      (int)n->lives, "seconds", n->seconds, "kills_per_s", n->kills / s, "runs",
                      c->found.runs, "records", c->found.records, "records_acknowledged",
                      t->acknowledged, "steps_acknowledged", t->steps_ended, "commits", t->commits,
+                     "parked_in_doubt", t->parked,
                      "model_calls", t->model_calls, "model_calls_cut_by_kills", t->model_cut,
                      "model_calls_repeated", c->found.repeated, "effects", c->found.effects,
                      "listings", (int)n->listings);

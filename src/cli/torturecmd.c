@@ -103,10 +103,9 @@ children_left(struct torture *t)
 static void
 orphans_end(struct torture *t)
 {
-    AUTO(str_fini) struct str pids = STR_INIT;
     AUTO(freep) char *path = xasprintf("/proc/self/task/%d/children", (int)getpid());
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char room[4096];
+    char room[2000];
     ssize_t n = fd < 0 ? 0 : read(fd, room, sizeof room - 1);
     if (fd >= 0)
         close(fd);
@@ -174,7 +173,7 @@ worker_start(struct torture *t, bool settled, bool finish, int *ret_fd)
 static bool
 worker_read(struct torture *t, int fd)
 {
-    char room[65536];
+    char room[4000];
     ssize_t n = read(fd, room, sizeof room);
     if (n <= 0)
         return n < 0 && errno == EINTR;

@@ -99,6 +99,7 @@ recorded(struct told *t, unsigned life, const char *run, struct told_record reco
     }
     vec_push(&r->records, record);
     t->acknowledged++;
+    t->parked += strcmp(record.name, EVENT_RUN_WAITING) == 0;
     if (!ends(record.name))
         return;
     struct told_step *s = step_of(t, run, record.path);

@@ -16,6 +16,8 @@
 #define RESUMES_MAX    20   /* of one run in one life */
 #define LONG_TEXT      6000 /* more than a journal keeps in its own table */
 #define EFFECT_MS_MAX  4
+#define LINGER_MS      60000 /* of a process that nobody ends */
+#define LINGER_ONE_OF  8
 
 /* All classes of effects. At most one step that may not be repeated is under way at a time: a run's
  * doubts are answered together. */
@@ -83,6 +85,29 @@ torture_flow(const char *program, const char *dir, int port)
 
 /* ---- the effect of an exec agent ----------------------------------------------------------------- */
 
+/* A grandchild in a session of its own, as a careless program leaves it: it has to end with the
+ * effect, or with the worker. */
+static void
+leave_behind(void)
+{
+    if (getpid() % LINGER_ONE_OF != 0 || fork() != 0)
+        return;
+    setsid();
+    for (int fd = 0; fd < 3; fd++)
+        close(fd);
+    poll(NULL, 0, LINGER_MS);
+    _exit(0);
+}
+
+/* A few ms; and when nobody listens any more it hangs, so that it has to be ended. */
+static void
+take_time(void)
+{
+    struct pollfd listener = {.fd = STDOUT_FILENO};
+    if (poll(&listener, 1, (int)getpid() % EFFECT_MS_MAX) > 0)
+        poll(NULL, 0, LINGER_MS);
+}
+
 int
 torture_effect(const char *ledger_path)
 {
@@ -92,10 +117,11 @@ torture_effect(const char *ledger_path)
         fprintf(stderr, "tutti torture: this is no effect of a torture\n");
         return TUTTI_USAGE;
     }
-    poll(NULL, 0, (int)getpid() % EFFECT_MS_MAX); /* a kill may come before it, or after */
+    leave_behind();
+    take_time(); /* a kill may come before it, or after */
     if (!ledger_append(fd, life, key))
         return TUTTI_FAILED;
-    poll(NULL, 0, (int)getpid() % EFFECT_MS_MAX);
+    take_time();
     printf("done\n");
     return 0;
 }

@@ -66,31 +66,38 @@ message_make(const struct graph *g, const struct node *n, const struct node_stat
     }
 }
 
+static json_t *
+text_json(const struct node_state *s)
+{
+    return json_is_string(s->reply.output) ? json_incref(s->reply.output) : json_string(text_of(s));
+}
+
+/* Grows with the chain instead of being made anew for each node. */
+void
+context_add(json_t **context, const struct graph *g, const struct node *n,
+            const struct node_state *state)
+{
+    if (!g->positional_context || state->status != NODE_COMPLETED)
+        return;
+    AUTO(freep) char *key = xasprintf("agent_%u_output", n->index + 1);
+    if (!*context)
+        *context = json_object();
+    json_object_set_new(*context, key, text_json(state));
+}
+
 json_t *
 context_make(const struct graph *g, const struct node *n, const struct node_state *states,
-             const struct task *outer)
+             json_t *common)
 {
-    json_t *context = outer->context ? json_copy((json_t *)(uintptr_t)outer->context) : NULL;
-    if (g->positional_context && n->index) {
-        if (!context)
-            context = json_object();
-        for (unsigned i = 0; i < n->index; i++) {
-            AUTO(freep) char *key = xasprintf("agent_%u_output", i + 1);
-            if (states[i].status == NODE_COMPLETED)
-                json_object_set_new(context, key, json_string(text_of(&states[i])));
-        }
+    if (n->input_rule != INPUT_FAN_IN && n->input_rule != INPUT_RESPONSES)
+        return json_incref(common);
+    json_t *context = common ? json_copy(common) : json_object(), *results = json_object();
+    for (size_t i = 0; i < n->ndeps; i++) {
+        const struct node_state *s = &states[n->deps[i]];
+        if (s->status == NODE_COMPLETED)
+            json_object_set_new(results, g->nodes[n->deps[i]]->id, text_json(s));
     }
-    if (n->input_rule == INPUT_FAN_IN || n->input_rule == INPUT_RESPONSES) {
-        json_t *results = json_object();
-        for (size_t i = 0; i < n->ndeps; i++) {
-            const struct node_state *s = &states[n->deps[i]];
-            if (s->status == NODE_COMPLETED)
-                json_object_set_new(results, g->nodes[n->deps[i]]->id, json_string(text_of(s)));
-        }
-        if (!context)
-            context = json_object();
-        json_object_set_new(context, "parallel_results", results);
-    }
+    json_object_set_new(context, "parallel_results", results);
     return context;
 }
 

@@ -137,8 +137,11 @@ struct node_state {
 };
 void message_make(const struct graph *g, const struct node *n, const struct node_state *states,
                   const struct task *outer, struct str *to);
+/* `common`: the context of the whole graph so far, or NULL. */
 json_t *OWN context_make(const struct graph *g, const struct node *n,
-                         const struct node_state *states, const struct task *outer);
+                         const struct node_state *states, json_t *common);
+void context_add(json_t **context, const struct graph *g, const struct node *n,
+                 const struct node_state *state);
 struct err *MUST graph_output(const struct graph *g, const struct node_state *states,
                               const struct expr_scope *scope, struct reply *ret_reply);
 json_t *OWN step_view(const struct node_state *s); /* steps.x in expressions */

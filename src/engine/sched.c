@@ -14,6 +14,7 @@ struct graph_state {
     const char *path;
     const struct task *task; /* the graph's own input */
     json_t *input;
+    json_t *context; /* what every node sees beside its message; or NULL */
     unsigned depth;
     struct node_state *nodes;
     unsigned *ready; /* indexes, ascending */
@@ -145,7 +146,7 @@ node_prepare(struct graph_state *gs, const struct node *n, int64_t now_wall_ms, 
         p->input = json_incref((json_t *)(uintptr_t)gs->task->input);
     if (!p->input && n->ndeps == 1 && n->input_rule == INPUT_DEFAULT)
         p->input = json_incref(gs->nodes[n->deps[0]].reply.output);
-    p->context = context_make(gs->g, n, gs->nodes, gs->task);
+    p->context = context_make(gs->g, n, gs->nodes, gs->context);
     return NULL;
 }
 
@@ -212,6 +213,7 @@ node_settled(struct graph_state *gs, const struct node *n, enum node_status stat
     s->status = status;
     s->settled = true;
     gs->completed += status == NODE_COMPLETED;
+    context_add(&gs->context, gs->g, n, s);
     for (size_t i = 0; i < n->ndependents; i++) {
         if (--gs->nodes[n->dependents[i]].missing == 0)
             ready_add(gs, n->dependents[i]);
@@ -401,6 +403,7 @@ graph_state_fini(struct graph_state *gs)
     free(gs->nodes);
     free(gs->ready);
     json_decref(gs->input);
+    json_decref(gs->context);
     err_free(gs->failed);
     err_free(gs->parked);
 }
@@ -418,6 +421,7 @@ graph_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,
     gs->ready = xcalloc(g->nnodes, sizeof *gs->ready);
     gs->input = task->input ? json_incref((json_t *)(uintptr_t)task->input)
                             : json_string_lossy(task->message, strlen(task->message));
+    gs->context = task->context ? json_copy((json_t *)(uintptr_t)task->context) : NULL;
     for (size_t i = 0; i < g->nnodes; i++) {
         gs->nodes[i].missing = (unsigned)g->nodes[i]->ndeps;
         if (!g->nodes[i]->ndeps)

@@ -112,8 +112,8 @@ guards_find(struct stepping *st)
     map_put(e->breakers, st->s->target, st->breaker);
 }
 
-/* Position, never content: the same step has the same key in each try and after each crash. Where the
- * other side may act on it, it cannot be guessed; elsewhere a plain hash will do. */
+/* Position, never content: the same step has the same key in each try and after each crash. Where
+ * the other side may act on it, it cannot be guessed; elsewhere a plain hash will do. */
 static void
 key_make(struct stepping *st)
 {

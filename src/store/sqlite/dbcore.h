@@ -6,6 +6,7 @@
 #include "rt/worker.h"
 #include "store/sqlite/conn.h"
 #include "store/sqlite/sqlite.h"
+#include <stdatomic.h>
 
 #define BATCH_MAX 256
 
@@ -19,6 +20,8 @@ struct sqlite {
     struct conn quick, bulk; /* readers, opened when first used */
     struct sem bulk_turn;
     struct worker *worker; /* NULL: read only */
+    struct store_numbers numbers;
+    _Atomic int64_t batches; /* committed; counted by the commit thread */
     /* From here on the commit thread's. */
     struct conn writer;
     bool started;      /* this process is registered, the dead are reaped */

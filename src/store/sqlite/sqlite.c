@@ -46,22 +46,6 @@ batch_apply(struct sqlite *l, struct request **jobs, size_t n)
     return rc;
 }
 
-static void
-batch_settle(struct sqlite *l, struct request **jobs, size_t n)
-{
-    l->numbers.batches++;
-    l->numbers.fsyncs++;
-    for (size_t i = 0; i < n; i++) {
-        if (jobs[i]->err)
-            continue;
-        write_settle(jobs[i]);
-        l->numbers.commits++;
-        l->numbers.records += (int64_t)jobs[i]->nrecords;
-        for (size_t k = 0; k < jobs[i]->nrecords; k++)
-            l->numbers.bytes += (int64_t)jobs[i]->records[k].body_len;
-    }
-}
-
 /* False: nothing was committed, and with more than one job it is not known whose fault it is. */
 static bool
 batch_try(struct sqlite *l, struct request **jobs, size_t n)
@@ -69,7 +53,9 @@ batch_try(struct sqlite *l, struct request **jobs, size_t n)
     l->writer.now_ms = MAX(l->writer.now_ms, jobs[0]->now_ms);
     int rc = batch_apply(l, jobs, n);
     if (rc == SQLITE_OK) {
-        batch_settle(l, jobs, n);
+        atomic_fetch_add(&l->batches, 1);
+        for (size_t i = 0; i < n; i++)
+            write_settle(jobs[i]);
         return true;
     }
     struct err *e = conn_err(&l->writer, rc, op_name(jobs[0]->op));
@@ -129,16 +115,31 @@ folder_sync(const char *path)
     }
 }
 
-/* The file becomes a WAL database first, then all tables come in one transaction: a process killed
- * in between leaves an empty database, which the next one makes complete. */
+static int
+main_file_sync(sqlite3 *db)
+{
+    sqlite3_file *file = NULL;
+    int rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    return rc != SQLITE_OK ? rc : file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+}
+
+/* Made without syncs, then synced once: the file, so that it is a WAL database for whoever comes
+ * after a loss of power (of an empty one SQLite would throw the WAL away), then the WAL by the
+ * commit that says that all is there. Whatever ends it in between, the next one does it again. */
 static struct err *
 schema_make(struct conn *c)
 {
     AUTO(freep)
-    char *sql = xasprintf("PRAGMA page_size=4096; PRAGMA journal_mode=WAL; BEGIN IMMEDIATE; %s"
-                          "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT",
-                          sql_schema, SCHEMA_APP_ID, SCHEMA_VERSION);
+    char *sql =
+        xasprintf("PRAGMA synchronous=OFF; PRAGMA page_size=4096; PRAGMA journal_mode=WAL;"
+                  "BEGIN IMMEDIATE; PRAGMA application_id=%d; %s COMMIT; PRAGMA synchronous=FULL",
+                  SCHEMA_APP_ID, sql_schema);
+    AUTO(freep) char *seal = xasprintf("PRAGMA user_version=%d", SCHEMA_VERSION);
     int rc = sqlite3_exec(c->db, sql, NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = main_file_sync(c->db);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(c->db, seal, NULL, NULL, NULL);
     if (rc == SQLITE_OK) {
         folder_sync(c->path);
         return NULL;
@@ -170,7 +171,7 @@ schema_check(struct conn *c, bool *ret_new)
                     "'%s' was written by a newer version (schema %lld, this one knows "
                     "%d); install that version or choose another folder with --store",
                     c->path, (long long)version, SCHEMA_VERSION);
-    *ret_new = app != SCHEMA_APP_ID;
+    *ret_new = app != SCHEMA_APP_ID || version == 0;
     return NULL;
 }
 
@@ -287,6 +288,15 @@ news_after(struct sqlite *l, struct request *r)
 }
 
 static void
+numbers_add(struct sqlite *l, const struct request *r)
+{
+    l->numbers.commits++;
+    l->numbers.records += (int64_t)r->nrecords;
+    for (size_t i = 0; i < r->nrecords; i++)
+        l->numbers.bytes += (int64_t)r->records[i].body_len;
+}
+
+static void
 exec_write(struct sqlite *l, struct request *r)
 {
     if (!l->worker) {
@@ -296,6 +306,8 @@ exec_write(struct sqlite *l, struct request *r)
     worker_do(l->worker, r);
     if (rt_is_simulated() && sim_crashed() && !r->err)
         r->err = FAIL(ERR_CANCELLED, "the process has crashed");
+    if (!r->err)
+        numbers_add(l, r);
     news_after(l, r);
 }
 
@@ -353,7 +365,9 @@ sqlite_exec(void *driver, struct request *r)
 static void
 sqlite_numbers(const void *driver, struct store_numbers *ret_numbers)
 {
-    *ret_numbers = ((const struct sqlite *)driver)->numbers;
+    const struct sqlite *l = driver;
+    *ret_numbers = l->numbers;
+    ret_numbers->batches = ret_numbers->fsyncs = atomic_load(&l->batches);
 }
 
 const struct driver_ops sqlite_ops = {
