@@ -250,11 +250,7 @@ wait_main(void *arg)
     c->e = run_wait(r, rt_after(c->timeout_ms));
     if (c->e)
         return;
-    json_t *doc = NULL;
-    if (run_is_over(r))
-        c->e = engine_document(app_engine(c->t->app), run_id(r), &doc);
-    if (!doc)
-        return;
+    json_t *doc = run_document(r);
     AUTO(freep) char *text = json_text(doc);
     struct str shown = STR_INIT;
     app_redact(c->t->app, text, strlen(text), &shown);

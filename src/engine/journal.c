@@ -62,6 +62,7 @@ struct view {
     char *run_id;
     json_t *started, *ended, *waiting;
     json_t *nodes; /* path -> body of its end, or of its start */
+    json_t *open;  /* path -> target of steps that have an intent and no end */
     struct usage usage;
     enum run_status status;
 };
@@ -72,6 +73,7 @@ view_new(const char *run_id)
     struct view *v = xcalloc(1, sizeof *v);
     v->run_id = xstrdup(run_id);
     v->nodes = json_object();
+    v->open = json_object();
     v->status = RUN_RUNNING;
     return v;
 }
@@ -86,6 +88,7 @@ view_free(struct view *v)
     json_decref(v->ended);
     json_decref(v->waiting);
     json_decref(v->nodes);
+    json_decref(v->open);
     free(v);
 }
 
@@ -123,8 +126,10 @@ view_feed(struct view *v, enum record_kind kind, const char *path, json_t *body)
     case REC_STEP_FAILED:
         usage_from_json(json_object_get(body, "usage"), &u);
         usage_add(&v->usage, &u);
+        json_object_del(v->open, path);
         break;
     case REC_STEP_INTENT:
+        json_object_set(v->open, path, json_object_get(body, "target"));
         break;
     }
 }
@@ -160,8 +165,27 @@ text_of(const json_t *body)
     return json_string(s);
 }
 
+/* The run ended first: another node failed while this one waited for somebody to look, or it was
+ * cancelled while nobody had it. Nothing of it goes on. */
+static void
+node_cut_off(const struct view *v, const char *path, json_t *d)
+{
+    const char *open, *in_doubt = NULL;
+    json_t *target;
+    size_t n = strlen(path);
+    json_object_foreach (v->open, open, target) {
+        if (strncmp(open, path, n) == 0 && open[n] == '/')
+            in_doubt = json_string_value(target);
+    }
+    json_object_set_new(d, "status", json_string(node_status_name(NODE_CANCELLED)));
+    json_object_set_new(d, "error",
+                        in_doubt ? json_stringf("the run ended while '%s' was in doubt: it may "
+                                                "have been carried out", in_doubt)
+                                 : json_string("the run ended first"));
+}
+
 static json_t *
-node_document(const json_t *body)
+node_document(const struct view *v, const char *path, const json_t *body)
 {
     static const char *const copied[] = {"output",  "error",       "attempts",
                                          "started", "duration_ms", "usage"};
@@ -175,6 +199,8 @@ node_document(const json_t *body)
         if (i == 0)
             json_object_set_new(d, "text", text_of(body));
     }
+    if (v->ended && strcmp(status, "running") == 0)
+        node_cut_off(v, path, d);
     return d;
 }
 
@@ -192,7 +218,7 @@ view_document(const struct view *v, int64_t now_wall_ms)
     json_object_set_new(d, "text", text_of(v->ended));
     json_object_set_new(d, "error", member(v->ended, "error"));
     json_object_foreach (v->nodes, path, body)
-        json_object_set_new(nodes, path, node_document(body));
+        json_object_set_new(nodes, path, node_document(v, path, body));
     json_object_set_new(d, "nodes", nodes);
     json_object_set_new(d, "usage", usage_to_json(&v->usage));
     json_object_set_new(d, "duration_ms", json_integer(MAX(ended - started, 0)));

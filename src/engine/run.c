@@ -381,6 +381,44 @@ started_body(const struct run_request *req, json_t **ret_body)
     return NULL;
 }
 
+struct reading {
+    struct memo *memo;
+    struct view *view;
+};
+
+static struct err *
+read_record(void *ctx, const struct store_record *rec)
+{
+    struct reading *to = ctx;
+    AUTO(json_freep) json_t *body = NULL;
+    TRY(record_decode(rec->body, rec->body_len, &body), "record %lld", (long long)rec->seq);
+    view_feed(to->view, (enum record_kind)rec->kind, rec->path, body);
+    if (to->memo)
+        memo_feed(to->memo, (enum record_kind)rec->kind, rec->path, body);
+    return NULL;
+}
+
+/* A start under a name that is taken: the same start is the same run, another one is refused. */
+static struct err *
+run_found(struct run *r, const struct run_request *req, const json_t *body)
+{
+    static const char *const compared[] = {"workflow", "def", "input", "inputs"};
+    struct reading to = {NULL, r->view};
+    PASS(store_read(r->engine->opts.store, r->lease.id, 1, read_record, &to));
+    const json_t *first = view_started(r->view);
+    for (size_t i = 0; i < COUNT(compared); i++) {
+        const json_t *a = json_object_get(first, compared[i]),
+                     *b = json_object_get(body, compared[i]);
+        if (a != b && !(a && b && json_equal(a, b)))
+            return FAIL(ERR_INVALID, "the run id '%s' is taken by a run with another %s",
+                        req->run_id, strcmp(compared[i], "def") == 0 ? "definition" : compared[i]);
+    }
+    run_set_input(r, first);
+    r->status = view_status(r->view);
+    r->over = true;
+    return NULL;
+}
+
 struct err *
 engine_start(struct engine *e, const struct run_request *req, struct run **ret_run,
              bool *ret_existing)
@@ -410,33 +448,20 @@ engine_start(struct engine *e, const struct run_request *req, struct run **ret_r
         return WRAP(err, "starting the run");
     }
     r->view = view_new(r->lease.id);
-    run_set_input(r, body);
     if (*ret_existing) {
-        r->over = true;
+        err = run_found(r, req, body);
+        if (err) {
+            run_unref(r);
+            return err;
+        }
     } else {
+        run_set_input(r, body);
         view_feed(r->view, REC_RUN_STARTED, "", body);
         run_publish(
             r, (struct run_event){.name = EVENT_RUN_STARTED, .path = "", .seq = 1, .detail = body});
         run_launch(r);
     }
     *ret_run = r;
-    return NULL;
-}
-
-struct reading {
-    struct memo *memo;
-    struct view *view;
-};
-
-static struct err *
-read_record(void *ctx, const struct store_record *rec)
-{
-    struct reading *to = ctx;
-    AUTO(json_freep) json_t *body = NULL;
-    TRY(record_decode(rec->body, rec->body_len, &body), "record %lld", (long long)rec->seq);
-    view_feed(to->view, (enum record_kind)rec->kind, rec->path, body);
-    if (to->memo)
-        memo_feed(to->memo, (enum record_kind)rec->kind, rec->path, body);
     return NULL;
 }
 

@@ -68,10 +68,11 @@ within_total(struct run *r, const struct work *w, int64_t started_wall_ms, struc
     if (!total)
         return worker_do_it(r, w, started_wall_ms, ret, ret_attempts);
     struct scope scope;
-    scope_open(&scope, rt_after(total));
+    int64_t deadline = rt_after(total);
+    scope_open(&scope, deadline);
     struct err *e = worker_do_it(r, w, started_wall_ms, ret, ret_attempts);
     err_free(scope_close(&scope));
-    if (e && err_kind(e) == ERR_TIMEOUT)
+    if (e && err_kind(e) == ERR_TIMEOUT && rt_now_ms() >= deadline)
         e = WRAP(e, "not done within the total of %.3g s", (double)total / 1000.0);
     return e;
 }

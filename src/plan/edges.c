@@ -15,11 +15,14 @@ struct links {
     size_t len, cap;
 };
 
+/* Comparing each wrong name with all names is quadratic: after so many, none is suggested. */
+#define SUGGESTED_MAX 200
+
 static void
-edge_missing(struct lowering *l, const struct edge *e)
+edge_missing(struct lowering *l, const struct edge *e, size_t nth)
 {
     struct near near = NEAR_INIT(e->dep);
-    for (size_t i = 0; i < l->nodes.len; i++)
+    for (size_t i = 0; i < l->nodes.len && nth < SUGGESTED_MAX; i++)
         near_offer(&near, l->nodes.at[i]->id);
     const char *id = e->node == UINT32_MAX ? NULL : l->nodes.at[e->node]->id;
     lower_fail(l, e->at, "%s%s%sthere is no node '%s'%s%s%s",
@@ -31,10 +34,11 @@ edge_missing(struct lowering *l, const struct edge *e)
 static void
 links_collect(struct lowering *l, struct links *links)
 {
+    size_t missing = 0;
     vec_each (&l->edges, e) {
         const struct node *dep = map_get(l->ids, e->dep);
         if (!dep)
-            edge_missing(l, e);
+            edge_missing(l, e, missing++);
         else if (e->node == UINT32_MAX)
             continue; /* the output mentions it: it only has to be there */
         else if (dep->index == e->node)

@@ -17,6 +17,7 @@ struct plan {
     const char *workflow;
     const struct graph *root;
     struct map *graphs; /* workflow -> struct graph; &lowering_mark while it is being lowered */
+    struct map *agents; /* names of the agents that are reached: their tools may be workflows */
     size_t nodes;
     char hash[SHA256_HEX];
     struct err *errors; /* collected over all graphs */
@@ -30,6 +31,7 @@ plan_free(struct plan *p)
         return;
     err_free(p->errors);
     map_free(p->graphs);
+    map_free(p->agents);
     arena_free(p->arena);
     free(p);
 }
@@ -146,8 +148,10 @@ lower_worker(struct lowering *l, struct node *node, const json_t *worker, const 
         return;
     }
     const json_t *agents = json_object_get(l->source->doc, "agents");
-    if (json_object_get(agents, name))
+    if (json_object_get(agents, name)) {
+        map_put(l->plan->agents, name, (void *)(uintptr_t)node->worker);
         return;
+    }
     struct near near = NEAR_INIT(name);
     const char *key;
     json_t *value;
@@ -266,6 +270,28 @@ graph_common(struct lowering *l, const json_t *def, const char *pointer)
     }
 }
 
+/* A workflow that is used twice counts twice: what runs, and what is drawn, is the tree. */
+static void
+graph_measure(struct lowering *l, struct src_pos at)
+{
+    struct graph *g = l->graph;
+    bool told = l->plan->nodes > PLAN_NODES_MAX;
+    g->total = g->nnodes;
+    for (size_t i = 0; i < g->nnodes; i++) {
+        const struct graph *child = g->nodes[i]->child;
+        if (!child)
+            continue;
+        told |= child->total > PLAN_NODES_MAX || child->height > PLAN_DEPTH_MAX;
+        g->total = MIN(g->total + child->total, PLAN_NODES_MAX + 1);
+        g->height = MAX(g->height, child->height + 1);
+    }
+    if (!told && g->total > PLAN_NODES_MAX)
+        lower_fail(l, at, "more than %d nodes, with those of the workflows inside",
+                   PLAN_NODES_MAX);
+    else if (!told && g->height > PLAN_DEPTH_MAX)
+        lower_fail(l, at, "workflows nested deeper than %d", PLAN_DEPTH_MAX);
+}
+
 struct definition { /* a workflow, or a node that is one inline: it gets a graph of its own */
     const char *name, *pointer, *where;
     const json_t *def;
@@ -305,6 +331,7 @@ graph_make(struct plan *p, const struct definition *d)
         if (!l.nodes.len && !p->errors)
             lower_fail(&l, lower_pos(&l, pointer), "there is nothing to run");
         lower_finish(&l);
+        graph_measure(&l, lower_pos(&l, pointer));
     }
     map_free(l.ids);
     map_free(l.copies);
@@ -345,6 +372,31 @@ lower_inline(struct lowering *l, struct node *node, const json_t *def, const cha
                            .def = def,
                            .depth = l->depth + 1};
     node->child = graph_make(l->plan, &d);
+}
+
+/* Agents call agents and workflows as tools: what they name is reached too. It is lowered after the
+ * graphs, since calling oneself is no circle here; how deep calls go is bounded when they are made.
+ */
+static void
+tools_lower(struct plan *p)
+{
+    const char *agent;
+    const json_t *tool, *agents = json_object_get(p->source.doc, "agents");
+    size_t k;
+    for (size_t i = 0; map_next(p->agents, &i, &agent, NULL);) {
+        struct lowering l = {.plan = p, .source = &p->source};
+        json_array_foreach (json_object_get(json_object_get(agents, agent), "agents"), k, tool) {
+            const char *name = json_string_value(tool);
+            const char *at = arena_printf(p->arena, "/agents/%s/agents/%zu", agent, k);
+            const char *where = arena_printf(p->arena, "agent '%s'", agent);
+            if (!name)
+                continue;
+            if (json_object_get(agents, name))
+                map_put(p->agents, name, p);
+            else if (json_object_get(json_object_get(p->source.doc, "workflows"), name))
+                graph_of_workflow(p, name, (struct referrer){lower_pos(&l, at), where, 0});
+        }
+    }
 }
 
 /* ---- the whole ------------------------------------------------------------- */
@@ -399,6 +451,7 @@ plan_new(const struct plan_source *source, struct expr_space *space)
     struct plan *p = xcalloc(1, sizeof *p);
     p->arena = arena_new(0);
     p->graphs = map_new();
+    p->agents = map_new();
     p->source = *source;
     p->space = space;
     return p;
@@ -412,6 +465,7 @@ plan_make(const struct plan_source *source, const char *workflow, struct expr_sp
     AUTO(plan_freep) struct plan *p = plan_new(source, space);
     p->workflow = arena_strdup(p->arena, workflow);
     p->root = graph_of_workflow(p, p->workflow, (struct referrer){.where = ""});
+    tools_lower(p);
     if (p->errors)
         return STEAL(p->errors);
     plan_hash_make(p);

@@ -82,6 +82,8 @@ struct graph {
     int64_t timeout_ms;       /* 0: none */
     enum output_rule output_rule;
     struct value_template *output;
+    size_t total;    /* nodes, with those of the graphs inside, as often as they are used */
+    unsigned height; /* of graphs inside graphs; 0: none */
     bool positional_context;     /* chain: context carries agent_1_output, agent_2_output, ... */
     const json_t *inputs_schema; /* or NULL */
 };

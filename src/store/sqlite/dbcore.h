@@ -27,8 +27,6 @@ struct sqlite {
     bool started;      /* this process is registered, the dead are reaped */
     struct map *nodes; /* known to be in the table */
     int64_t last_no;
-    struct store_numbers
-        numbers; /* read by the loop: a torn value would be a wrong count, no more */
 };
 
 /* Carries out one write inside the open transaction. An SQLite error is returned and means that the
