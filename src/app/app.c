@@ -397,6 +397,12 @@ pos_of(void *ctx, const char *pointer)
     return spec_pos(ctx, pointer);
 }
 
+static struct src_pos
+text_pos_of(void *ctx, const char *pointer, unsigned line, unsigned col)
+{
+    return spec_text_pos(ctx, pointer, line, col);
+}
+
 struct err *
 app_servers_know(struct app *a, const json_t *doc)
 {
@@ -413,8 +419,11 @@ struct err *
 app_flow(struct app *a, struct spec *spec, const char *workflow, struct flow **ret_flow)
 {
     PASS(app_servers_know(a, spec->doc));
-    struct flow_source source = {
-        .doc = spec->doc, .pos = pos_of, .pos_ctx = spec, .workflow = workflow};
+    struct flow_source source = {.doc = spec->doc,
+                                 .pos = pos_of,
+                                 .text_pos = text_pos_of,
+                                 .pos_ctx = spec,
+                                 .workflow = workflow};
     return engine_flow(a->engine, &source, ret_flow);
 }
 
@@ -474,7 +483,11 @@ static struct planned
 planned_of(struct app *a, struct spec *spec)
 {
     return (struct planned){
-        .source = {.doc = spec->doc, .pos = pos_of, .pos_ctx = spec, .kinds = workflow_kinds},
+        .source = {.doc = spec->doc,
+                   .pos = pos_of,
+                   .text_pos = text_pos_of,
+                   .pos_ctx = spec,
+                   .kinds = workflow_kinds},
         .space = engine_space(a->engine)};
 }
 

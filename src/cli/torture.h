@@ -12,7 +12,7 @@
 #define TORTURE_LIFE_ENV "TUTTI_TORTURE_LIFE" /* number of the worker's life, for the ledger */
 #define TORTURE_KEY_LEN  32                   /* digits of an idempotency key */
 
-/* ---- the ledger: an HTTP server and a file; one line "life key" an effect ---------------------- */
+/* ---- the ledger: an HTTP server and a file; one line "life key" an effect -------------------- */
 
 struct ledger;
 struct err *MUST ledger_open(const char *path, uint64_t seed, struct ledger **OWN ret_ledger);
@@ -27,7 +27,7 @@ bool ledger_append(int fd, const char *life, const char *key);
 typedef void (*ledger_line_fn)(void *ctx, unsigned life, const char *key);
 struct err *MUST ledger_read(const char *path, size_t *offset, ledger_line_fn fn, void *ctx);
 
-/* ---- what the worker told ----------------------------------------------------------------------- */
+/* ---- what the worker told -------------------------------------------------------------------- */
 
 struct told_record { /* an acknowledged record: its commit was over when the line was written */
     int64_t seq;
@@ -36,8 +36,8 @@ struct told_record { /* an acknowledged record: its commit was over when the lin
 struct told_run {
     VEC(struct told_record) records;
 };
-struct told_step {   /* a step or a node */
-    unsigned starts; /* how often it was begun, in all lives */
+struct told_step {         /* a step or a node */
+    unsigned starts;       /* how often it was begun, in all lives */
     unsigned done_in_life; /* 0: no end was acknowledged */
     bool model;
 };
@@ -45,10 +45,10 @@ struct told {
     struct map *runs;  /* id -> told_run */
     struct map *steps; /* "id path" -> told_step */
     int64_t acknowledged, steps_ended, parked, model_calls, model_cut;
-    int64_t open_models;             /* of this life: begun and not ended */
-    int64_t commits, life_commits;   /* of former lives; of this one so far */
-    int64_t again;                   /* begun although an end was acknowledged */
-    json_t *examples;                /* texts: the first violations */
+    int64_t open_models;           /* of this life: begun and not ended */
+    int64_t commits, life_commits; /* of former lives; of this one so far */
+    int64_t again;                 /* begun although an end was acknowledged */
+    json_t *examples;              /* texts: the first violations */
 };
 void told_init(struct told *t);
 void told_fini(struct told *t);
@@ -57,13 +57,14 @@ void told_life_over(struct told *t);
 /* Notes a violation, for people. */
 void told_example(struct told *t, const char *fmt, ...) FMT(2);
 
-/* ---- the worker, an effect, the check -------------------------------------------------------------- */
+/* ---- the worker, an effect, the check -------------------------------------------------------- */
 
 struct torture_work {
     const char *dir;
     unsigned at_once;
-    bool settled; /* nothing of former lives is under way: runs in doubt are decided by the ledger */
-    bool finish;  /* starts nothing; ends when no live run is left */
+    bool
+        settled; /* nothing of former lives is under way: runs in doubt are decided by the ledger */
+    bool finish; /* starts nothing; ends when no live run is left */
 };
 char *OWN torture_flow(const char *program, const char *dir, int port); /* text of the workflow */
 int torture_worker(const struct torture_work *w);                       /* exit code */
@@ -72,6 +73,7 @@ int torture_effect(const char *ledger_path);
 struct torture_counts { /* of the parent */
     unsigned kills, lives, own_ends, orphans, listings, listings_failed;
     double seconds;
+    uint64_t seed;
     bool unfinished;
 };
 /* Prints the report; *ret_failed checks do not hold. */

@@ -29,16 +29,17 @@ struct check {
     struct map *ledger; /* key -> effect_seen */
     VEC(struct listed) runs;
     VEC(struct told_record) journal; /* of the run that is looked at */
-    struct map *ended; /* paths of it */
+    struct map *ended;               /* paths of it */
 };
 
-/* ---- one run -------------------------------------------------------------------------------------- */
+/* ---- one run --------------------------------------------------------------------------------- */
 
 static void
 effect_check(struct check *c, const struct run_event *ev)
 {
     char key[SHA256_HEX];
-    const char *type = json_str(ev->detail, "type", ""), *target = json_str(ev->detail, "target", "");
+    const char *type = json_str(ev->detail, "type", ""),
+               *target = json_str(ev->detail, "target", "");
     bool once = strcmp(target, "http:order") == 0 || strcmp(target, "exec:pay") == 0;
     if ((strcmp(type, "http") != 0 && strcmp(type, "exec") != 0) ||
         strcmp(target, "http:look") == 0)
@@ -95,8 +96,7 @@ record_take(void *ctx, const struct run_event *ev)
 static void
 journal_forget(struct check *c)
 {
-    vec_each(&c->journal, r)
-    {
+    vec_each (&c->journal, r) {
         free(r->name);
         free(r->path);
     }
@@ -106,8 +106,7 @@ journal_forget(struct check *c)
 static void
 acknowledged_check(struct check *c, const char *run, struct told_run *told)
 {
-    vec_each(&told->records, r)
-    {
+    vec_each (&told->records, r) {
         const struct told_record *j =
             r->seq >= 1 && r->seq <= (int64_t)c->journal.len ? &c->journal.at[r->seq - 1] : NULL;
         if (j && strcmp(j->name, r->name) == 0 && strcmp(j->path, r->path) == 0)
@@ -138,7 +137,7 @@ run_check(struct check *c, const struct listed *l)
     return e;
 }
 
-/* ---- all of them ---------------------------------------------------------------------------------- */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 static void
 ledger_take(void *ctx, unsigned life, const char *key)
@@ -192,7 +191,7 @@ check_all(struct check *c)
     PASS(file_read(key, INSTALL_KEY_BYTES, &c->install_key));
     PASS(ledger_read(ledger, &offset, ledger_take, c));
     PASS(store_list(app_store(c->app), &(struct store_filter){0}, row_take, c));
-    vec_each(&c->runs, l)
+    vec_each (&c->runs, l)
         PASS(run_check(c, l));
     steps_check(c);
     return store_check(app_store(c->app), &c->found.inv);
@@ -206,21 +205,21 @@ check_main(struct app *a, void *arg)
     return check_all(c);
 }
 
-/* ---- the report ------------------------------------------------------------------------------------ */
+/* ---- the report ------------------------------------------------------------------------------ */
 
 static json_t *
 numbers(const struct check *c, const struct torture_counts *n)
 {
     const struct told *t = c->told;
     double s = n->seconds > 0 ? n->seconds : 1;
-    return json_pack("{si si sf sf sI sI sI sI sI sI sI sI sI sI si}", "kills", (int)n->kills, "lives",
-                     (int)n->lives, "seconds", n->seconds, "kills_per_s", n->kills / s, "runs",
-                     c->found.runs, "records", c->found.records, "records_acknowledged",
-                     t->acknowledged, "steps_acknowledged", t->steps_ended, "commits", t->commits,
-                     "parked_in_doubt", t->parked,
-                     "model_calls", t->model_calls, "model_calls_cut_by_kills", t->model_cut,
-                     "model_calls_repeated", c->found.repeated, "effects", c->found.effects,
-                     "listings", (int)n->listings);
+    return json_pack("{sI si si sf sf sI sI sI sI sI sI sI sI sI sI si}", "seed",
+                     (json_int_t)n->seed, "kills", (int)n->kills, "lives", (int)n->lives, "seconds",
+                     n->seconds, "kills_per_s", n->kills / s, "runs", c->found.runs, "records",
+                     c->found.records, "records_acknowledged", t->acknowledged,
+                     "steps_acknowledged", t->steps_ended, "commits", t->commits, "parked_in_doubt",
+                     t->parked, "model_calls", t->model_calls, "model_calls_cut_by_kills",
+                     t->model_cut, "model_calls_repeated", c->found.repeated, "effects",
+                     c->found.effects, "listings", (int)n->listings);
 }
 
 static json_t *
@@ -292,8 +291,7 @@ torture_check(const char *dir, struct told *t, const struct torture_counts *n, b
 {
     AUTO(check_fini) struct check c = {.dir = dir, .told = t, .ledger = map_new()};
     AUTO(freep) char *store = path_join(dir, "store");
-    if (with_app(&(struct with_app){
-            .opts = {.store_dir = store}, .fn = check_main, .arg = &c}))
+    if (with_app(&(struct with_app){.opts = {.store_dir = store}, .fn = check_main, .arg = &c}))
         return FAIL(ERR_TRANSIENT, "the store cannot be checked");
     AUTO(json_freep) json_t *report = json_object();
     json_t *list = checks(&c, n);

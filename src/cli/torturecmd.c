@@ -17,20 +17,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define KILLS_MAX      1000000
-#define LIFE_MS_MAX    230    /* of most lives: 5 to 10 kills a second */
-#define YOUNG_MS_MAX   40     /* of some: killed while it opens the store and resumes */
-#define FINISH_MS      300000 /* for what is left at the end */
-#define SETTLE_MS      5000   /* a custodian gives a process 2 s */
-#define OWN_ENDS_MAX   3
-#define LIST_EVERY     6 /* lives */
-#define SETTLE_ONE_OF  4 /* lives are followed by one that decides what is in doubt */
+#define KILLS_MAX     1000000
+#define LIFE_MS_MAX   230    /* of most lives: 5 to 10 kills a second */
+#define YOUNG_MS_MAX  40     /* of some: killed while it opens the store and resumes */
+#define FINISH_MS     300000 /* for what is left at the end */
+#define SETTLE_MS     5000   /* a custodian gives a process 2 s */
+#define OWN_ENDS_MAX  3
+#define LIST_EVERY    6 /* lives */
+#define SETTLE_ONE_OF 4 /* lives are followed by one that decides what is in doubt */
 
 struct torture {
     bool json, keep, settled, finish;
     const char *store, *worker, *effect;
     unsigned kills, at_once;
-    uint64_t seed, chance;
+    uint64_t chance;
     char *dir, *program;
     struct ledger *ledger;
     struct told told;
@@ -49,7 +49,7 @@ chance_below(struct torture *t, unsigned n)
     return (unsigned)((z ^ z >> 31) % n);
 }
 
-/* ---- processes ------------------------------------------------------------------------------------ */
+/* ---- processes ------------------------------------------------------------------------------- */
 
 /* This program again, stdout to out (taken), stderr to a file that is kept. */
 static struct err *
@@ -64,6 +64,7 @@ spawn(struct torture *t, const char *const *argv, int out, pid_t *ret_pid)
         dup2(out, STDOUT_FILENO);
         dup2(err, STDERR_FILENO);
         setenv(TORTURE_LIFE_ENV, life, 1);
+        setenv("no_proxy", "127.0.0.1", 1); /* the ledger */
         execv("/proc/self/exe", (char *const *)(uintptr_t)argv);
         _exit(127);
     }
@@ -78,7 +79,7 @@ spawn(struct torture *t, const char *const *argv, int out, pid_t *ret_pid)
     return NULL;
 }
 
-/* Whoever lost its parent below us has become our child, so "no child" means that nobody is left. */
+/* Whoever lost its parent below us has become our child: without a child nobody is left. */
 static bool
 children_left(struct torture *t)
 {
@@ -112,11 +113,12 @@ orphans_end(struct torture *t)
     room[MAX(n, 0)] = '\0';
     char *rest = room;
     for (char *word; (word = strsep(&rest, " "));) {
-        if (atoi(word) <= 0)
+        pid_t pid = (pid_t)strtol(word, NULL, 10);
+        if (pid <= 0)
             continue;
         told_example(&t->told, "life %u: process %s is still there after %d ms", t->counts.lives,
                      word, SETTLE_MS);
-        kill(atoi(word), SIGKILL);
+        kill(pid, SIGKILL);
     }
     t->counts.orphans++;
 }
@@ -145,7 +147,7 @@ listing_start(struct torture *t)
     return spawn(t, argv, open("/dev/null", O_WRONLY | O_CLOEXEC), &t->listing_pid);
 }
 
-/* ---- one life ------------------------------------------------------------------------------------- */
+/* ---- one life -------------------------------------------------------------------------------- */
 
 static struct err *
 worker_start(struct torture *t, bool settled, bool finish, int *ret_fd)
@@ -179,7 +181,8 @@ worker_read(struct torture *t, int fd)
         return n < 0 && errno == EINTR;
     str_addn(&t->in, room, (size_t)n);
     char *line = t->in.p;
-    for (char *end; (end = memchr(line, '\n', t->in.len - (size_t)(line - t->in.p))); line = end + 1) {
+    for (char *end; (end = memchr(line, '\n', t->in.len - (size_t)(line - t->in.p)));
+         line = end + 1) {
         *end = '\0';
         told_line(&t->told, t->counts.lives, line);
     }
@@ -258,7 +261,7 @@ lives(struct torture *t)
     return NULL;
 }
 
-/* ---- around it ------------------------------------------------------------------------------------ */
+/* ---- around it ------------------------------------------------------------------------------- */
 
 static struct err *
 place_make(struct torture *t)
@@ -275,7 +278,7 @@ place_make(struct torture *t)
     if (!t->program)
         return FAIL(ERR_MISSING, "/proc is not there: %s", strerror(errno));
     AUTO(freep) char *ledger = path_join(t->dir, "ledger");
-    PASS(ledger_open(ledger, t->seed, &t->ledger));
+    PASS(ledger_open(ledger, t->counts.seed, &t->ledger));
     AUTO(freep) char *file = path_join(t->dir, "torture.yaml");
     AUTO(freep) char *text = torture_flow(t->program, t->dir, ledger_port(t->ledger));
     return file_write(file, text, strlen(text), 0600);
@@ -296,12 +299,13 @@ torture_run(struct torture *t)
 {
     struct rt *rt; /* for the clock */
     PASS(rt_open(&(struct rt_opts){0}, &rt));
-    if (!t->seed)
-        rt_random(&t->seed, sizeof t->seed / 2);
-    t->chance = t->seed;
+    if (!t->counts.seed)
+        rt_random(&t->counts.seed, sizeof t->counts.seed / 2);
+    t->chance = t->counts.seed;
     struct err *e = place_make(t);
     if (!e && !t->json) {
-        printf("%u kills with seed %llu in %s\n", t->kills, (unsigned long long)t->seed, t->dir);
+        printf("%u kills with seed %llu in %s\n", t->kills, (unsigned long long)t->counts.seed,
+               t->dir);
         fflush(stdout);
     }
     signal(SIGPIPE, SIG_IGN);
@@ -340,25 +344,23 @@ torture_main(int argc, char **argv)
     struct torture t = {0};
     const char *kills = "100", *seed = "0", *at_once = "24";
     const struct option_def defs[] = {
-        {"--kills", "-n", .value = &kills},    {"--seed", .value = &seed},
-        {"--store", .value = &t.store},        {"--keep", .flag = &t.keep},
-        {"--json", .flag = &t.json},           {"--at-once", "-c", .value = &at_once},
-        {"--worker", .value = &t.worker},      {"--effect", .value = &t.effect},
-        {"--settled", .flag = &t.settled},     {"--finish", .flag = &t.finish}};
+        {"--kills", "-n", .value = &kills}, {"--seed", .value = &seed},
+        {"--store", .value = &t.store},     {"--keep", .flag = &t.keep},
+        {"--json", .flag = &t.json},        {"--at-once", "-c", .value = &at_once},
+        {"--worker", .value = &t.worker},   {"--effect", .value = &t.effect},
+        {"--settled", .flag = &t.settled},  {"--finish", .flag = &t.finish}};
     if (options_take(defs, COUNT(defs), &argc, argv))
         return TUTTI_USAGE;
     t.kills = (unsigned)strtoul(kills, NULL, 10);
     t.at_once = (unsigned)strtoul(at_once, NULL, 10);
-    t.seed = strtoull(seed, NULL, 10);
+    t.counts.seed = strtoull(seed, NULL, 10);
     if (!t.kills || t.kills > KILLS_MAX || !t.at_once || t.at_once > 1000 || argc > 1)
         return usage_error(&cmd_torture, "kills are 1 to %d, runs at once 1 to 1000", KILLS_MAX);
     if (t.effect)
         return torture_effect(t.effect);
     if (t.worker)
-        return torture_worker(&(struct torture_work){.dir = t.worker,
-                                                     .at_once = t.at_once,
-                                                     .settled = t.settled,
-                                                     .finish = t.finish});
+        return torture_worker(&(struct torture_work){
+            .dir = t.worker, .at_once = t.at_once, .settled = t.settled, .finish = t.finish});
     return torture(&t);
 }
 

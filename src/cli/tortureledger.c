@@ -63,7 +63,7 @@ ledger_read(const char *path, size_t *offset, ledger_line_fn fn, void *ctx)
     return NULL;
 }
 
-/* ---- one connection ----------------------------------------------------------------------------- */
+/* ---- one connection -------------------------------------------------------------------------- */
 
 static unsigned
 chance_below(struct ledger *l, unsigned n)
@@ -146,7 +146,7 @@ connection_answer(struct connection *c)
     return !c->drop && write(c->fd, answer, sizeof answer - 1) == sizeof answer - 1;
 }
 
-/* ---- the server ---------------------------------------------------------------------------------- */
+/* ---- the server ------------------------------------------------------------------------------ */
 
 static void
 connections_accept(struct ledger *l)
@@ -244,7 +244,7 @@ ledger_close(struct ledger *l)
 {
     if (!l)
         return;
-    vec_each(&l->connections, c)
+    vec_each (&l->connections, c)
         connection_free(*c);
     vec_fini(&l->connections);
     if (l->listener >= 0)

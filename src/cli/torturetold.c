@@ -20,8 +20,7 @@ told_fini(struct told *t)
     void *value;
     for (size_t i = 0; map_next(t->runs, &i, NULL, &value);) {
         struct told_run *r = value;
-        vec_each(&r->records, rec)
-        {
+        vec_each (&r->records, rec) {
             free(rec->name);
             free(rec->path);
         }

@@ -1,5 +1,5 @@
-/* tortureworker.c - what `tutti torture` kills: a process that keeps runs in flight, and the effects
- * they have. After each commit it tells its parent, on stdout, what is in the journal now. */
+/* tortureworker.c - what `tutti torture` kills: a process that keeps runs in flight, and the
+ * effects they have. After each commit it tells its parent what is in the journal now. */
 #include "cli/torture.h"
 #include "rt/fiber.h"
 #include "rt/file.h"
@@ -12,12 +12,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ROUNDS_MAX     50   /* of resuming what is left, at the end */
-#define RESUMES_MAX    20   /* of one run in one life */
-#define LONG_TEXT      6000 /* more than a journal keeps in its own table */
-#define EFFECT_MS_MAX  4
-#define LINGER_MS      60000 /* of a process that nobody ends */
-#define LINGER_ONE_OF  8
+#define ROUNDS_MAX    50   /* of resuming what is left, at the end */
+#define RESUMES_MAX   20   /* of one run in one life */
+#define LONG_TEXT     6000 /* more than a journal keeps in its own table */
+#define EFFECT_MS_MAX 4
+#define LINGER_MS     60000 /* of a process that nobody ends */
+#define LINGER_ONE_OF 8
 
 /* All classes of effects. At most one step that may not be repeated is under way at a time: a run's
  * doubts are answered together. */
@@ -36,13 +36,16 @@ static const char flow_text[] =
     "  thinker: {instruction: Think, profile: quick}\n"
     "  writer: {instruction: Write, profile: long}\n"
     "  clerk: {instruction: File it, profile: tools, agents: [stamp]}\n"
-    "  stamp: {type: http, endpoint: \"@URL@/stamp\", method: PUT, headers: {X-Life: \"${" TORTURE_LIFE_ENV "}\"}}\n"
+    "  stamp: {type: http, endpoint: \"@URL@/stamp\", method: PUT, "
+    "headers: {X-Life: \"${" TORTURE_LIFE_ENV "}\"}}\n"
     "  look: {type: http, endpoint: \"@URL@/look\", method: GET}\n"
-    "  store: {type: http, endpoint: \"@URL@/store\", method: PUT, headers: {X-Life: \"${" TORTURE_LIFE_ENV "}\"}}\n"
-    "  order: {type: http, endpoint: \"@URL@/order\", method: POST, headers: {X-Life: \"${" TORTURE_LIFE_ENV "}\"}}\n"
-    "  pay: {type: exec, command: [\"@PROGRAM@\", torture, --effect, \"@DIR@/ledger\"]}\n"
-    "  mail: {type: exec, effect: idempotent, command: [\"@PROGRAM@\", torture, --effect, "
-    "\"@DIR@/ledger\"]}\n"
+    "  store: {type: http, endpoint: \"@URL@/store\", method: PUT, "
+    "headers: {X-Life: \"${" TORTURE_LIFE_ENV "}\"}}\n"
+    "  order: {type: http, endpoint: \"@URL@/order\", method: POST, "
+    "headers: {X-Life: \"${" TORTURE_LIFE_ENV "}\"}}\n"
+    "  pay: {type: exec, command: [@PROGRAM@, torture, --effect, @LEDGER@]}\n"
+    "  mail: {type: exec, effect: idempotent, command: [@PROGRAM@, torture, --effect, "
+    "@LEDGER@]}\n"
     "  join: {type: lua, script: \"return message\"}\n"
     "workflows:\n"
     "  main:\n"
@@ -59,16 +62,29 @@ static const char flow_text[] =
     "      - {id: mail, agent: mail, depends_on: [write], when: \"inputs.n % 4 == 2\"}\n"
     "      - {id: last, agent: join, depends_on: [write, pay, mail]}\n";
 
+/* A JSON string is one of YAML too, whatever is in the path. */
+static char *
+quoted(const char *text)
+{
+    AUTO(json_freep) json_t *j = json_string_lossy(text, strlen(text));
+    return json_text(j);
+}
+
 char *
 torture_flow(const char *program, const char *dir, int port)
 {
     AUTO(str_fini) struct str large = STR_INIT;
     struct str text = STR_INIT;
     AUTO(freep) char *url = xasprintf("http://127.0.0.1:%d", port);
+    AUTO(freep) char *path = path_join(dir, "ledger");
+    AUTO(freep) char *quoted_program = quoted(program);
+    AUTO(freep) char *quoted_ledger = quoted(path);
     while (large.len < LONG_TEXT)
         str_add(&large, "a long text ");
-    const char *const fills[][2] = {
-        {"@LONG@", str_c(&large)}, {"@URL@", url}, {"@PROGRAM@", program}, {"@DIR@", dir}};
+    const char *const fills[][2] = {{"@LONG@", str_c(&large)},
+                                    {"@URL@", url},
+                                    {"@PROGRAM@", quoted_program},
+                                    {"@LEDGER@", quoted_ledger}};
     for (const char *p = flow_text; *p;) {
         size_t i = 0;
         while (i < COUNT(fills) && !str_starts(p, fills[i][0]))
@@ -83,7 +99,7 @@ torture_flow(const char *program, const char *dir, int port)
     return str_steal(&text);
 }
 
-/* ---- the effect of an exec agent ----------------------------------------------------------------- */
+/* ---- the effect of an exec agent ------------------------------------------------------------- */
 
 /* A grandchild in a session of its own, as a careless program leaves it: it has to end with the
  * effect, or with the worker. */
@@ -126,7 +142,7 @@ torture_effect(const char *ledger_path)
     return 0;
 }
 
-/* ---- telling the parent -------------------------------------------------------------------------- */
+/* ---- telling the parent ---------------------------------------------------------------------- */
 
 struct live {
     char id[RUN_ID_LEN];
@@ -165,7 +181,7 @@ on_event(void *ctx, const struct run_event *ev)
         _exit(TUTTI_FAILED); /* the parent is gone */
 }
 
-/* ---- runs in doubt ------------------------------------------------------------------------------- */
+/* ---- runs in doubt --------------------------------------------------------------------------- */
 
 static void
 ledger_line(void *ctx, unsigned life, const char *key)
@@ -214,7 +230,7 @@ doubt_decide(struct work *w, const char *id, enum in_doubt *ret_verdict)
     return NULL;
 }
 
-/* ---- runs ---------------------------------------------------------------------------------------- */
+/* ---- runs ------------------------------------------------------------------------------------ */
 
 static void
 failed(struct work *w, struct err *e, const char *id)

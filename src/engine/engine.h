@@ -36,6 +36,7 @@ struct flow;
 struct flow_source {
     json_t *doc;                                           /* kept by reference */
     struct src_pos (*pos)(void *ctx, const char *pointer); /* or NULL */
+    struct src_pos (*text_pos)(void *ctx, const char *pointer, unsigned line, unsigned col);
     void *pos_ctx;
     const char *workflow; /* or NULL */
 };

@@ -166,8 +166,11 @@ plan_deep(void *arg)
 static struct err *
 flow_make(struct engine *e, const struct flow_source *from, struct flow **ret_flow)
 {
-    struct plan_source source = {
-        .doc = from->doc, .pos = from->pos, .pos_ctx = from->pos_ctx, .kinds = e->opts.workflows};
+    struct plan_source source = {.doc = from->doc,
+                                 .pos = from->pos,
+                                 .text_pos = from->text_pos,
+                                 .pos_ctx = from->pos_ctx,
+                                 .kinds = e->opts.workflows};
     struct planning p = {e, &source, from->workflow, NULL, NULL};
     rt_deep(plan_deep, &p);
     PASS(p.err);

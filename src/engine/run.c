@@ -486,16 +486,17 @@ engine_resume(struct engine *e, const char *id, enum in_doubt in_doubt, struct r
         return WRAP(err, "resuming '%s'", id);
     }
     struct run *r = run_new(e, f);
-    flow_unref(f);
     r->lease = lease;
     r->memo = to.memo;
     r->view = to.view;
     r->in_doubt = in_doubt;
     run_set_input(r, view_started(r->view));
-    run_append(r, REC_RUN_RESUMED, "", json_pack("{sI}", "at", rt_wall_ms()), true);
+    run_append(r, REC_RUN_RESUMED, "",
+               json_pack("{ss sI}", "workflow", plan_workflow(f->plan), "at", rt_wall_ms()), true);
     int cancel = 0;
     err_drop(store_cancel_state(e->opts.store, lease.id, &cancel));
     r->cancelled = cancel > 0;
+    flow_unref(f);
     run_launch(r);
     *ret_run = r;
     return NULL;

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MISTAKES_MAX 1000 /* told of one plan */
+
 struct plan {
     struct arena *arena;
     struct plan_source source;
@@ -21,6 +23,7 @@ struct plan {
     size_t nodes;
     char hash[SHA256_HEX];
     struct err *errors; /* collected over all graphs */
+    unsigned told;      /* how many */
 };
 static const struct graph lowering_mark;
 
@@ -75,11 +78,22 @@ lower_pos(const struct lowering *l, const char *pointer)
     return l->source->pos ? l->source->pos(l->source->pos_ctx, pointer) : NOWHERE;
 }
 
+/* Where a text begins: behind its quote, or in the line below the block's mark. */
+static struct src_pos
+lower_text_pos(const struct lowering *l, const char *pointer)
+{
+    if (!l->source->text_pos)
+        return lower_pos(l, pointer);
+    return l->source->text_pos(l->source->pos_ctx, pointer, 1, 1);
+}
+
 void
 lower_fail(struct lowering *l, struct src_pos at, const char *fmt, ...)
 {
     AUTO(str_fini) struct str s = STR_INIT;
     va_list ap;
+    if (l->plan->told++ >= MISTAKES_MAX)
+        return;
     va_start(ap, fmt);
     str_addv(&s, fmt, ap);
     va_end(ap);
@@ -202,7 +216,7 @@ struct template *
 lower_template(struct lowering *l, const char *text, const char *pointer, struct node *node)
 {
     struct template *t = NULL;
-    struct err *e = template_compile(l->space, text, lower_pos(l, pointer), &t);
+    struct err *e = template_compile(l->space, text, lower_text_pos(l, pointer), &t);
     if (e) {
         lower_failed(l, e, node);
         return NULL;
@@ -219,7 +233,7 @@ lower_condition(struct lowering *l, const json_t *cond, const char *pointer, str
     const char *text = json_is_string(cond) ? json_string_value(cond)
                        : json_is_true(cond) ? "true"
                                             : "false";
-    struct err *e = expr_compile(l->space, text, lower_pos(l, pointer), &x);
+    struct err *e = expr_compile(l->space, text, lower_text_pos(l, pointer), &x);
     if (e) {
         lower_failed(l, e, node);
         return NULL;

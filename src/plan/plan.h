@@ -92,6 +92,8 @@ struct plan;
 struct plan_source {   /* where definitions come from; all borrowed for the plan's life */
     const json_t *doc; /* spec's normal form */
     struct src_pos (*pos)(void *ctx, const char *pointer); /* of a JSON pointer; may be NULL */
+    /* Of a line and column inside of the text at a pointer; NULL: the pointer's */
+    struct src_pos (*text_pos)(void *ctx, const char *pointer, unsigned line, unsigned col);
     void *pos_ctx;
     const struct kind *const *kinds; /* of workflows and nodes; NULL-ended */
 };
