@@ -36,6 +36,17 @@ lua_run(struct host *h, const struct task *t, struct reply *ret_reply)
     return NULL;
 }
 
+static struct err *
+lua_check(const json_t *def, const char *pointer, void *spec)
+{
+    struct luastate *lua = luastate_new((struct luastate_limits){0});
+    struct err *e = luastate_check_script(lua, json_str(def, "script", ""), NOWHERE);
+    (void)pointer;
+    (void)spec;
+    luastate_free(lua);
+    return e;
+}
+
 const struct kind lua_kind = {
     .name = "lua",
     .doc = "a short Lua script; it sees message, input, context, parameters and returns the reply",
@@ -44,6 +55,7 @@ const struct kind lua_kind = {
     .params = FIELDS({"script", P_STRING, PARAM_REQUIRED | PARAM_NONEMPTY,
                       "Lua statements that return the reply"}),
     .run = lua_run,
+    .check = lua_check,
 };
 
 #define CUSTOM_PREFIX "custom://"

@@ -35,6 +35,7 @@ struct told_record { /* an acknowledged record: its commit was over when the lin
 };
 struct told_run {
     VEC(struct told_record) records;
+    bool stored; /* the store has the run */
 };
 struct told_step {         /* a step or a node */
     unsigned starts;       /* how often it was begun, in all lives */

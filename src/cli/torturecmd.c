@@ -106,7 +106,7 @@ orphans_end(struct torture *t)
 {
     AUTO(freep) char *path = xasprintf("/proc/self/task/%d/children", (int)getpid());
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char room[2000];
+    char room[2048];
     ssize_t n = fd < 0 ? 0 : read(fd, room, sizeof room - 1);
     if (fd >= 0)
         close(fd);
@@ -175,7 +175,7 @@ worker_start(struct torture *t, bool settled, bool finish, int *ret_fd)
 static bool
 worker_read(struct torture *t, int fd)
 {
-    char room[4000];
+    char room[2048];
     ssize_t n = read(fd, room, sizeof room);
     if (n <= 0)
         return n < 0 && errno == EINTR;

@@ -120,7 +120,7 @@ request_take(struct ledger *l, struct connection *c)
 static bool
 connection_read(struct ledger *l, struct connection *c)
 {
-    char room[4096];
+    char room[2048];
     for (;;) {
         ssize_t n = read(c->fd, room, sizeof room);
         if (n < 0 && errno == EAGAIN)

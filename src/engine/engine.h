@@ -40,7 +40,7 @@ struct flow_source {
     void *pos_ctx;
     const char *workflow; /* or NULL */
 };
-/* Stores the definition. */
+/* The definition is stored together with the first run. */
 struct err *MUST engine_flow(struct engine *e, const struct flow_source *source,
                              struct flow **OWN ret_flow) YIELDS;
 struct flow *flow_ref(struct flow *f);

@@ -133,6 +133,7 @@ flow_unref(struct flow *f)
         map_del(f->engine->flows, plan_hash(f->plan));
     plan_free(f->plan);
     json_decref(f->doc);
+    free(f->body);
     free(f);
 }
 
@@ -193,21 +194,13 @@ flow_make(struct engine *e, const struct flow_source *from, struct flow **ret_fl
 struct err *
 engine_flow(struct engine *e, const struct flow_source *source, struct flow **ret_flow)
 {
-    struct flow *f = NULL;
-    PASS(flow_make(e, source, &f));
+    PASS(flow_make(e, source, ret_flow));
+    struct flow *f = *ret_flow;
+    if (f->body)
+        return NULL;
     json_t *stored = json_pack("{sssO}", "workflow", plan_workflow(f->plan), "doc", f->doc);
-    AUTO(freep) char *body = json_canonical(stored);
+    f->body = json_canonical(stored);
     json_decref(stored);
-    struct store_def def = {.hash = plan_hash(f->plan),
-                            .name = plan_workflow(f->plan),
-                            .body = body,
-                            .body_len = strlen(body)};
-    struct err *err = store_put_def(e->opts.store, &def);
-    if (err) {
-        flow_unref(f);
-        return WRAP(err, "storing the definition");
-    }
-    *ret_flow = f;
     return NULL;
 }
 

@@ -180,7 +180,8 @@ node_cut_off(const struct view *v, const char *path, json_t *d)
     json_object_set_new(d, "status", json_string(node_status_name(NODE_CANCELLED)));
     json_object_set_new(d, "error",
                         in_doubt ? json_stringf("the run ended while '%s' was in doubt: it may "
-                                                "have been carried out", in_doubt)
+                                                "have been carried out",
+                                                in_doubt)
                                  : json_string("the run ended first"));
 }
 

@@ -57,7 +57,9 @@ commit_outcome(const struct run *r, const struct pending *last, struct store_com
     if (last->kind == REC_RUN_ENDED) {
         c->status = (int)r->status;
         c->release = true;
-        c->expires_at = r->engine->opts.keep_ms ? rt_wall_ms() + r->engine->opts.keep_ms : 0;
+        c->expires_at = r->engine->opts.keep_ms
+                            ? store_now_ms(r->engine->opts.store) + r->engine->opts.keep_ms
+                            : 0;
     } else if (last->kind == REC_RUN_WAITING) {
         c->status = RUN_WAITING;
         c->release = true;
@@ -434,7 +436,13 @@ engine_start(struct engine *e, const struct run_request *req, struct run **ret_r
     record_encode(body, &bytes);
     struct store_record first = {
         .kind = REC_RUN_STARTED, .path = "", .body = bytes.p, .body_len = bytes.len};
+    struct flow *f = req->flow;
+    struct store_def def = {.hash = plan_hash(f->plan),
+                            .name = plan_workflow(f->plan),
+                            .body = f->body,
+                            .body_len = f->body ? strlen(f->body) : 0};
     struct store_new_run row = {.id = id,
+                                .def = f->stored ? NULL : &def,
                                 .def_hash = plan_hash(req->flow->plan),
                                 .name = plan_workflow(req->flow->plan),
                                 .client_key = req->run_id,
@@ -447,6 +455,7 @@ engine_start(struct engine *e, const struct run_request *req, struct run **ret_r
         run_unref(r);
         return WRAP(err, "starting the run");
     }
+    f->stored = true;
     r->view = view_new(r->lease.id);
     if (*ret_existing) {
         err = run_found(r, req, body);

@@ -35,7 +35,8 @@ struct flow {
     unsigned refs;
     struct plan *plan;
     json_t *doc;
-    char *name;
+    char *body;  /* as it is stored */
+    bool stored; /* a run of this process has brought it along */
 };
 struct pending { /* a record that is not committed yet */
     enum record_kind kind;

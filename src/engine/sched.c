@@ -22,6 +22,7 @@ struct graph_state {
     unsigned running, completed;
     bool stopping; /* FAILURE_STOP: a node failed */
     struct err *failed, *parked;
+    struct err *cut; /* of a node that was cancelled, though not by this graph */
     struct scope scope;
     struct waitq changed;
 };
@@ -255,8 +256,11 @@ node_finished(struct graph_state *gs, const struct node *n, struct err *e)
             err_free(e);
         waitq_wake_all(&gs->changed); /* not settled: what depends on it waits too */
     } else if (err_kind(e) == ERR_CANCELLED) {
-        err_free(e);
         s->status = NODE_CANCELLED;
+        if (!gs->stopping && !gs->cut)
+            gs->cut = e;
+        else
+            err_free(e);
         waitq_wake_all(&gs->changed);
     } else {
         node_failed(gs, n, e);
@@ -406,6 +410,7 @@ graph_state_fini(struct graph_state *gs)
     json_decref(gs->context);
     err_free(gs->failed);
     err_free(gs->parked);
+    err_free(gs->cut);
 }
 
 struct err *
@@ -437,6 +442,8 @@ graph_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,
         err_freep(&e);
     if (!e)
         e = STEAL(closed);
+    if (!e && !gs->stopping) /* a node that never settled: the graph cannot be complete */
+        e = STEAL(gs->cut);
     err_free(closed);
     struct err *outer = fiber_check();
     if (outer) {

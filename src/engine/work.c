@@ -46,6 +46,22 @@ recorded(const json_t *body, struct reply *ret_reply)
     return FAIL(kind, "%s", json_str(body, "error", node_status_name(status)));
 }
 
+/* When a deadline around it passes, fibers further in are told that they are cancelled: what they
+ * report is not the reason. */
+static struct err *
+true_reason(struct err *e)
+{
+    if (!e || err_kind(e) != ERR_CANCELLED)
+        return e;
+    struct err *here = fiber_check();
+    if (!here || err_kind(here) != ERR_TIMEOUT) {
+        err_free(here);
+        return e;
+    }
+    err_free(e);
+    return here;
+}
+
 static struct err *
 worker_do_it(struct run *r, const struct work *w, int64_t started_wall_ms, struct reply *ret,
              unsigned *ret_attempts)
@@ -66,11 +82,11 @@ within_total(struct run *r, const struct work *w, int64_t started_wall_ms, struc
 {
     int64_t total = w->node ? w->node->total_timeout_ms : 0;
     if (!total)
-        return worker_do_it(r, w, started_wall_ms, ret, ret_attempts);
+        return true_reason(worker_do_it(r, w, started_wall_ms, ret, ret_attempts));
     struct scope scope;
     int64_t deadline = rt_after(total);
     scope_open(&scope, deadline);
-    struct err *e = worker_do_it(r, w, started_wall_ms, ret, ret_attempts);
+    struct err *e = true_reason(worker_do_it(r, w, started_wall_ms, ret, ret_attempts));
     err_free(scope_close(&scope));
     if (e && err_kind(e) == ERR_TIMEOUT && rt_now_ms() >= deadline)
         e = WRAP(e, "not done within the total of %.3g s", (double)total / 1000.0);

@@ -125,6 +125,12 @@ static const struct {
      "flow.yaml:7:29: workflow 'main': node 'a': compensate cannot run in this version\n"},
     {"  main:\n    nodes:\n      - {id: a}\n", NULL,
      "flow.yaml:7:14: workflow 'main': node 'a': an agent or a workflow is needed\n"},
+    /* the place inside of a text, whatever its quotes and folding */
+    {"  main:\n    nodes:\n      - id: a\n        agent: ann\n        input: |\n"
+     "          first\n          {{ steps.zed.text }}\n",
+     NULL, "flow.yaml:11:20: workflow 'main': node 'a': there is no node 'zed'\n"},
+    {"  main:\n    nodes:\n      - id: a\n        agent: ann\n        when: steps.zed.ok\n", NULL,
+     "flow.yaml:9:21: workflow 'main': node 'a': there is no node 'zed'\n"},
     /* all mistakes come together */
     {"  main:\n    nodes:\n      - {id: a, agent: ann, depends_on: [x1, x2]}\n      - {id: b}\n",
      NULL,
@@ -160,4 +166,308 @@ refusals(void **state)
     assert_int_equal(wrong, 0);
 }
 
-TESTS(plan_test, cmocka_unit_test(refusals))
+/* ---- limits ----------------------------------------------------------------------------------- */
+
+/* One workflow an item: wN runs w(N-1) as often as `times` says; w0 runs an agent. */
+static char *
+tower(unsigned height, unsigned times, bool lowest_first)
+{
+    struct str s = STR_INIT;
+    for (unsigned i = 0; i <= height; i++) {
+        unsigned n = lowest_first ? i : height - i;
+        str_addf(&s, "  w%u: {type: chain, sequence: [", n);
+        for (unsigned k = 0; k < times; k++) {
+            if (n)
+                str_addf(&s, "%sw%u", k ? ", " : "", n - 1);
+            else
+                str_addf(&s, "%sann", k ? ", " : "");
+        }
+        str_add(&s, "]}\n");
+    }
+    return str_steal(&s);
+}
+
+static void
+limits(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned height, times;
+        const char *root, *told; /* a part of it, or NULL: it is fine */
+    } row[] = {
+        {32, 1, "w32", NULL},
+        {33, 1, "w33", "workflows nested deeper than 32\n"},
+        /* what is known by the time it is used is as deep as when it is not */
+        {12, 2, "w12", NULL},
+        {13, 2, "w13", "workflow 'w12': more than 10000 nodes, with those of the workflows inside"},
+        {30, 4, "w30", "workflow 'w6': more than 10000 nodes, with those of the workflows inside"},
+    };
+    for (size_t i = 0; i < 2 * COUNT(row); i++) {
+        struct made m;
+        AUTO(freep) char *text = tower(row[i / 2].height, row[i / 2].times, i & 1);
+        AUTO(err_freep) struct err *e = make(&m, text, row[i / 2].root);
+        AUTO(freep) char *told = e ? printed(e) : NULL;
+        if (row[i / 2].told)
+            assert_non_null(strstr(told ? told : "", row[i / 2].told));
+        else
+            assert_null(told);
+        assert_true(err_count(e) <= 1);
+        made_fini(&m);
+    }
+}
+
+static void
+list_of(struct str *s, const char *word, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        str_addf(s, "%s%s", i ? ", " : "", word);
+}
+
+/* As wide as it may be, at once; and one more. */
+static void
+width(void **state)
+{
+    (void)state;
+    for (unsigned more = 0; more < 2; more++) {
+        struct made m;
+        AUTO(str_fini) struct str s = STR_INIT;
+        str_add(&s, "  main: {type: parallel, fan_in: bob, fan_out: [");
+        list_of(&s, "ann", PLAN_NODES_MAX - 1 + more);
+        str_add(&s, "]}\n");
+        AUTO(err_freep) struct err *e = make(&m, str_c(&s), NULL);
+        if (more) {
+            AUTO(freep) char *told = printed(e);
+            assert_string_equal(told, "flow.yaml:5:34: workflow 'main': more than 10000 nodes\n");
+        } else {
+            assert_null(e);
+            const struct graph *g = plan_root(m.plan);
+            assert_int_equal(g->nnodes, PLAN_NODES_MAX);
+            assert_string_equal(g->nodes[9998]->id, "ann-9999");
+            assert_int_equal(g->nodes[9999]->ndeps, 9999);
+            assert_int_equal(g->nodes[9999]->deps[9998], 9998);
+        }
+        made_fini(&m);
+    }
+}
+
+/* A file of nothing but mistakes is told of within reason. */
+static void
+mistakes_bounded(void **state)
+{
+    (void)state;
+    struct made m;
+    AUTO(str_fini) struct str s = STR_INIT;
+    str_add(&s, "  main:\n    nodes:\n      - {id: a, agent: ann, depends_on: [");
+    list_of(&s, "zed", 5000);
+    str_add(&s, "]}\n");
+    AUTO(err_freep) struct err *e = make(&m, str_c(&s), NULL);
+    assert_int_equal(err_count(e), 1000);
+    made_fini(&m);
+}
+
+/* ---- what is made ----------------------------------------------------------------------------- */
+
+static const char drawn[] = "  inner: {type: chain, sequence: [ann, ann]}\n"
+                            "  main:\n"
+                            "    nodes:\n"
+                            "      - {id: ann, agent: ann}\n"
+                            "      - {id: 'say \"hi\"', agent: bob, depends_on: [ann]}\n"
+                            "      - {id: all, workflow: inner, when: 'true', depends_on: [ann, "
+                            "'say \"hi\"']}\n";
+
+static void
+drawings(void **state)
+{
+    (void)state;
+    struct made m;
+    AUTO(str_fini) struct str text = STR_INIT, mermaid = STR_INIT, dot = STR_INIT;
+    assert_ok(make(&m, drawn, "main"));
+    plan_draw_text(m.plan, &text);
+    assert_string_equal(str_c(&text), "main (dag)\n"
+                                      "  ann\n"
+                                      "  say \"hi\" (bob)  <- ann\n"
+                                      "  all (inner)  <- ann, say \"hi\"  [when]\n"
+                                      "    ann\n"
+                                      "    ann-2 (ann)  <- ann\n");
+    plan_draw_mermaid(m.plan, &mermaid);
+    assert_string_equal(str_c(&mermaid), "flowchart TD\n"
+                                         "  n0[\"ann\"]\n"
+                                         "  n1[\"say #quot;hi#quot;: bob\"]\n"
+                                         "  n2[\"all: inner\"]\n"
+                                         "  subgraph g2[\"inner\"]\n"
+                                         "    n3[\"ann\"]\n"
+                                         "    n4[\"ann-2: ann\"]\n"
+                                         "    n3 --> n4\n"
+                                         "  end\n"
+                                         "  n2 -.-> n3\n"
+                                         "  n0 --> n1\n"
+                                         "  n0 --> n2\n"
+                                         "  n1 --> n2\n");
+    plan_draw_dot(m.plan, &dot);
+    assert_string_equal(str_c(&dot),
+                        "digraph \"main\" {\n"
+                        "  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n"
+                        "  n0 [label=\"ann\"];\n"
+                        "  n1 [label=\"say \\\"hi\\\": bob\"];\n"
+                        "  n2 [label=\"all: inner\"];\n"
+                        "  subgraph cluster_2 { label=\"inner\";\n"
+                        "    n3 [label=\"ann\"];\n"
+                        "    n4 [label=\"ann-2: ann\"];\n"
+                        "    n3 -> n4;\n"
+                        "  }\n"
+                        "  n2 -> n3 [style=dotted];\n"
+                        "  n0 -> n1;\n"
+                        "  n0 -> n2;\n"
+                        "  n1 -> n2;\n"
+                        "}\n");
+    made_fini(&m);
+}
+
+/* The same definition has the same hash, whatever its layout; another workflow of it has its own. */
+static void
+hashes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *name;
+        bool same;
+    } row[] = {
+        {"  one: {type: chain, sequence: [ann, bob]}\n  two: {type: chain, sequence: [bob]}\n", "one",
+         true},
+        {"  # as before\n  one:\n    sequence:\n      - ann\n      - bob\n    type: chain\n"
+         "  two: {sequence: [bob], type: chain}\n",
+         "one", true},
+        {"  one: {type: chain, sequence: [ann, bob]}\n  two: {type: chain, sequence: [bob]}\n", "two",
+         false},
+        {"  one: {type: chain, sequence: [bob, ann]}\n  two: {type: chain, sequence: [bob]}\n", "one",
+         false},
+    };
+    char first[80] = "";
+    for (size_t i = 0; i < COUNT(row); i++) {
+        struct made m;
+        assert_ok(make(&m, row[i].text, row[i].name));
+        if (!i)
+            snprintf(first, sizeof first, "%s", plan_hash(m.plan));
+        assert_int_equal(strcmp(first, plan_hash(m.plan)) == 0, row[i].same);
+        assert_string_equal(plan_workflow(m.plan), row[i].name);
+        made_fini(&m);
+    }
+}
+
+static void
+defaults(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *workflows, *want; /* the one that NULL means */
+    } row[] = {
+        {"  only: {type: chain, sequence: [ann]}\n", "only"},
+        {"  other: {type: chain, sequence: [ann]}\n  main: {type: chain, sequence: [ann]}\n", "main"},
+        {"  other: {type: chain, sequence: [ann]}\n  shop: {type: chain, sequence: [ann]}\n"
+         "name: shop\n",
+         "shop"},
+    };
+    for (size_t i = 0; i < COUNT(row); i++) {
+        struct made m;
+        assert_ok(make(&m, row[i].workflows, NULL));
+        assert_string_equal(plan_workflow(m.plan), row[i].want);
+        made_fini(&m);
+    }
+}
+
+/* What an agent may call is reached, by way of other agents too, and may call itself. */
+static void
+tools_reached(void **state)
+{
+    (void)state;
+    struct made m;
+    made_load(&m, "agents:\n"
+                  "  ann: {agents: [bob]}\n"
+                  "  bob: {agents: [helper, main]}\n"
+                  "  cid: {agents: [far]}\n"
+                  "workflows:\n"
+                  "  main: {type: chain, sequence: [ann]}\n"
+                  "  helper: {type: chain, sequence: [ann]}\n"
+                  "  far: {type: chain, sequence: [ann]}\n");
+    assert_ok(plan_make(&m.source, "main", m.space, &m.plan));
+    assert_string_equal(plan_graph(m.plan, "helper")->name, "helper");
+    assert_ptr_equal(plan_graph(m.plan, "main"), plan_root(m.plan));
+    assert_null(plan_graph(m.plan, "far"));
+    assert_null(plan_graph(m.plan, "bob"));
+    made_fini(&m);
+    made_load(&m, "agents:\n"
+                  "  ann: {agents: [asks]}\n"
+                  "workflows:\n"
+                  "  main: {type: chain, sequence: [ann]}\n"
+                  "  asks: {type: router, agents: [ann]}\n");
+    assert_err(plan_make(&m.source, "main", m.space, &m.plan), ERR_INVALID,
+               "workflow 'asks': a workflow of type 'router' cannot run in this version");
+    assert_ok(plan_check_all(&m.source, m.space)); /* a warning in the log is all */
+    made_fini(&m);
+}
+
+static void
+check_all(void **state)
+{
+    (void)state;
+    struct made m;
+    AUTO(freep) char *text = xasprintf("%s%s", agents,
+                                       "  one:\n    nodes:\n      - {id: a}\n"
+                                       "  two:\n    nodes:\n      - {id: b}\n");
+    made_load(&m, text);
+    AUTO(err_freep) struct err *e = plan_check_all(&m.source, m.space);
+    AUTO(freep) char *told = printed(e);
+    assert_string_equal(
+        told, "flow.yaml:7:14: workflow 'one': node 'a': an agent or a workflow is needed\n"
+              "flow.yaml:10:14: workflow 'two': node 'b': an agent or a workflow is needed\n");
+    made_fini(&m);
+}
+
+/* ---- values ----------------------------------------------------------------------------------- */
+
+static const char nested[] =
+    "  main:\n    nodes:\n      - id: a\n        agent: ann\n        input:\n"
+    "          plain: {deep: [1, two]}\n"
+    "          filled: [\"{{ 1 + 1 }}\", {x: \"a {{ inputs.n }} b\"}, three]\n";
+
+static void
+values(void **state)
+{
+    (void)state;
+    struct made m;
+    json_t *made = NULL, *inputs = json_pack("{si}", "n", 7);
+    assert_ok(make(&m, nested, NULL));
+    const struct expr_scope scope = {.inputs = inputs};
+    assert_ok(value_template_eval(plan_root(m.plan)->nodes[0]->input, &scope, &made));
+    AUTO(freep) char *text = json_canonical(made);
+    assert_string_equal(text, "{\"filled\":[2,{\"x\":\"a 7 b\"},\"three\"],"
+                              "\"plain\":{\"deep\":[1,\"two\"]}}");
+    json_decref(made);
+    json_decref(inputs);
+    made_fini(&m);
+}
+
+static void
+values_deep(void **state)
+{
+    (void)state;
+    struct made m;
+    AUTO(str_fini) struct str s = STR_INIT;
+    str_add(&s, "  main:\n    nodes:\n      - id: a\n        agent: ann\n        input: ");
+    for (int i = 0; i < 70; i++)
+        str_addc(&s, '[');
+    str_add(&s, "\"{{ 1 }}\"");
+    for (int i = 0; i < 70; i++)
+        str_addc(&s, ']');
+    str_addc(&s, '\n');
+    AUTO(err_freep) struct err *e = make(&m, str_c(&s), NULL);
+    AUTO(freep) char *told = e ? printed(e) : NULL;
+    assert_non_null(told);
+    assert_non_null(strstr(told, "values nested deeper than 64"));
+    made_fini(&m);
+}
+
+TESTS(plan_test, cmocka_unit_test(refusals), cmocka_unit_test(limits), cmocka_unit_test(width),
+      cmocka_unit_test(mistakes_bounded), cmocka_unit_test(drawings), cmocka_unit_test(hashes),
+      cmocka_unit_test(defaults), cmocka_unit_test(tools_reached), cmocka_unit_test(check_all),
+      cmocka_unit_test(values), cmocka_unit_test(values_deep))
