@@ -44,7 +44,12 @@ lua_check(const json_t *def, const char *pointer, void *spec)
     (void)pointer;
     (void)spec;
     luastate_free(lua);
-    return e;
+    if (!e)
+        return NULL;
+    /* Its place counts from the script's text; the one of the agent is put in front by spec. */
+    struct err *placed = FAIL(ERR_INVALID, "script, line %u: %s", err_pos(e).line, err_msg(e));
+    err_free(e);
+    return placed;
 }
 
 const struct kind lua_kind = {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define INPUT_BYTES_MAX ((size_t)16 << 20)
+#define DEF_KEPT_MS     (30 * 60 * 1000) /* the store prunes unused definitions after an hour */
 
 /* ---- events ---------------------------------------------------------------- */
 
@@ -442,7 +443,7 @@ engine_start(struct engine *e, const struct run_request *req, struct run **ret_r
                             .body = f->body,
                             .body_len = f->body ? strlen(f->body) : 0};
     struct store_new_run row = {.id = id,
-                                .def = f->stored ? NULL : &def,
+                                .def = rt_now_ms() < f->stored_until_ms ? NULL : &def,
                                 .def_hash = plan_hash(req->flow->plan),
                                 .name = plan_workflow(req->flow->plan),
                                 .client_key = req->run_id,
@@ -455,7 +456,7 @@ engine_start(struct engine *e, const struct run_request *req, struct run **ret_r
         run_unref(r);
         return WRAP(err, "starting the run");
     }
-    f->stored = true;
+    f->stored_until_ms = rt_after(DEF_KEPT_MS);
     r->view = view_new(r->lease.id);
     if (*ret_existing) {
         err = run_found(r, req, body);

@@ -35,8 +35,8 @@ struct flow {
     unsigned refs;
     struct plan *plan;
     json_t *doc;
-    char *body;  /* as it is stored */
-    bool stored; /* a run of this process has brought it along */
+    char *body;              /* as it is stored */
+    int64_t stored_until_ms; /* a run has brought it along, and it will not be pruned before */
 };
 struct pending { /* a record that is not committed yet */
     enum record_kind kind;

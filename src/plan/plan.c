@@ -190,18 +190,31 @@ template_free_deferred(void *t)
     template_free(t);
 }
 
+/* Where a reference is in the file: only the source knows how the text was folded there. */
+static struct src_pos
+ref_pos(const struct lowering *l, const char *pointer, struct src_pos at)
+{
+    struct src_pos start = lower_text_pos(l, pointer);
+    if (!l->source->text_pos || at.line < start.line)
+        return at;
+    unsigned line = at.line - start.line + 1;
+    unsigned col = line == 1 && at.col >= start.col ? at.col - start.col + 1 : at.col;
+    return l->source->text_pos(l->source->pos_ctx, pointer, line, col);
+}
+
 /* A mention of steps.x is an edge; without a node (the graph's output) it only has to exist. */
 static void
-refs_note(struct lowering *l, struct expr_refs refs, struct node *node)
+refs_note(struct lowering *l, struct expr_refs refs, const char *pointer, struct node *node)
 {
     for (size_t i = 0; i < refs.len; i++) {
         if (refs.at[i].kind != EXPR_REF_STEP)
             continue;
+        struct src_pos at = ref_pos(l, pointer, refs.at[i].at);
         if (node)
-            lower_edge(l, node, refs.at[i].name, refs.at[i].at);
+            lower_edge(l, node, refs.at[i].name, at);
         else
-            vec_push(&l->edges, ((struct edge){UINT32_MAX, arena_strdup(l->arena, refs.at[i].name),
-                                               refs.at[i].at}));
+            vec_push(&l->edges,
+                     ((struct edge){UINT32_MAX, arena_strdup(l->arena, refs.at[i].name), at}));
     }
 }
 
@@ -222,7 +235,7 @@ lower_template(struct lowering *l, const char *text, const char *pointer, struct
         return NULL;
     }
     arena_defer(l->arena, template_free_deferred, t);
-    refs_note(l, template_refs(t), node);
+    refs_note(l, template_refs(t), pointer, node);
     return t;
 }
 
@@ -239,7 +252,7 @@ lower_condition(struct lowering *l, const json_t *cond, const char *pointer, str
         return NULL;
     }
     arena_defer(l->arena, expr_free_deferred, x);
-    refs_note(l, expr_refs(x), node);
+    refs_note(l, expr_refs(x), pointer, node);
     return x;
 }
 
@@ -333,6 +346,7 @@ graph_make(struct plan *p, const struct definition *d)
     l.graph->name = arena_strdup(p->arena, name);
     l.graph->type = arena_strdup(p->arena, type);
     if (depth > PLAN_DEPTH_MAX) {
+        l.graph->height = PLAN_DEPTH_MAX + 1; /* told here, not again by those around it */
         lower_fail(&l, lower_pos(&l, pointer), "workflows nested deeper than %d", PLAN_DEPTH_MAX);
     } else if (!kind || !kind->lower) {
         lower_fail(&l, lower_pos(&l, pointer), "a %s of type '%s' cannot run in this version",

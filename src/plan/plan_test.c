@@ -64,6 +64,17 @@ made_load(struct made *m, const char *text)
                                      .kinds = workflow_kinds};
 }
 
+/* As a resumed run does it: no file, no positions. */
+static void
+made_from_doc(struct made *m, const char *text)
+{
+    json_t *doc = NULL;
+    assert_ok(json_parse(text, strlen(text), &doc));
+    *m = (struct made){.space = expr_space_new((struct luastate_limits){0}),
+                       .spec = spec_from_doc(doc)};
+    m->source = (struct plan_source){.doc = doc, .kinds = workflow_kinds};
+}
+
 static struct err *
 make(struct made *m, const char *workflows, const char *name)
 {
@@ -267,13 +278,14 @@ mistakes_bounded(void **state)
 
 /* ---- what is made ----------------------------------------------------------------------------- */
 
-static const char drawn[] = "  inner: {type: chain, sequence: [ann, ann]}\n"
-                            "  main:\n"
-                            "    nodes:\n"
-                            "      - {id: ann, agent: ann}\n"
-                            "      - {id: 'say \"hi\"', agent: bob, depends_on: [ann]}\n"
-                            "      - {id: all, workflow: inner, when: 'true', depends_on: [ann, "
-                            "'say \"hi\"']}\n";
+/* A stored definition, whose names nobody has checked. */
+static const char drawn[] =
+    "{\"agents\": {\"ann\": {}, \"b\\\\ob\": {}}, \"workflows\": {"
+    "\"in\\nner\": {\"type\": \"chain\", \"sequence\": [\"ann\", \"ann\"]},"
+    "\"main\": {\"type\": \"dag\", \"nodes\": [{\"id\": \"ann\", \"agent\": \"ann\"},"
+    "{\"id\": \"say \\\"hi\\\"\", \"agent\": \"b\\\\ob\", \"depends_on\": [\"ann\"]},"
+    "{\"id\": \"all\", \"workflow\": \"in\\nner\", \"when\": true,"
+    " \"depends_on\": [\"ann\", \"say \\\"hi\\\"\"]}]}}}";
 
 static void
 drawings(void **state)
@@ -281,20 +293,21 @@ drawings(void **state)
     (void)state;
     struct made m;
     AUTO(str_fini) struct str text = STR_INIT, mermaid = STR_INIT, dot = STR_INIT;
-    assert_ok(make(&m, drawn, "main"));
+    made_from_doc(&m, drawn);
+    assert_ok(plan_make(&m.source, "main", m.space, &m.plan));
     plan_draw_text(m.plan, &text);
     assert_string_equal(str_c(&text), "main (dag)\n"
                                       "  ann\n"
-                                      "  say \"hi\" (bob)  <- ann\n"
-                                      "  all (inner)  <- ann, say \"hi\"  [when]\n"
+                                      "  say \"hi\" (b\\ob)  <- ann\n"
+                                      "  all (in ner)  <- ann, say \"hi\"  [when]\n"
                                       "    ann\n"
                                       "    ann-2 (ann)  <- ann\n");
     plan_draw_mermaid(m.plan, &mermaid);
     assert_string_equal(str_c(&mermaid), "flowchart TD\n"
                                          "  n0[\"ann\"]\n"
-                                         "  n1[\"say #quot;hi#quot;: bob\"]\n"
-                                         "  n2[\"all: inner\"]\n"
-                                         "  subgraph g2[\"inner\"]\n"
+                                         "  n1[\"say #quot;hi#quot;: b\\ob\"]\n"
+                                         "  n2[\"all: in ner\"]\n"
+                                         "  subgraph g2[\"in ner\"]\n"
                                          "    n3[\"ann\"]\n"
                                          "    n4[\"ann-2: ann\"]\n"
                                          "    n3 --> n4\n"
@@ -308,9 +321,9 @@ drawings(void **state)
                         "digraph \"main\" {\n"
                         "  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n"
                         "  n0 [label=\"ann\"];\n"
-                        "  n1 [label=\"say \\\"hi\\\": bob\"];\n"
-                        "  n2 [label=\"all: inner\"];\n"
-                        "  subgraph cluster_2 { label=\"inner\";\n"
+                        "  n1 [label=\"say \\\"hi\\\": b\\\\ob\"];\n"
+                        "  n2 [label=\"all: in ner\"];\n"
+                        "  subgraph cluster_2 { label=\"in ner\";\n"
                         "    n3 [label=\"ann\"];\n"
                         "    n4 [label=\"ann-2: ann\"];\n"
                         "    n3 -> n4;\n"
@@ -451,23 +464,68 @@ static void
 values_deep(void **state)
 {
     (void)state;
-    struct made m;
-    AUTO(str_fini) struct str s = STR_INIT;
-    str_add(&s, "  main:\n    nodes:\n      - id: a\n        agent: ann\n        input: ");
-    for (int i = 0; i < 70; i++)
-        str_addc(&s, '[');
-    str_add(&s, "\"{{ 1 }}\"");
-    for (int i = 0; i < 70; i++)
-        str_addc(&s, ']');
-    str_addc(&s, '\n');
-    AUTO(err_freep) struct err *e = make(&m, str_c(&s), NULL);
-    AUTO(freep) char *told = e ? printed(e) : NULL;
-    assert_non_null(told);
-    assert_non_null(strstr(told, "values nested deeper than 64"));
-    made_fini(&m);
+    for (int depth = 64; depth <= 65; depth++) {
+        struct made m;
+        json_t *made = NULL;
+        AUTO(str_fini) struct str s = STR_INIT;
+        str_add(&s, "{\"agents\":{\"ann\":{}},\"workflows\":{\"main\":{\"nodes\":[{\"id\":\"a\","
+                    "\"agent\":\"ann\",\"input\":");
+        for (int i = 0; i < depth; i++)
+            str_addc(&s, '[');
+        str_add(&s, "\"{{ 1 }}\"");
+        for (int i = 0; i < depth; i++)
+            str_addc(&s, ']');
+        str_add(&s, "}]}}}");
+        made_from_doc(&m, str_c(&s));
+        struct err *e = plan_make(&m.source, NULL, m.space, &m.plan);
+        if (depth == 65) {
+            assert_err(e, ERR_INVALID, "workflow 'main': values nested deeper than 64");
+        } else {
+            const struct expr_scope scope = {0};
+            assert_ok(e);
+            assert_ok(
+                value_template_eval(plan_root(m.plan)->nodes[0]->input, &scope, &made));
+            json_decref(made);
+        }
+        made_fini(&m);
+    }
+}
+
+/* What a stored definition should not hold, but may. */
+static void
+damaged(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *doc, *told;
+    } row[] = {
+        {"{\"workflows\":{\"main\":{\"nodes\":[]}}}", "workflow 'main': there is nothing to run"},
+        {"{\"workflows\":{\"main\":{\"type\":\"chain\",\"sequence\":[7]}}}",
+         "workflow 'main': node 'step': the name of an agent or a workflow is expected"},
+        {"{\"agents\":{\"annie\":{\"agents\":[7]}},\"workflows\":{\"main\":{\"type\":\"chain\","
+         "\"sequence\":[\"anie\"]}}}",
+         "workflow 'main': node 'anie': there is no agent or workflow 'anie' (did you mean "
+         "'annie'?)"},
+        {"{\"agents\":{\"a\":{\"agents\":[7]}},\"workflows\":{\"main\":{\"nodes\":[{\"id\":\"x\","
+         "\"agent\":\"a\"},{\"id\":\"x\",\"agent\":\"a\"}]}}}",
+         "workflow 'main': the node 'x' is defined twice"},
+        {"{\"agents\":{\"a\":{}},\"workflows\":{\"main\":{\"nodes\":[{\"id\":\"x\","
+         "\"agent\":\"a\",\"when\":\"1 +\"}]}}}",
+         "workflow 'main': node 'x': expected an expression near end of text"},
+        {"{\"agents\":{\"a\":{}},\"workflows\":{\"main\":{\"nodes\":[{\"id\":\"x\","
+         "\"agent\":\"a\"}],\"output\":\"{{ 1 + }}\"}}}",
+         "workflow 'main': output: expected an expression near end of text"},
+    };
+    for (size_t i = 0; i < COUNT(row); i++) {
+        struct made m;
+        made_from_doc(&m, row[i].doc);
+        assert_err(plan_make(&m.source, NULL, m.space, &m.plan), ERR_INVALID, row[i].told);
+        made_fini(&m);
+    }
 }
 
 TESTS(plan_test, cmocka_unit_test(refusals), cmocka_unit_test(limits), cmocka_unit_test(width),
       cmocka_unit_test(mistakes_bounded), cmocka_unit_test(drawings), cmocka_unit_test(hashes),
       cmocka_unit_test(defaults), cmocka_unit_test(tools_reached), cmocka_unit_test(check_all),
-      cmocka_unit_test(values), cmocka_unit_test(values_deep))
+      cmocka_unit_test(values), cmocka_unit_test(values_deep),
+      cmocka_unit_test(damaged))
