@@ -1,10 +1,11 @@
-/* bare.c - the floor for a cold start: a C program that loads the same libraries, opens a WAL database, makes the
- * three calls of a chain one after the other with libcurl, and writes what came back. No engine.
+/* bare.c - the floor for a cold start: a C program that loads the same libraries, opens a WAL
+ * database, makes the three calls of a chain one after the other with libcurl, and writes what came
+ * back. No engine.
  *
  * usage: bare URL DATABASE */
 #include <curl/curl.h>
-#include <libfyaml.h>
 #include <jansson.h>
+#include <libfyaml.h>
 #include <lua.h>
 #include <microhttpd.h>
 #include <sqlite3.h>
@@ -42,7 +43,9 @@ main(int argc, char **argv)
     sqlite3 *db;
     if (sqlite3_open(argv[2], &db) != SQLITE_OK)
         return 1;
-    run_sql(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE IF NOT EXISTS j(b BLOB)");
+    run_sql(
+        db,
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE IF NOT EXISTS j(b BLOB)");
     curl_global_init(CURL_GLOBAL_DEFAULT);
     CURL *c = curl_easy_init();
     struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");

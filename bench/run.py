@@ -4,6 +4,7 @@
 usage: bench/run.py [--quick]      tutti is measured with its journal on (SQLite, synchronous=FULL). Needs build/tutti, the
 stub, build/bench/bare and node. Absolute figures belong to this machine and this hour; quote the ratios.
 """
+
 import json
 import os
 import resource
@@ -82,7 +83,11 @@ def timed(command, **more):
 def bench(path, workflow, runs, at_once):
     store = os.path.join(os.path.dirname(path), '.tutti')
     shutil.rmtree(store, ignore_errors=True)
-    out = subprocess.run([TUTTI, 'bench', path, *workflow, '-n', str(runs), '-c', str(at_once), '--json'], capture_output=True, text=True)
+    out = subprocess.run(
+        [TUTTI, 'bench', path, *workflow, '-n', str(runs), '-c', str(at_once), '--json'],
+        capture_output=True,
+        text=True,
+    )
     assert out.returncode == 0, out.stderr
     return json.loads(out.stdout)
 
@@ -117,20 +122,57 @@ def throughput(folder):
     runs = 1000 if QUICK else 2000
     with Stub() as stub:
         path = write(folder, CHAIN, stub.port)
-        limit = subprocess.run(['wrk', '-t1', '-c200', '-d2s', '-s', os.path.join(ROOT, 'bench/post.lua'),
-                                f'http://127.0.0.1:{stub.port}/v1/chat/completions'], capture_output=True, text=True).stdout
+        limit = subprocess.run(
+            [
+                'wrk',
+                '-t1',
+                '-c200',
+                '-d2s',
+                '-s',
+                os.path.join(ROOT, 'bench/post.lua'),
+                f'http://127.0.0.1:{stub.port}/v1/chat/completions',
+            ],
+            capture_output=True,
+            text=True,
+        ).stdout
         for line in limit.splitlines():
             if line.startswith('Requests/sec'):
                 row('bare HTTP on this machine (wrk)', float(line.split()[1]), 'calls/s')
         t = median_of(3, lambda: bench(path, ['chain'], runs, 200))
-        node = median_of(3, lambda: json.loads(subprocess.run(
-            ['node', os.path.join(ROOT, 'bench/node_http.mjs'), f'http://127.0.0.1:{stub.port}/v1', str(runs), '200'],
-            capture_output=True, text=True, check=True).stdout))
-    row(f'{runs} runs x 3 calls, 200 in flight', t['steps_per_s'], 'calls/s', '>= 9000 (aim 12000)', t['steps_per_s'] >= 9000)
+        node = median_of(
+            3,
+            lambda: json.loads(
+                subprocess.run(
+                    [
+                        'node',
+                        os.path.join(ROOT, 'bench/node_http.mjs'),
+                        f'http://127.0.0.1:{stub.port}/v1',
+                        str(runs),
+                        '200',
+                    ],
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                ).stdout
+            ),
+        )
+    row(
+        f'{runs} runs x 3 calls, 200 in flight',
+        t['steps_per_s'],
+        'calls/s',
+        '>= 9000 (aim 12000)',
+        t['steps_per_s'] >= 9000,
+    )
     row('  raw node http', node['steps_per_s'], 'calls/s', 'peers there: LangGraph.js 0.07x of it')
     cpu = t['cpu_s_per_1000_steps']
     row('  CPU for 1,000 calls', cpu, 's', '<= 0.125 (aim 0.10)', cpu <= 0.125)
-    row('  ratio to raw node http', cpu / node['cpu_s_per_1000_steps'], 'x', '<= 0.7', cpu / node['cpu_s_per_1000_steps'] <= 0.7)
+    row(
+        '  ratio to raw node http',
+        cpu / node['cpu_s_per_1000_steps'],
+        'x',
+        '<= 0.7',
+        cpu / node['cpu_s_per_1000_steps'] <= 0.7,
+    )
     row('  peak memory', t['peak_mb'], 'MB', '<= 30', t['peak_mb'] <= 30)
 
 
@@ -138,7 +180,13 @@ def fan(folder):
     with Stub(50) as stub:
         path = write(folder, CHAIN, stub.port)
         t = median_of(3, lambda: bench(path, ['fan'], 1, 1))
-    row('1,000 calls at once and one more, 50 ms each', t['seconds'], 's', '<= 0.20 (raw node 0.43)', t['seconds'] <= 0.20)
+    row(
+        '1,000 calls at once and one more, 50 ms each',
+        t['seconds'],
+        's',
+        '<= 0.20 (raw node 0.43)',
+        t['seconds'] <= 0.20,
+    )
 
 
 def scale(folder):
@@ -146,7 +194,13 @@ def scale(folder):
         path = write(folder, CHAIN, stub.port)
         n = 1000 if QUICK else 5000
         t = median_of(3, lambda: bench(path, ['chain'], n, n))
-    row(f'{n} runs of 3 calls at once, 500 ms each', t['seconds'], 's', '<= 3.5 (aim 2.5; ideal 1.5)', t['seconds'] <= 3.5)
+    row(
+        f'{n} runs of 3 calls at once, 500 ms each',
+        t['seconds'],
+        's',
+        '<= 3.5 (aim 2.5; ideal 1.5)',
+        t['seconds'] <= 3.5,
+    )
     row('  peak memory', t['peak_mb'], 'MB', '<= 160', t['peak_mb'] <= 160)
 
 
@@ -161,27 +215,44 @@ def durable(folder):
     row('  ratio to fdatasync', many['steps_per_fdatasync'], 'x', '>= 2.5', many['steps_per_fdatasync'] >= 2.5)
     path = write(folder, EMPTY)
     empty = median_of(3, lambda: bench(path, [], 3000, 50))
-    row('runs of 3 empty steps', empty['runs_per_s'], 'runs/s', '>= 5000 (LangGraph.js FULL 207)', empty['runs_per_s'] >= 5000)
+    row(
+        'runs of 3 empty steps',
+        empty['runs_per_s'],
+        'runs/s',
+        '>= 5000 (LangGraph.js FULL 207)',
+        empty['runs_per_s'] >= 5000,
+    )
 
 
 def resume(folder):
     steps = 2000 if QUICK else 10000
-    path = write(folder, DURABLE.replace('STEPS', ', '.join(['step'] * (steps - 1)) + ', last')
-                 .replace('agents: {step: {instruction: x}}',
-                          'agents: {step: {instruction: x}, last: {type: exec, command: [sh, -c, "test -e go || sleep 60; echo done"]}}'))
+    path = write(
+        folder,
+        DURABLE.replace('STEPS', ', '.join(['step'] * (steps - 1)) + ', last').replace(
+            'agents: {step: {instruction: x}}',
+            'agents: {step: {instruction: x}, last: {type: exec, command: [sh, -c, "test -e go || sleep 60; echo done"]}}',
+        ),
+    )
     store = os.path.join(folder, '.tutti')
     shutil.rmtree(store, ignore_errors=True)
-    process = subprocess.Popen([TUTTI, 'run', path, '-i', 'x', '--quiet'], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [TUTTI, 'run', path, '-i', 'x', '--quiet'], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     for _ in range(600):
-        time.sleep(0.1)
-        listing = json.loads(subprocess.run([TUTTI, 'runs', 'ls', '--json', '--store', store], capture_output=True, text=True).stdout or '[]')
+        time.sleep(0.1)  # tidy: waits for another process
+        listing = json.loads(
+            subprocess.run([TUTTI, 'runs', 'ls', '--json', '--store', store], capture_output=True, text=True).stdout
+            or '[]'
+        )
         if listing and listing[0]['records'] >= 3 * (steps - 1):
             break
     process.kill()
     process.wait()
     open(os.path.join(folder, 'go'), 'w').close()
     base = min(timed([TUTTI, 'version'])[0] for _ in range(5))
-    ms, _ = timed([TUTTI, 'runs', 'resume', listing[0]['run'], '--store', store, '--in-doubt', 'retry', '--quiet'], cwd=folder)
+    ms, _ = timed(
+        [TUTTI, 'runs', 'resume', listing[0]['run'], '--store', store, '--in-doubt', 'retry', '--quiet'], cwd=folder
+    )
     row(f'resume of a run of {steps} steps (whole process)', ms, 'ms')
     row('  without starting the process', ms - base, 'ms', '<= 100', ms - base <= 100)
 
@@ -204,8 +275,12 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
     judged = [r for r in rows if r is not None]
     print(f'{sum(judged)} budgets kept, {len(judged) - sum(judged)} missed')
-    print('Peers measured the same way (Node 20, medians, one machine; ratios to raw node http in their own run): CPU for 1,000 calls')
-    print('openai SDK 4.8x, OpenAI Agents 9.2x, LangGraph.js 15x, Mastra 44x; 5,000 runs at 500 ms: 4.0x, 6.4x, 11x, 60x the time.')
+    print(
+        'Peers measured the same way (Node 20, medians, one machine; ratios to raw node http in their own run): CPU for 1,000 calls'
+    )
+    print(
+        'openai SDK 4.8x, OpenAI Agents 9.2x, LangGraph.js 15x, Mastra 44x; 5,000 runs at 500 ms: 4.0x, 6.4x, 11x, 60x the time.'
+    )
 
 
 main()

@@ -559,13 +559,13 @@ main(int argc, char **argv)
     for (int o; (o = getopt(argc, argv, "p:d:n:i:")) != -1;) {
         switch (o) {
         case 'p':
-            port = atoi(optarg);
+            port = (int)strtol(optarg, NULL, 10);
             break;
         case 'd':
             stub.delay_ns = (int64_t)(atof(optarg) * 1e6);
             break;
         case 'n':
-            stub.nchunks = atoi(optarg);
+            stub.nchunks = (int)strtol(optarg, NULL, 10);
             break;
         case 'i':
             stub.chunk_ns = (int64_t)(atof(optarg) * 1e6);

@@ -9,10 +9,10 @@
 #define MODEL_HOST_H
 #include "model/kind.h"
 
-struct step_call {            /* one try of a step; what the engine tells the function it runs */
-    int64_t deadline_ms;      /* absolute, monotonic; of this try */
-    const char *key;          /* idempotency key: the same in each try and after each crash */
-    unsigned attempt;         /* 1, 2, ... */
+struct step_call {       /* one try of a step; what the engine tells the function it runs */
+    int64_t deadline_ms; /* absolute, monotonic; of this try */
+    const char *key;     /* idempotency key: the same in each try and after each crash */
+    unsigned attempt;    /* 1, 2, ... */
 };
 
 /* Does the call once. Sets *ret_value (any JSON; becomes the journal record) and adds to *usage. */
@@ -25,8 +25,9 @@ struct step {
     const char *target; /* who is called, for limits, breakers and events: "openai:gpt-4o",
                            "files.read_file" */
     enum effect effect;
-    int64_t timeout_ms; /* of one try, when neither node nor agent says; 0: settings' request_timeout */
-    bool tell_doubt;    /* a `once` call whose outcome is unknown fails; else the run is parked for a person */
+    int64_t timeout_ms; /* of one try, unless node or agent says; 0: settings' request_timeout */
+    bool tell_doubt; /* a `once` call whose outcome is unknown fails; else the run is parked for a
+                        person */
     step_fn run;
     void *ctx;
     const json_t *detail; /* small facts for the event (tool's arguments, model); or NULL */

@@ -166,7 +166,8 @@ request_adopt(struct request *r, const char *method)
 
 static enum MHD_Result
 on_request(void *server, struct MHD_Connection *con, const char *url, const char *method,
-           const char *version, const char *upload, size_t *upload_len, void **request)
+           const char *version, const char *upload, size_t *upload_len,
+           void **request) /* tidy: the form that the library calls */
 {
     struct request *r = *request;
     (void)server, (void)url, (void)version, (void)con;

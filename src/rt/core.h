@@ -110,7 +110,9 @@ void tick_run_due(struct rt *rt);
 
 struct fiber *fiber_new(struct scope *home, const char *name, void (*fn)(void *), void *arg);
 void fiber_switch_in(struct rt *rt, struct fiber *f); /* from the loop */
-void fiber_stacks_free(struct rt *rt);
+struct stack *stack_take(struct rt *rt);
+void stack_give(struct rt *rt, struct stack *s);
+void stacks_free(struct rt *rt);
 void fiber_wake_as(struct fiber *f, enum wake why);
 
 /* Opens a service scope's links; the root scope of rt_run. */

@@ -43,9 +43,10 @@ number(const char *p)
 static int
 parent_of(const char *pid)
 {
-    char path[32] = "/proc/", stat[512];
-    strncat(path, pid, 12);
-    strcat(path, "/stat");
+    char path[32] = "/proc/", stat[512], *end = path + 6;
+    for (size_t i = 0; pid[i] && i < 12; i++)
+        *end++ = pid[i];
+    memcpy(end, "/stat", sizeof "/stat");
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return -1;

@@ -9,8 +9,9 @@ struct custodian_report { /* what it writes to the control socket */
     int value;
 };
 #define CUSTODIAN_TERM 'T' /* orders: SIGTERM to the tree */
-#define CUSTODIAN_KILL 'K' /* SIGKILL to the tree; also what happens 2 s after the socket closes   \
-                            */
+#define CUSTODIAN_KILL                                                                             \
+    'K' /* SIGKILL to the tree; also what happens 2 s after the socket closes                      \
+         */
 
 /* Forks the custodian, which runs the child with the three descriptors as its stdio. `control` is
  * its end of a socket pair. Returns its pid, or -1 with errno. The caller closes its copies. */

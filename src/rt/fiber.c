@@ -4,107 +4,10 @@
  * stack: without that AddressSanitizer takes another fiber's frames for its own, ThreadSanitizer
  * sees races, and the leak checker does not look for pointers on stacks it does not know. */
 #include "rt/core.h"
+#include "rt/sanitize.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#if defined(__has_feature)
-#define HAS_FEATURE(x) __has_feature(x)
-#else
-#define HAS_FEATURE(x) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
-#define WITH_ASAN 1
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#include <sanitizer/lsan_interface.h>
-#else
-#define WITH_ASAN 0
-#endif
-#if defined(__SANITIZE_THREAD__) || HAS_FEATURE(thread_sanitizer)
-#define WITH_TSAN 1
-#include <sanitizer/tsan_interface.h>
-#else
-#define WITH_TSAN 0
-#endif
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#else
-#define VALGRIND_STACK_REGISTER(a, b) 0
-#define VALGRIND_STACK_DEREGISTER(id) (void)(id)
-#endif
-
-/* ---- stacks ------------------------------------------------------------------------------------
- */
-
-static struct stack *
-stack_map(void)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    char *p = mmap(NULL, STACK_SIZE + page, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-    if (p == MAP_FAILED || mprotect(p, page, PROT_NONE) != 0)
-        abort(); /* fibers_max keeps us below the kernel's limit of maps: this is out of memory */
-    struct stack *s = xcalloc(1, sizeof *s);
-    s->low = p + page;
-    s->size = STACK_SIZE;
-    s->valgrind_id = VALGRIND_STACK_REGISTER(s->low, s->low + s->size);
-#if WITH_ASAN
-    __lsan_register_root_region(s->low, s->size);
-#endif
-    return s;
-}
-
-static void
-stack_unmap(struct stack *s)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-#if WITH_ASAN
-    __lsan_unregister_root_region(s->low, s->size);
-    __asan_unpoison_memory_region(s->low, s->size);
-#endif
-    VALGRIND_STACK_DEREGISTER(s->valgrind_id);
-    munmap(s->low - page, s->size + page);
-    free(s);
-}
-
-static struct stack *
-stack_take(struct rt *rt)
-{
-    struct stack *s = rt->free_stacks;
-    if (!s) {
-        rt->stacks++;
-        return stack_map();
-    }
-    rt->free_stacks = s->next;
-    rt->stacks_free--;
-#if WITH_ASAN
-    __asan_unpoison_memory_region(s->low, s->size);
-#endif
-    return s;
-}
-
-static void
-stack_give(struct rt *rt, struct stack *s)
-{
-    if (rt->stacks_free >= STACKS_KEPT)
-        madvise(s->low, s->size, MADV_DONTNEED);
-    s->next = rt->free_stacks;
-    rt->free_stacks = s;
-    rt->stacks_free++;
-}
-
-void
-fiber_stacks_free(struct rt *rt)
-{
-    while (rt->free_stacks) {
-        struct stack *s = rt->free_stacks;
-        rt->free_stacks = s->next;
-        stack_unmap(s);
-    }
-}
 
 /* ---- switching ---------------------------------------------------------------------------------
  */

@@ -249,11 +249,14 @@ static bool
 env_is_plain(const char *entry)
 {
     static const char *const plain[] = {
-        "PATH",       "HOME",        "USER",        "LOGNAME",     "SHELL",         "TERM",
-        "LANG",       "LC_",         "TZ",          "TMPDIR",      "XDG_",          "npm_config_",
-        "http_proxy", "https_proxy", "HTTP_PROXY",  "HTTPS_PROXY", "no_proxy",      "NO_PROXY",
-        "all_proxy",  "ALL_PROXY",   "SSL_CERT_",   "CURL_CA_",    "NODE_EXTRA_CA", "REQUESTS_CA_BUNDLE",
-        "PIP_",       "UV_",         "PYENV_ROOT",  "NVM_",        "SYSTEMROOT"};
+        "PATH",       "HOME",        "USER",          "LOGNAME",
+        "SHELL",      "TERM",        "LANG",          "LC_",
+        "TZ",         "TMPDIR",      "XDG_",          "npm_config_",
+        "http_proxy", "https_proxy", "HTTP_PROXY",    "HTTPS_PROXY",
+        "no_proxy",   "NO_PROXY",    "all_proxy",     "ALL_PROXY",
+        "SSL_CERT_",  "CURL_CA_",    "NODE_EXTRA_CA", "REQUESTS_CA_BUNDLE",
+        "PIP_",       "UV_",         "PYENV_ROOT",    "NVM_",
+        "SYSTEMROOT"};
     for (size_t i = 0; i < COUNT(plain); i++) {
         size_t n = strlen(plain[i]);
         bool prefix = plain[i][n - 1] == '_' || strcmp(plain[i], "NODE_EXTRA_CA") == 0;

@@ -12,8 +12,9 @@ struct proc_opts {
     const char *const *argv; /* argv[0] is searched in PATH; NULL-ended */
     const char *const *env;  /* "NAME=value" beside what is inherited, winning over it; or NULL */
     const char *cwd;         /* or NULL */
-    bool minimal_env;        /* inherit only what programs need to run (PATH, HOME, LANG, proxies, ...): no keys */
-    size_t stderr_keep;      /* bytes of the end of stderr that are kept; 0: 8 KiB */
+    bool minimal_env; /* inherit only what programs need to run (PATH, HOME, LANG, proxies, ...): no
+                         keys */
+    size_t stderr_keep; /* bytes of the end of stderr that are kept; 0: 8 KiB */
 };
 struct proc;
 /* ERR_MISSING: no such program or folder; ERR_DENIED: not executable. */

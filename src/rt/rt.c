@@ -303,7 +303,7 @@ rt_close(struct rt *rt)
         (void)rc;
     }
     rt_posted_run(rt);
-    fiber_stacks_free(rt);
+    stacks_free(rt);
     vec_fini(&rt->ready);
     vec_fini(&rt->heap);
     vec_fini(&rt->idle_jobs);

