@@ -9,8 +9,8 @@ O       := $(if $(filter plain,$(VARIANT)),build,build/$(VARIANT))
 OBJ     := $(O)/obj
 
 PKGS    := libuv libcurl libmicrohttpd jansson libfyaml lua5.4 sqlite3 libpcre2-8 libcrypto
-WARN    := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -Wno-missing-field-initializers \
-           -Wwrite-strings -Wframe-larger-than=4096 -Werror
+WARN    := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith \
+           -Wno-missing-field-initializers            -Wwrite-strings -Wframe-larger-than=4096 -Werror
 CFLAGS_plain := -O2
 CFLAGS_asan  := -O1 -fsanitize=address -fno-omit-frame-pointer
 CFLAGS_ubsan := -O1 -fsanitize=undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -32,7 +32,8 @@ tests    = $(wildcard src/$1/*_test.c src/$1/*/*_test.c)
 objects  = $(patsubst src/%.c,$(OBJ)/%.o,$1)
 # What a folder may link with: itself and what LAYERS allows it, transitively.
 allowed  = $(shell awk -F: -v want=$1 '!/^\#/ && NF > 1 {gsub(/ /, "", $$1); up[$$1] = $$2} \
-           function visit(f, a, n, i) {if (seen[f]++) return; n = split(up[f], a, " "); for (i = 1; i <= n; i++) visit(a[i]); print f} \
+           function visit(f, a, n, i) {if (seen[f]++) return; n = split(up[f], a, " "); \
+             for (i = 1; i <= n; i++) visit(a[i]); print f} \
            END {visit(want)}' src/LAYERS)
 archives = $(patsubst %,$(O)/lib/%.a,$(filter $(FOLDERS),$1))
 
@@ -56,10 +57,12 @@ $(O)/lib/$1.a: $$(call objects,$$(call sources,$1))
 $(O)/test/$1_main.c: $$(call tests,$1)
 	@mkdir -p $$(@D)
 	@{ echo '/* generated */'; for t in $$(notdir $$(basename $$^)); do echo "int $$$$t(void);"; done; \
-	   echo 'int main(void) { return 0'; for t in $$(notdir $$(basename $$^)); do echo " + $$$$t()"; done; echo ' ? 1 : 0; }'; } > $$@
+	   echo 'int main(void) { return 0'; \
+	   for t in $$(notdir $$(basename $$^)); do echo " + $$$$t()"; done; echo ' ? 1 : 0; }'; } > $$@
 $(O)/test/$1: $(O)/test/$1_main.c $$(call objects,$$(call tests,$1)) $$(call archives,$$(call allowed,$1))
 	@echo '  LD   $$@'
-	@$(CC) $(CFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.c %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group -lcmocka $(LIBS)
+	@$(CC) $(CFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.c %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) \
+	  -Wl,--end-group -lcmocka $(LIBS)
 .PHONY: unit-$1
 unit-$1: $(O)/test/$1
 	@tests/run $(O)/test/$1
@@ -103,8 +106,9 @@ asan ubsan tsan:
 .PHONY: sanitized
 sanitized:
 	@tests/all unit flow seeds
-valgrind: unit-programs
+valgrind:
 	@tools/deps san
+	@$(MAKE) --no-print-directory -j2 unit-programs
 	@for p in $(patsubst %,$(O)/test/%,$(TESTED)); do echo $$p; \
 	   valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=9 $$p >/dev/null || exit 1; done
 .PHONY: unit-programs
@@ -131,7 +135,8 @@ install: all
 	install -m 755 $(O)/libtutti.so $(DESTDIR)$(PREFIX)/lib/libtutti.so.0
 	ln -sf libtutti.so.0 $(DESTDIR)$(PREFIX)/lib/libtutti.so
 	install -m 644 include/tutti/*.h $(DESTDIR)$(PREFIX)/include/tutti
-	printf 'Name: tutti\nDescription: agent workflows, durably\nVersion: 0.1.0\nLibs: -L$(PREFIX)/lib -ltutti\nLibs.private: $(LIBS)\nCflags: -I$(PREFIX)/include\n' \
+	printf '%s\n' 'Name: tutti' 'Description: agent workflows, durably' 'Version: 0.1.0' \
+	  'Libs: -L$(PREFIX)/lib -ltutti' 'Libs.private: $(LIBS)' 'Cflags: -I$(PREFIX)/include' \
 	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/tutti.pc
 
 clean:

@@ -1,9 +1,11 @@
 /* app.c - joins the parts: store, engine, models, tool servers, the real network. */
 #include "app/app.h"
 #include "agents/agentlib.h"
+#include "app/defaults.h"
 #include "app/secrets.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/vec.h"
 #include "llm/llm.h"
 #include "mcp/content.h"
 #include "mcp/servers.h"
@@ -35,7 +37,8 @@ struct app {
     struct map *dotenv; /* name -> value, owned */
     struct spec_env env;
     unsigned char install_key[KEY_BYTES];
-    char *root; /* what file reads are held under */
+    const char *root;     /* what file reads are held under; one of roots */
+    VEC(char *) roots;    /* of all files so far: runs that are under way borrow them */
 };
 
 /* ---- the environment ------------------------------------------------------- */
@@ -107,7 +110,7 @@ app_service(void *ctx, const char *name)
     if (strcmp(name, "watching") == 0)
         return a->opts.stream ? a : NULL;
     if (strcmp(name, "dir") == 0)
-        return a->root;
+        return (void *)(uintptr_t)a->root;
     return NULL;
 }
 
@@ -115,6 +118,12 @@ void
 app_redact(struct app *a, const char *text, size_t n, struct str *to)
 {
     secrets_hide(a->secrets, text, n, to);
+}
+
+json_t *
+app_redact_json(struct app *a, const json_t *j)
+{
+    return secrets_hide_json(a->secrets, j);
 }
 
 static void
@@ -209,7 +218,9 @@ app_close(struct app *a)
         free(value);
     map_free(a->dotenv);
     secrets_free(a->secrets);
-    free(a->root);
+    vec_each (&a->roots, root)
+        free(*root);
+    vec_fini(&a->roots);
     free(a);
 }
 
@@ -257,9 +268,7 @@ app_server_call(struct app *a, const struct app_tool *t, int64_t deadline_ms, js
     return NULL;
 }
 
-/* ---- files
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- files ----------------------------------------------------------------- */
 
 /* Included files are held under the folder of the first one, links resolved. */
 static struct err *
@@ -269,6 +278,8 @@ read_under_root(void *ctx, const char *path, struct str *ret_text)
     AUTO(freep) char *here = realpath(".", NULL);
     AUTO(freep) char *absolute = path_join(here ? here : ".", path);
     AUTO(freep) char *real = NULL;
+    if (!a->root)
+        return FAIL(ERR_DENIED, "the folder it would be held under is not there");
     PASS(path_under(a->root, absolute, &real));
     return file_read(real, FILE_BYTES_MAX, ret_text);
 }
@@ -292,55 +303,55 @@ list_under_root(void *ctx, const char *folder, const char *suffix,
     return NULL;
 }
 
-/* "openai.gpt-4o", "openai/gpt-4o", "openai:gpt-4o" or a profile: used everywhere. */
-static struct err *
-model_apply(json_t *doc, const char *model)
-{
-    json_t *profiles = json_object_get(doc, "profiles"), *agent;
-    const char *name;
-    if (!profiles)
-        json_object_set_new(doc, "profiles", profiles = json_object());
-    if (!json_object_get(profiles, model)) {
-        size_t n = strcspn(model, "./:");
-        AUTO(freep) char *provider = xstrndup(model, n);
-        if (!llm_provider_known(provider))
-            return FAIL(ERR_INVALID, "'%s' is neither a profile of the file nor provider.model",
-                        model);
-        json_object_set_new(profiles, model,
-                            json_pack("{ssss}", "provider", provider, "model",
-                                      model[n] ? model + n + 1 : provider));
-    }
-    json_object_set_new(doc, "default_profile", json_string(model));
-    json_object_foreach (json_object_get(doc, "agents"), name, agent)
-        json_object_del(agent, "profile");
-    return NULL;
-}
-
-/* A profile of a known provider without a key takes the usual variable; never with an address of
- * its own, because that would hand the key to whoever runs it. */
 static void
-keys_default(json_t *doc)
+root_set(struct app *a, const char *path)
 {
-    const char *name;
-    json_t *profile;
-    json_object_foreach (json_object_get(doc, "profiles"), name, profile) {
-        const char *variable = llm_key_env(json_str(profile, "provider", ""));
-        if (!variable || json_object_get(profile, "api_key") ||
-            json_object_get(profile, "base_url"))
-            continue;
-        json_object_set_new(profile, "api_key", json_stringf("${%s}", variable));
+    a->root = NULL;
+    vec_each (&a->roots, root) {
+        if (path && strcmp(*root, path) == 0)
+            a->root = *root;
     }
-}
-
-/* With one profile there is no question which one is meant. */
-static void
-profile_default(json_t *doc)
-{
-    json_t *profiles = json_object_get(doc, "profiles");
-    if (json_object_get(doc, "default_profile") || json_object_size(profiles) != 1)
+    if (a->root || !path)
         return;
-    json_object_set_new(doc, "default_profile",
-                        json_string(json_object_iter_key(json_object_iter(profiles))));
+    vec_push(&a->roots, xstrdup(path));
+    a->root = vec_last(&a->roots);
+}
+
+/* What stands under such a name is a secret, written there or from a variable of whatever name; of
+ * "Bearer abc" the last word too. */
+static void
+secrets_note(struct app *a, const char *name, const json_t *v)
+{
+    const char *key;
+    json_t *m;
+    json_object_foreach ((json_t *)(uintptr_t)v, key, m)
+        secrets_note(a, key, m);
+    if (!json_is_string(v) || !secret_name(name))
+        return;
+    AUTO(freep) char *value = NULL;
+    struct err *e = app_expand(a, json_string_value(v), &value);
+    if (e) {
+        err_drop(e); /* told when it is used */
+        return;
+    }
+    secrets_add(a->secrets, value);
+    const char *last = strrchr(value, ' ');
+    if (last)
+        secrets_add(a->secrets, last + 1);
+}
+
+static void
+secrets_of_doc(struct app *a, const json_t *doc)
+{
+    static const char *const parts[] = {"authentication", "headers", "profile"};
+    const char *name;
+    json_t *agent;
+    secrets_note(a, "", json_object_get(doc, "profiles"));
+    secrets_note(a, "", json_object_get(doc, "mcp_servers"));
+    json_object_foreach (json_object_get(doc, "agents"), name, agent) {
+        for (size_t i = 0; i < COUNT(parts); i++)
+            secrets_note(a, "", json_object_get(agent, parts[i]));
+    }
 }
 
 struct loading {
@@ -360,8 +371,8 @@ struct err *
 app_load_text(struct app *a, const char *path, const char *text, size_t n, struct spec **ret_spec)
 {
     AUTO(freep) char *dir = path_dir(path);
-    free(a->root);
-    a->root = realpath(dir, NULL);
+    AUTO(freep) char *real = realpath(dir, NULL);
+    root_set(a, real);
     PASS(dotenv_read(a, dir));
     struct spec_files files = {read_under_root, list_under_root, a};
     struct loading l = {.source = {.path = path,
@@ -378,6 +389,7 @@ app_load_text(struct app *a, const char *path, const char *text, size_t n, struc
         return e;
     }
     keys_default(l.spec->doc);
+    secrets_of_doc(a, l.spec->doc);
     profile_default(l.spec->doc);
     *ret_spec = l.spec;
     return NULL;
@@ -437,9 +449,10 @@ app_resume(struct app *a, const char *id, enum in_doubt in_doubt, struct run **r
     store_run_fini(&row);
     PASS(e);
     const char *dir = json_str(run_started(r), "dir", NULL);
-    if (dir && !a->root)
-        a->root = xstrdup(dir);
+    if (dir)
+        root_set(a, dir);
     e = a->root ? dotenv_read(a, a->root) : NULL;
+    secrets_of_doc(a, flow_doc(run_flow(r)));
     if (!e)
         e = app_servers_know(a, flow_doc(run_flow(r)));
     if (e) {

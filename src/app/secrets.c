@@ -62,9 +62,9 @@ secrets_hide(const struct secrets *s, const char *text, size_t n, struct str *to
 {
     for (size_t i = 0; i < n;) {
         size_t hidden = 0;
-        for (size_t k = 0; k < s->values.len && !hidden; k++) {
+        for (size_t k = 0; k < s->values.len; k++) {
             size_t len = strlen(s->values.at[k]);
-            if (len <= n - i && text[i] == s->values.at[k][0] &&
+            if (len > hidden && len <= n - i && text[i] == s->values.at[k][0] &&
                 memcmp(text + i, s->values.at[k], len) == 0)
                 hidden = len;
         }
@@ -74,4 +74,30 @@ secrets_hide(const struct secrets *s, const char *text, size_t n, struct str *to
             str_addc(to, text[i]);
         i += hidden ? hidden : 1;
     }
+}
+
+json_t *
+secrets_hide_json(const struct secrets *s, const json_t *j)
+{
+    AUTO(str_fini) struct str text = STR_INIT;
+    const char *key;
+    json_t *m;
+    size_t i;
+    if (!s->values.len)
+        return json_incref((json_t *)(uintptr_t)j);
+    if (json_is_string(j)) {
+        secrets_hide(s, json_string_value(j), json_string_length(j), &text);
+        return json_string_lossy(str_c(&text), text.len);
+    }
+    if (!json_is_object(j) && !json_is_array(j))
+        return json_incref((json_t *)(uintptr_t)j);
+    json_t *made = json_is_array(j) ? json_array() : json_object();
+    json_array_foreach (j, i, m)
+        json_array_append_new(made, secrets_hide_json(s, m));
+    json_object_foreach ((json_t *)(uintptr_t)j, key, m) {
+        str_reset(&text);
+        secrets_hide(s, key, strlen(key), &text);
+        json_object_set_new(made, str_c(&text), secrets_hide_json(s, m));
+    }
+    return made;
 }

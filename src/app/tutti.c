@@ -15,7 +15,7 @@ struct tutti {
     struct app *app; /* NULL until the first file says where the store is */
     struct app_opts opts;
     char *store_dir, *model, *record, *replay, *store_option;
-    bool memory, handle_signals;
+    bool memory, handle_signals, following; /* following: the engine's events */
     int interrupted; /* signals so far */
     void (*event_fn)(void *ctx, const struct tutti_event *event);
     void *event_ctx;
@@ -48,6 +48,8 @@ status_of(const struct err *e)
     switch (err_kind(e)) {
     case ERR_INVALID:
         return err_pos(e).line || err_next(e) ? TUTTI_INVALID : TUTTI_USAGE;
+    case ERR_LIMIT:
+        return err_pos(e).line ? TUTTI_INVALID : TUTTI_FAILED; /* a file too large to be read */
     case ERR_MISSING:
         return TUTTI_USAGE;
     case ERR_TIMEOUT:
@@ -90,21 +92,33 @@ static void
 on_event(void *ctx, const struct run_event *ev)
 {
     struct tutti *t = ctx;
-    AUTO(freep) char *detail = ev->detail ? json_text(ev->detail) : NULL;
-    AUTO(str_fini) struct str shown = STR_INIT;
+    AUTO(json_freep) json_t *shown = NULL;
+    AUTO(str_fini) struct str text = STR_INIT;
     if (!t->event_fn)
         return;
-    if (detail)
-        app_redact(t->app, detail, strlen(detail), &shown);
+    if (ev->detail)
+        shown = app_redact_json(t->app, ev->detail);
+    AUTO(freep) char *detail = shown ? json_text(shown) : NULL;
+    app_redact(t->app, ev->text, ev->text_len, &text);
     struct tutti_event out = {.run = ev->run,
                               .name = ev->name,
                               .path = ev->path,
                               .seq = ev->seq,
                               .time_ms = ev->wall_ms,
-                              .detail = detail ? str_c(&shown) : NULL,
-                              .text = ev->text,
-                              .text_len = ev->text_len};
+                              .detail = detail,
+                              .text = text.len ? str_c(&text) : NULL,
+                              .text_len = text.len};
     t->event_fn(t->event_ctx, &out);
+}
+
+/* Once an engine, whoever asks and however often. */
+static void
+events_follow(struct tutti *t)
+{
+    if (!t->app || !t->event_fn || t->following)
+        return;
+    t->following = true;
+    engine_subscribe(app_engine(t->app), on_event, t);
 }
 
 void
@@ -113,8 +127,7 @@ tutti_subscribe(struct tutti *engine, void (*fn)(void *ctx, const struct tutti_e
 {
     engine->event_fn = fn;
     engine->event_ctx = ctx;
-    if (engine->app)
-        engine_subscribe(app_engine(engine->app), on_event, engine);
+    events_follow(engine);
 }
 
 static void
@@ -125,8 +138,8 @@ on_signal(void *ctx, int signum)
     t->interrupted++;
     if (t->interrupted > 2) /* three times: now */
         _exit(TUTTI_INTERRUPTED);
-    for (struct tutti_run *r = t->runs; r; r = r->next)
-        run_interrupt(r->run);
+    if (t->app)
+        engine_interrupt(app_engine(t->app));
 }
 
 /* ---- one call, one fiber --------------------------------------------------- */
@@ -137,6 +150,7 @@ struct call {
     const struct tutti_request *request;
     const char *file, *id, *in_doubt;
     int64_t timeout_ms;
+    enum run_status status; /* of document */
     char *document;
     struct err *e;
 };
@@ -150,8 +164,7 @@ app_ready(struct tutti *t, const char *file)
         t->store_dir = app_store_dir(t->store_option, file);
     t->opts.store_dir = t->store_dir;
     PASS(app_open(&t->opts, &t->app));
-    if (t->event_fn)
-        engine_subscribe(app_engine(t->app), on_event, t);
+    events_follow(t);
     return NULL;
 }
 
@@ -164,6 +177,24 @@ handle_new(struct tutti *t, struct run *r)
     h->next = t->runs;
     t->runs = h;
     return h;
+}
+
+/* The same start again after its process died goes on with it; who has it keeps it. */
+static struct err *
+take_up(struct app *a, struct run **run)
+{
+    struct run *again = NULL;
+    if (!run_is_over(*run) || run_state(*run) != RUN_RUNNING)
+        return NULL;
+    struct err *e = app_resume(a, run_id(*run), IN_DOUBT_PARK, &again);
+    if (e && err_kind(e) == ERR_LIMIT) {
+        err_drop(e);
+        return NULL;
+    }
+    PASS(e);
+    run_unref(*run);
+    *run = again;
+    return NULL;
 }
 
 static struct err *
@@ -196,7 +227,12 @@ start(struct call *c)
                               .dir = app_root(c->t->app)};
     struct err *e = engine_start(app_engine(c->t->app), &req, &run, &existing);
     flow_unref(flow);
-    PASS(e);
+    if (!e && existing)
+        e = take_up(c->t->app, &run);
+    if (e) {
+        run_unref(run);
+        return e;
+    }
     c->run = handle_new(c->t, run);
     return NULL;
 }
@@ -251,10 +287,10 @@ wait_main(void *arg)
     if (c->e)
         return;
     json_t *doc = run_document(r);
-    AUTO(freep) char *text = json_text(doc);
-    struct str shown = STR_INIT;
-    app_redact(c->t->app, text, strlen(text), &shown);
-    c->document = str_steal(&shown);
+    run_status_parse(json_str(doc, "status", ""), &c->status);
+    json_t *shown = app_redact_json(c->t->app, doc);
+    c->document = json_text(shown);
+    json_decref(shown);
     json_decref(doc);
 }
 
@@ -306,8 +342,11 @@ tutti_close(struct tutti *engine)
     struct tutti *t = engine;
     if (!t)
         return;
-    while (t->runs)
-        tutti_release(t->runs);
+    for (struct tutti_run *r = t->runs, *next; r; r = next) {
+        next = r->next;
+        run_unref(r->run);
+        free(r);
+    }
     if (t->rt) {
         if (t->app)
             rt_run(t->rt, close_main, t);
@@ -346,12 +385,8 @@ tutti_resume(struct tutti *engine, const char *run_id, const char *in_doubt, str
 }
 
 static enum tutti_status
-status_of_document(const char *document, bool interrupted)
+status_of_run(enum run_status status, bool interrupted)
 {
-    AUTO(json_freep) json_t *doc = NULL;
-    enum run_status status = RUN_FAILED;
-    err_drop(json_parse(document, strlen(document), &doc));
-    run_status_parse(json_str(doc, "status", ""), &status);
     switch (status) {
     case RUN_COMPLETED:
         return TUTTI_OK;
@@ -369,12 +404,11 @@ status_of_document(const char *document, bool interrupted)
 enum tutti_status
 tutti_wait(struct tutti_run *run, int64_t timeout_ms, char **document, char **error)
 {
-    struct call c = {.t = run->engine, .run = run, .timeout_ms = timeout_ms};
+    struct call c = {.t = run->engine, .run = run, .timeout_ms = timeout_ms, .status = RUN_FAILED};
     rt_run(run->engine->rt, wait_main, &c);
     if (c.e)
         return give_up(run->engine, c.e, error);
-    enum tutti_status status =
-        status_of_document(c.document ? c.document : "{}", run_was_interrupted(run->run));
+    enum tutti_status status = status_of_run(c.status, run_was_interrupted(run->run));
     if (document)
         *document = STEAL(c.document);
     free(c.document);

@@ -277,7 +277,7 @@ openssl_port(struct proc *p)
         }
         const char *at = strstr(str_c(&out), "ACCEPT ");
         if (at && strchr(at, '\n'))
-            return (unsigned)atoi(strrchr(at, ':') + 1);
+            return (unsigned)strtoul(strrchr(at, ':') + 1, NULL, 10);
     }
     return 0;
 }

@@ -165,9 +165,9 @@ request_adopt(struct request *r, const char *method)
 }
 
 static enum MHD_Result
-on_request(void *server, struct MHD_Connection *con, const char *url, const char *method,
-           const char *version, const char *upload, size_t *upload_len,
-           void **request) /* tidy: the form that the library calls */
+on_request(void *server, struct MHD_Connection *con, const char *url, /* tidy: MHD's own form */
+           const char *method, const char *version, const char *upload, size_t *upload_len,
+           void **request)
 {
     struct request *r = *request;
     (void)server, (void)url, (void)version, (void)con;
