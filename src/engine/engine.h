@@ -28,6 +28,9 @@ struct engine *OWN engine_new(const struct engine_opts *opts);
 /* Interrupts the runs that are left: they stay live in the store and can be resumed. */
 void engine_free(struct engine *OWN e) YIELDS;
 
+/* Interrupts all that is under way here. */
+void engine_interrupt(struct engine *e);
+
 struct expr_space *engine_space(struct engine *e); /* what flows are compiled in; borrowed */
 struct luastate *engine_lua(struct engine *e);
 

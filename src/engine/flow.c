@@ -21,12 +21,18 @@ engine_new(const struct engine_opts *opts)
 }
 
 void
+engine_interrupt(struct engine *e)
+{
+    for (size_t i = 0; i < e->runs.len; i++)
+        run_interrupt(e->runs.at[i]);
+}
+
+void
 engine_free(struct engine *e)
 {
     if (!e)
         return;
-    for (size_t i = 0; i < e->runs.len; i++)
-        run_interrupt(e->runs.at[i]);
+    engine_interrupt(e);
     scope_end(&e->scope);
     assert(!e->runs.len);
     size_t i = 0;

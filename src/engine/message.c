@@ -146,7 +146,7 @@ output_leaves(const struct graph *g, const struct node_state *states, struct rep
         str_addf(&text, "%s[%s]:\n%s", text.len ? "\n\n" : "", g->nodes[i]->label,
                  text_of(&states[i]));
     }
-    if (json_object_size(all) == 1) {
+    if (json_object_size(all) == 1 && only) {
         reply_copy(ret, only);
         json_decref(all);
         return;

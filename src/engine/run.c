@@ -422,6 +422,22 @@ run_found(struct run *r, const struct run_request *req, const json_t *body)
     return NULL;
 }
 
+/* The one that goes on in this process, if it does, stands for the one that was found. */
+static struct run *
+run_here(struct run *OWN found)
+{
+    const struct engine *e = found->engine;
+    for (size_t i = 0; i < e->runs.len; i++) {
+        struct run *r = e->runs.at[i];
+        if (strcmp(r->lease.id, found->lease.id) != 0)
+            continue;
+        r->refs++;
+        run_unref(found);
+        return r;
+    }
+    return found;
+}
+
 struct err *
 engine_start(struct engine *e, const struct run_request *req, struct run **ret_run,
              bool *ret_existing)
@@ -464,6 +480,7 @@ engine_start(struct engine *e, const struct run_request *req, struct run **ret_r
             run_unref(r);
             return err;
         }
+        r = run_here(r);
     } else {
         run_set_input(r, body);
         view_feed(r->view, REC_RUN_STARTED, "", body);

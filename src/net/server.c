@@ -236,7 +236,7 @@ listener_make(const char *host, unsigned port, int *ret_fd, unsigned *ret_port)
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                                    .ai_flags = AI_NUMERICHOST | AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *a = NULL;
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = {0};
     socklen_t len = sizeof bound;
     char service[8];
     int one = 1;

@@ -68,7 +68,7 @@ static unsigned
 choice_score(const struct schema_report *report, const char *pointer)
 {
     unsigned score = (unsigned)MIN(report->total, 40);
-    for (size_t i = 0; i < report->len; i++) {
+    for (size_t i = 0; report->list && i < report->len; i++) {
         const struct schema_failure *f = &report->list[i];
         bool constant = strcmp(f->keyword, "const") == 0 || strcmp(f->keyword, "enum") == 0;
         if (strcmp(f->at, pointer) == 0 && (f->types || constant))

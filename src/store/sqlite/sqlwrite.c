@@ -176,7 +176,8 @@ do_create(struct sqlite *l, struct request *r)
         rc = run_find(l, SQL_RUN_BY_ID, r->new_run->id, r);
     if (rc != SQLITE_OK)
         return ok_or(rc);
-    uint32_t few[16], *crc = r->nrecords <= COUNT(few) ? few : xcalloc(r->nrecords, sizeof *crc);
+    uint32_t few[16] = {0},
+             *crc = r->nrecords <= COUNT(few) ? few : xcalloc(r->nrecords, sizeof *crc);
     uint32_t head = chain(r, r->new_run->id, 0, 0, crc);
     rc = run_insert(l, r, crc, head);
     if (crc != few)
@@ -316,7 +317,8 @@ write_settle(struct request *r)
 static int
 do_commit(struct sqlite *l, struct request *r)
 {
-    uint32_t few[16], *crc = r->nrecords <= COUNT(few) ? few : xcalloc(r->nrecords, sizeof *crc);
+    uint32_t few[16] = {0},
+             *crc = r->nrecords <= COUNT(few) ? few : xcalloc(r->nrecords, sizeof *crc);
     uint32_t head = chain(r, r->lease.id, r->lease.seq, r->lease.crc, crc);
     int rc = commit_with(l, r, crc, head);
     r->number = head;
