@@ -87,9 +87,9 @@ fail(struct err *e)
     bool placed = err_pos(e).line || err_next(e);
     err_print(e, stderr);
     err_free(e);
-    return kind == ERR_INVALID && placed                ? TUTTI_INVALID
-           : kind == ERR_MISSING || kind == ERR_INVALID ? TUTTI_USAGE
-                                                        : TUTTI_FAILED;
+    return placed && (kind == ERR_INVALID || kind == ERR_LIMIT) ? TUTTI_INVALID
+           : kind == ERR_MISSING || kind == ERR_INVALID         ? TUTTI_USAGE
+                                                                : TUTTI_FAILED;
 }
 
 void

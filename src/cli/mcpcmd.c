@@ -42,6 +42,8 @@ list_tools(struct app *a, const struct asked *q, const json_t *doc, bool status)
     const char *name;
     json_t *def;
     struct err *list = NULL;
+    if (q->server && !json_object_get(json_object_get(doc, "mcp_servers"), q->server))
+        return FAIL(ERR_MISSING, "there is no server '%s' in mcp_servers", q->server);
     json_object_foreach (json_object_get(doc, "mcp_servers"), name, def) {
         if (q->server && strcmp(q->server, name) != 0)
             continue;

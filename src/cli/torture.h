@@ -63,9 +63,8 @@ void told_example(struct told *t, const char *fmt, ...) FMT(2);
 struct torture_work {
     const char *dir;
     unsigned at_once;
-    bool
-        settled; /* nothing of former lives is under way: runs in doubt are decided by the ledger */
-    bool finish; /* starts nothing; ends when no live run is left */
+    bool settled; /* nothing of former lives is under way: the ledger decides what is in doubt */
+    bool finish;  /* starts nothing; ends when no live run is left */
 };
 char *OWN torture_flow(const char *program, const char *dir, int port); /* text of the workflow */
 int torture_worker(const struct torture_work *w);                       /* exit code */

@@ -14,6 +14,7 @@
 
 #define ROUNDS_MAX    50   /* of resuming what is left, at the end */
 #define RESUMES_MAX   20   /* of one run in one life */
+#define HELD_MS       1000 /* before it is asked for again */
 #define LONG_TEXT     6000 /* more than a journal keeps in its own table */
 #define EFFECT_MS_MAX 4
 #define LINGER_MS     60000 /* of a process that nobody ends */
@@ -154,8 +155,8 @@ struct work {
     struct flow *flow;
     struct sem slots;
     struct scope scope;
-    struct map *ledger; /* keys that are there */
-    size_t ledger_read;
+    struct map *ledger;       /* keys that are there */
+    size_t ledger_read, held; /* held: runs that another process had, in this round */
     VEC(struct live) live;
     struct err *failed; /* the first unexpected error */
 };
@@ -243,6 +244,14 @@ failed(struct work *w, struct err *e, const char *id)
         w->failed = WRAP(e, "run '%s'", id);
 }
 
+/* Somebody resumed it by hand, which is allowed. A process that was a guest of the folder and died
+ * together with its owner keeps its runs until its lease ends. */
+static bool
+others_have_it(const struct err *e)
+{
+    return err_kind(e) == ERR_LIMIT || err_kind(e) == ERR_INVALID;
+}
+
 static struct err *
 go_on(struct work *w, const struct live *l)
 {
@@ -255,8 +264,14 @@ go_on(struct work *w, const struct live *l)
             return NULL;
         if (status == RUN_WAITING)
             PASS(doubt_decide(w, l->id, &verdict));
-        PASS(app_resume(w->app, l->id, verdict, &run));
-        struct err *e = run_wait(run, DEADLINE_NONE);
+        struct err *e = app_resume(w->app, l->id, verdict, &run);
+        if (e && others_have_it(e)) {
+            w->held++;
+            err_drop(e);
+            return NULL;
+        }
+        PASS(e);
+        e = run_wait(run, DEADLINE_NONE);
         status = run_state(run);
         run_unref(run);
         PASS(e);
@@ -331,6 +346,9 @@ work_all(struct work *w)
         PASS(one_start(w, n));
     for (unsigned round = 0; w->opts->finish && !w->failed; round++) {
         PASS(scope_wait(&w->scope));
+        if (w->held)
+            PASS(fiber_sleep(HELD_MS));
+        w->held = 0;
         PASS(live_resume(w));
         if (!w->live.len)
             return NULL;
@@ -350,13 +368,14 @@ work_main(struct app *a, void *arg)
     PASS(app_flow(a, spec, NULL, &w.flow));
     w.ledger = map_new();
     sem_setup(&w.slots, w.opts->at_once);
-    engine_subscribe(app_engine(a), on_event, &w);
+    int events = engine_subscribe(app_engine(a), on_event, &w);
     scope_open(&w.scope, DEADLINE_NONE);
     struct err *e = work_all(&w);
     if (e || w.failed)
         scope_cancel(&w.scope);
     err_free(scope_close(&w.scope));
     failed(&w, e, "-");
+    engine_unsubscribe(app_engine(a), events); /* runs go on until the app is closed */
     vec_fini(&w.live);
     map_free(w.ledger);
     flow_unref(w.flow);

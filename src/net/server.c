@@ -257,9 +257,9 @@ listener_make(const char *host, unsigned port, int *ret_fd, unsigned *ret_port)
         return e;
     }
     *ret_fd = fd;
-    const struct sockaddr_in6 *v6 =
-        (const struct sockaddr_in6 *)&bound; /* the port is at the same place */
-    *ret_port = ntohs(v6->sin6_port);
+    struct sockaddr_in6 v6; /* IPv4 has the port at the same place */
+    memcpy(&v6, &bound, sizeof v6);
+    *ret_port = ntohs(v6.sin6_port);
     return NULL;
 }
 
