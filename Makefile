@@ -22,8 +22,9 @@ CFLAGS  := -std=gnu17 -g $(CFLAGS_$(VARIANT)) $(WARN) -D_GNU_SOURCE -fPIC -fvisi
 LDFLAGS := $(filter -fsanitize% --coverage,$(CFLAGS_$(VARIANT))) -Wl,--gc-sections
 ifneq ($(wildcard /usr/bin/pkg-config),)
 CFLAGS  += $(filter-out -I/usr/include,$(shell pkg-config --cflags $(PKGS) 2>/dev/null))
-LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm -ldl
+FOUND   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 endif
+LIBS    := $(FOUND) -lpthread -lm -ldl
 
 LAYERS  := $(shell awk -F: '!/^\#/ && NF > 1 && $$1 !~ /shared/ {gsub(/ /, "", $$1); print $$1}' src/LAYERS)
 FOLDERS := $(foreach f,$(LAYERS),$(if $(wildcard src/$f/*.c src/$f/*/*.c),$f))
@@ -42,10 +43,14 @@ archives = $(patsubst %,$(O)/lib/%.a,$(filter $(FOLDERS),$1))
 all: $(if $(wildcard src/cli/main.c),$(O)/tutti $(O)/libtutti.a $(O)/libtutti.so,$(call archives,$(LAYERS)))
 
 # ---- objects, archives, the program and the libraries --------------------------------------------
-$(OBJ)/%.o: src/%.c
+$(OBJ)/%.o: src/%.c | $(if $(FOUND),,missing)
 	@mkdir -p $(@D)
 	@echo '  CC   $<'
 	@$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+
+.PHONY: missing
+missing:
+	@echo 'make: pkg-config does not find all of $(PKGS): tools/deps build installs them' >&2; exit 1
 
 define folder_rules
 $(O)/lib/$1.a: $$(call objects,$$(call sources,$1))
@@ -102,15 +107,20 @@ quick:
 
 asan ubsan tsan:
 	@tools/deps san
-	@$(MAKE) --no-print-directory VARIANT=$@ SEEDS=300 COUNT_AS=$@ sanitized
+	@$(MAKE) --no-print-directory VARIANT=$@ SEEDS=300 sanitized
 .PHONY: sanitized
 sanitized:
 	@tests/all unit flow seeds
 valgrind:
 	@tools/deps san
 	@$(MAKE) --no-print-directory -j2 unit-programs
-	@for p in $(patsubst %,$(O)/test/%,$(TESTED)); do echo $$p; \
-	   valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=9 $$p >/dev/null || exit 1; done
+	@n=0; for p in $(patsubst %,$(O)/test/%,$(TESTED)); do echo $$p; n=$$((n + 1)); \
+	   valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=9 $$p >/dev/null || exit 1; \
+	 done; echo "$$n passed, 0 failed"
+# What takes longer than CI may: about an hour.
+long:
+	@tools/deps test san fuzz
+	@SEEDS=50000 FUZZ_RUNS=2000000 FUZZ_SECONDS=900 tests/all torture-long seeds valgrind fuzz
 .PHONY: unit-programs
 unit-programs: $(patsubst %,$(O)/test/%,$(TESTED))
 

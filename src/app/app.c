@@ -444,7 +444,7 @@ app_resume(struct app *a, const char *id, enum in_doubt in_doubt, struct run **r
 {
     struct run *r = NULL;
     struct store_run row = {0};
-    PASS(store_get_run(a->store, id, &row)); /* the beginning of an id is enough */
+    PASS(engine_find_run(a->engine, id, &row)); /* the beginning of an id is enough */
     struct err *e = engine_resume(a->engine, row.id, in_doubt, &r);
     store_run_fini(&row);
     PASS(e);

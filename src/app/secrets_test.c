@@ -10,10 +10,11 @@ names(void **state)
         const char *name;
         bool secret;
     } row[] = {
-        {"OPENAI_API_KEY", true}, {"github_token", true},   {"DB_PASSWORD", true},
-        {"Authorization", true},  {"SESSION_COOKIE", true}, {"CLIENT_SECRET", true},
-        {"PASSWD", true},         {"HOME", false},          {"PORT", false},
-        {"", false},
+        {"OPENAI_API_KEY", true}, {"github_token", true},
+        {"DB_PASSWORD", true},    {"Authorization", true},
+        {"SESSION_COOKIE", true}, {"CLIENT_SECRET", true},
+        {"PASSWD", true},         {"HOME", false},
+        {"PORT", false},          {"", false},
     };
     for (size_t i = 0; i < COUNT(row); i++)
         assert_int_equal(secret_name(row[i].name), row[i].secret);

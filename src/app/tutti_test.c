@@ -1,32 +1,34 @@
-/* tutti_test.c - the library as a program uses it: real runtime, a folder of its own, no network. */
-#include "tutti/tutti.h"
+/* tutti_test.c - the library as a program uses it: real runtime, a folder of its own, no network.
+ */
 #include "base/json.h"
 #include "base/test.h"
+#include "tutti/tutti.h"
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char spec[] = "profiles:\n"
-                           "  s: {provider: script, default: \"you said {{last}}\"}\n"
-                           "agents:\n"
-                           "  echo: {instruction: Repeat}\n"
-                           "  twice: {type: lua, script: \"return {n = inputs and 0 or 2}\"}\n"
-                           "  broken: {type: lua, script: \"error('no luck')\"}\n"
-                           "  show: {type: exec, command: [printf, '%s', \"${SHOWN_TOKEN:-none}\"]}\n"
-                           "  gate: {type: exec, effect: pure, command: [sh, -c, 'GATE']}\n"
-                           "  door: {type: exec, command: [sh, -c, 'GATE']}\n"
-                           "workflows:\n"
-                           "  main: {type: chain, sequence: [echo]}\n"
-                           "  lua: {type: chain, sequence: [twice]}\n"
-                           "  fails: {type: chain, sequence: [broken]}\n"
-                           "  half: {type: parallel, fan_out: [echo, broken]}\n"
-                           "  token: {type: chain, sequence: [show]}\n"
-                           "  gated: {type: chain, sequence: [gate]}\n"
-                           "  doored: {type: chain, sequence: [door]}\n"
-                           "  strict:\n"
-                           "    inputs: {type: object, required: [city]}\n"
-                           "    nodes: [{id: a, agent: echo, input: \"{{ inputs.city }}\"}]\n";
+static const char spec[] =
+    "profiles:\n"
+    "  s: {provider: script, default: \"you said {{last}}\"}\n"
+    "agents:\n"
+    "  echo: {instruction: Repeat}\n"
+    "  twice: {type: lua, script: \"return {n = inputs and 0 or 2}\"}\n"
+    "  broken: {type: lua, script: \"error('no luck')\"}\n"
+    "  show: {type: exec, command: [printf, '%s', \"${SHOWN_TOKEN:-none}\"]}\n"
+    "  gate: {type: exec, effect: pure, command: [sh, -c, 'GATE']}\n"
+    "  door: {type: exec, command: [sh, -c, 'GATE']}\n"
+    "workflows:\n"
+    "  main: {type: chain, sequence: [echo]}\n"
+    "  lua: {type: chain, sequence: [twice]}\n"
+    "  fails: {type: chain, sequence: [broken]}\n"
+    "  half: {type: parallel, fan_out: [echo, broken]}\n"
+    "  token: {type: chain, sequence: [show]}\n"
+    "  gated: {type: chain, sequence: [gate]}\n"
+    "  doored: {type: chain, sequence: [door]}\n"
+    "  strict:\n"
+    "    inputs: {type: object, required: [city]}\n"
+    "    nodes: [{id: a, agent: echo, input: \"{{ inputs.city }}\"}]\n";
 
 struct place { /* a folder with a file, a store and an engine */
     char dir[64];
@@ -119,7 +121,8 @@ member(const struct place *p, const char *key)
         assert_string_equal(got_, want);                                                           \
     } while (0)
 
-/* ---- runs that end ---------------------------------------------------------------------------- */
+/* ---- runs that end ----------------------------------------------------------------------------
+ */
 
 static void
 endings(void **state)
@@ -132,12 +135,14 @@ endings(void **state)
     } row[] = {
         {{.workflow = "main", .input = "hi"}, TUTTI_OK, "completed", "you said hi", ""},
         {{.workflow = "lua"}, TUTTI_OK, "completed", "{\"n\":2}", ""},
-        {{.workflow = "strict", .inputs = "{\"city\":\"Ulm\"}"}, TUTTI_OK, "completed", "you said Ulm",
+        {{.workflow = "strict", .inputs = "{\"city\":\"Ulm\"}"},
+         TUTTI_OK,
+         "completed",
+         "you said Ulm",
          ""},
         {{.workflow = "half", .input = "x"}, TUTTI_PARTIAL, "partial", "[echo]: you said x", ""},
         {{.workflow = "token"}, TUTTI_OK, "completed", "none", ""},
-        {{.workflow = "fails"}, TUTTI_FAILED, "failed", "",
-         "node 'broken': its script: script:1: no luck"},
+        {{.workflow = "fails"}, TUTTI_FAILED, "failed", "", "node 'broken': its script: no luck"},
     };
     struct place p;
     place_make(&p);
@@ -157,7 +162,8 @@ endings(void **state)
     place_end(&p);
 }
 
-/* ---- what is refused -------------------------------------------------------------------------- */
+/* ---- what is refused --------------------------------------------------------------------------
+ */
 
 static void
 refusals(void **state)
@@ -191,6 +197,7 @@ refusals(void **state)
     assert_non_null(strstr(p.error, "bad.yaml:2:7: "));
     assert_non_null(strstr(p.error, "\n")); /* a line a mistake */
     assert_int_equal(tutti_resume(p.t, "01NOSUCHRUN", NULL, &run, NULL), TUTTI_USAGE);
+    tutti_free(p.error);
     assert_int_equal(tutti_resume(p.t, "01NOSUCHRUN", "maybe", &run, &p.error), TUTTI_USAGE);
     place_end(&p);
 }
@@ -244,7 +251,8 @@ store_unusable(void **state)
     place_end(&p);
 }
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ------------------------------------------------------------------------------------
+ */
 
 static void
 same_run(void **state)
@@ -278,7 +286,8 @@ same_run(void **state)
     place_end(&p);
 }
 
-/* ---- stopping and going on -------------------------------------------------------------------- */
+/* ---- stopping and going on --------------------------------------------------------------------
+ */
 
 static void
 cancelled(void **state)
@@ -293,8 +302,8 @@ cancelled(void **state)
     assert_int_equal(tutti_cancel(run, NULL), TUTTI_OK);
     assert_int_equal(wait_for(&p, run, -1), TUTTI_FAILED);
     assert_member(&p, "status", "cancelled");
-    assert_int_not_equal(tutti_cancel(run, &p.error), TUTTI_OK); /* it has ended */
-    assert_non_null(p.error);
+    assert_int_equal(tutti_cancel(run, NULL), TUTTI_OK); /* it has ended: nothing changes */
+    assert_int_equal(wait_for(&p, run, -1), TUTTI_FAILED);
     AUTO(freep) char *id = xstrdup(tutti_run_id(run));
     assert_int_not_equal(tutti_resume(p.t, id, NULL, &run, NULL), TUTTI_OK);
     place_end(&p);
@@ -310,8 +319,8 @@ in_doubt(void **state)
         enum tutti_status end;
         const char *status, *text;
     } row[] = {
-        {NULL, TUTTI_WAITING, "waiting", ""},      {"park", TUTTI_WAITING, "waiting", ""},
-        {"done", TUTTI_OK, "completed", ""},       {"retry", TUTTI_OK, "completed", "open"},
+        {NULL, TUTTI_WAITING, "waiting", ""}, {"park", TUTTI_WAITING, "waiting", ""},
+        {"done", TUTTI_OK, "completed", ""},  {"retry", TUTTI_OK, "completed", "open"},
         {"fail", TUTTI_FAILED, "failed", ""},
     };
     for (size_t i = 0; i < COUNT(row); i++) {
@@ -351,7 +360,8 @@ signalled(void **state)
     place_end(&p);
 }
 
-/* ---- events and secrets ----------------------------------------------------------------------- */
+/* ---- events and secrets -----------------------------------------------------------------------
+ */
 
 struct heard {
     struct str names, all;
@@ -402,8 +412,9 @@ secrets_hidden(void **state)
     (void)state;
     static const struct {
         const char *env, *dotenv, *file;
-    } row[] = {
-        {"tok\"12345", NULL, NULL}, {NULL, "SHOWN_TOKEN=tok-dotenv\n", NULL}, {NULL, NULL, "tok-file"}};
+    } row[] = {{"zz9\"12345", NULL, NULL},
+               {NULL, "SHOWN_TOKEN=zz9-dotenv\n", NULL},
+               {NULL, NULL, "zz9-file"}};
     for (size_t i = 0; i < COUNT(row); i++) {
         struct place p;
         struct tutti_run *run = NULL;
@@ -415,20 +426,22 @@ secrets_hidden(void **state)
             AUTO(freep) char *path = xasprintf("%s/.env", p.dir);
             write_file(path, row[i].dotenv);
         }
-        AUTO(freep) char *text = xasprintf(
-            "agents:\n"
-            "  web: {type: http, endpoint: 'http://x', authentication: {token: \"%s\"}}\n"
-            "  show: {type: exec, command: [printf, '%%s', \"%s\"]}\n"
-            "workflows: {main: {type: chain, sequence: [show]}}\n",
-            row[i].file ? row[i].file : "none", row[i].file ? row[i].file : "${SHOWN_TOKEN}");
+        AUTO(freep)
+        char *text =
+            xasprintf("agents:\n"
+                      "  web: {type: http, endpoint: 'http://x', authentication: {token: \"%s\"}}\n"
+                      "  show: {type: exec, command: [printf, '%%s', \"%s\"]}\n"
+                      "workflows: {main: {type: chain, sequence: [show]}}\n",
+                      row[i].file ? row[i].file : "none",
+                      row[i].file ? row[i].file : "${SHOWN_TOKEN}");
         write_file(p.file, text);
         place_open(&p);
         tutti_subscribe(p.t, hear, &h);
         assert_int_equal(start(&p, (struct tutti_request){0}, &run), TUTTI_OK);
         assert_int_equal(wait_for(&p, run, -1), TUTTI_OK);
         assert_member(&p, "text", "***");
-        assert_null(strstr(p.document, "tok"));
-        assert_null(strstr(str_c(&h.all), "tok"));
+        assert_null(strstr(p.document, "zz9"));
+        assert_null(strstr(str_c(&h.all), "zz9"));
         assert_non_null(strstr(str_c(&h.all), "***"));
         unsetenv("SHOWN_TOKEN");
         str_fini(&h.names);

@@ -154,7 +154,7 @@ cancel(struct app *a, void *arg)
 {
     struct asked *q = arg;
     struct store_run row = {0};
-    PASS(store_get_run(app_store(a), q->id, &row));
+    PASS(engine_find_run(app_engine(a), q->id, &row));
     struct err *e = row.status >= RUN_ENDED
                         ? FAIL(ERR_INVALID, "the run '%s' has ended: %s", row.id,
                                run_status_name((enum run_status)row.status))

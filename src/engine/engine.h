@@ -96,6 +96,9 @@ void engine_unsubscribe(struct engine *e, int handle);
 /* A stored run, from its journal alone: the same document. ERR_MISSING. */
 struct err *MUST engine_document(struct engine *e, const char *id, json_t **OWN ret_doc) YIELDS;
 
+/* A run by its id, the beginning of it, or the name its start gave it (run_id). ERR_MISSING. */
+struct err *MUST engine_find_run(struct engine *e, const char *text,
+                                 struct store_run *ret_run) YIELDS;
 /* The stored records of a run as events, in order; fn may stop by returning an error. */
 typedef struct err *(*history_fn)(void *ctx, const struct run_event *ev);
 struct err *MUST engine_history(struct engine *e, const char *id, history_fn fn, void *ctx) YIELDS;

@@ -205,7 +205,7 @@ engine_flow(struct engine *e, const struct flow_source *source, struct flow **re
     if (f->body)
         return NULL;
     json_t *stored = json_pack("{sssO}", "workflow", plan_workflow(f->plan), "doc", f->doc);
-    f->body = json_canonical(stored);
+    f->body = json_text(stored);
     json_decref(stored);
     return NULL;
 }

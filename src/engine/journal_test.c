@@ -55,7 +55,8 @@ damaged(void **state)
                    row[i].told);
         assert_null(body);
     }
-    static const char *const broken[] = {"1{", "1{\"a\":}", "1{\"a\":\"\xff\"}", "1{} ?", "1{\"a\":1,\"a\":2}"};
+    static const char *const broken[] = {"1{", "1{\"a\":}", "1{\"a\":\"\xff\"}", "1{} ?",
+                                         "1{\"a\":1,\"a\":2}"};
     for (size_t i = 0; i < COUNT(broken); i++) {
         struct err *e = record_decode(broken[i], strlen(broken[i]), &body);
         assert_non_null(e);
@@ -117,16 +118,20 @@ feed(struct view *v, struct memo *m, const struct line *lines, size_t n)
 
 static const struct line story[] = {
     {REC_RUN_STARTED, "", "{\"workflow\":\"main\",\"at\":1000,\"goal\":\"try\"}"},
-    {REC_NODE_STARTED, "a", "{\"type\":\"task\",\"agent\":\"ann\",\"at\":1001,\"status\":\"running\"}"},
+    {REC_NODE_STARTED, "a",
+     "{\"type\":\"task\",\"agent\":\"ann\",\"at\":1001,\"status\":\"running\"}"},
     {REC_STEP_INTENT, "a/call", "{\"type\":\"tool\",\"target\":\"box.add\"}"},
     {REC_STEP_DONE, "a/call", "{\"value\":{\"x\":1},\"usage\":{\"tool_calls\":1}}"},
     {REC_STEP_FAILED, "a/turn[0]",
-     "{\"error\":{\"kind\":\"limit\",\"text\":\"429\"},\"usage\":{\"model_calls\":1,\"input_tokens\":5,"
+     "{\"error\":{\"kind\":\"limit\",\"text\":\"429\"},\"usage\":{\"model_calls\":1,\"input_"
+     "tokens\":5,"
      "\"cost_usd\":null}}"},
     {REC_NODE_ENDED, "a",
-     "{\"type\":\"task\",\"agent\":\"ann\",\"status\":\"completed\",\"output\":[1,2],\"attempts\":2,"
+     "{\"type\":\"task\",\"agent\":\"ann\",\"status\":\"completed\",\"output\":[1,2],\"attempts\":"
+     "2,"
      "\"started\":1001,\"duration_ms\":9,\"usage\":{\"tool_calls\":1}}"},
-    {REC_NODE_STARTED, "b", "{\"type\":\"task\",\"agent\":\"bob\",\"at\":1011,\"status\":\"running\"}"},
+    {REC_NODE_STARTED, "b",
+     "{\"type\":\"task\",\"agent\":\"bob\",\"at\":1011,\"status\":\"running\"}"},
     {REC_RUN_WAITING, "", "{\"reason\":\"somebody has to look\",\"at\":1020}"},
 };
 
@@ -143,7 +148,8 @@ document_waiting(void **state)
     AUTO(freep) char *text = json_text(d);
     assert_string_equal(
         text,
-        "{\"run\":\"R1\",\"workflow\":\"main\",\"status\":\"waiting\",\"output\":null,\"text\":null,"
+        "{\"run\":\"R1\",\"workflow\":\"main\",\"status\":\"waiting\",\"output\":null,\"text\":"
+        "null,"
         "\"error\":null,\"nodes\":{"
         "\"a\":{\"type\":\"task\",\"agent\":\"ann\",\"status\":\"completed\",\"output\":[1,2],"
         "\"text\":\"[1,2]\",\"error\":null,\"attempts\":2,\"started\":1001,\"duration_ms\":9,"
@@ -168,8 +174,8 @@ document_ends(void **state)
         const char *output, *text, *error;
         int duration;
     } row[] = {
-        {"{\"status\":\"completed\",\"at\":3000,\"output\":\"hi\"}", RUN_COMPLETED, "\"hi\"", "\"hi\"",
-         "null", 2000},
+        {"{\"status\":\"completed\",\"at\":3000,\"output\":\"hi\"}", RUN_COMPLETED, "\"hi\"",
+         "\"hi\"", "null", 2000},
         {"{\"status\":\"partial\",\"at\":3000,\"output\":{\"a\":1},\"text\":\"one\"}", RUN_PARTIAL,
          "{\"a\":1}", "\"one\"", "null", 2000},
         {"{\"status\":\"failed\",\"at\":1,\"error\":\"no luck\"}", RUN_FAILED, "null", "null",
@@ -199,7 +205,8 @@ document_ends(void **state)
     }
 }
 
-/* What is recorded is found by path; the first start of a node counts, a success before a failure. */
+/* What is recorded is found by path; the first start of a node counts, a success before a failure.
+ */
 static void
 memo(void **state)
 {
@@ -217,7 +224,8 @@ memo(void **state)
     assert_int_equal(memo_started(m, "a"), 1001);
     assert_int_equal(memo_started(m, "b"), 1011);
     assert_int_equal(memo_started(m, "c"), 0);
-    assert_int_equal(json_int(json_object_get(memo_step(m, "a/call", &failed), "value"), "x", 0), 1);
+    assert_int_equal(json_int(json_object_get(memo_step(m, "a/call", &failed), "value"), "x", 0),
+                     1);
     assert_false(failed);
     assert_non_null(memo_step(m, "a/turn[0]", &failed));
     assert_true(failed);

@@ -50,6 +50,12 @@ broken_again(const struct run *r)
     return FAIL(err_kind(r->broken), "%s", text);
 }
 
+int64_t
+engine_expiry(const struct engine *e)
+{
+    return e->opts.keep_ms ? store_now_ms(e->opts.store) + e->opts.keep_ms : 0;
+}
+
 /* The end of the run is in its last batch, with which it is given up. */
 static void
 commit_outcome(const struct run *r, const struct pending *last, struct store_commit *c)
@@ -58,9 +64,7 @@ commit_outcome(const struct run *r, const struct pending *last, struct store_com
     if (last->kind == REC_RUN_ENDED) {
         c->status = (int)r->status;
         c->release = true;
-        c->expires_at = r->engine->opts.keep_ms
-                            ? store_now_ms(r->engine->opts.store) + r->engine->opts.keep_ms
-                            : 0;
+        c->expires_at = engine_expiry(r->engine);
     } else if (last->kind == REC_RUN_WAITING) {
         c->status = RUN_WAITING;
         c->release = true;
@@ -384,30 +388,13 @@ started_body(const struct run_request *req, json_t **ret_body)
     return NULL;
 }
 
-struct reading {
-    struct memo *memo;
-    struct view *view;
-};
-
-static struct err *
-read_record(void *ctx, const struct store_record *rec)
-{
-    struct reading *to = ctx;
-    AUTO(json_freep) json_t *body = NULL;
-    TRY(record_decode(rec->body, rec->body_len, &body), "record %lld", (long long)rec->seq);
-    view_feed(to->view, (enum record_kind)rec->kind, rec->path, body);
-    if (to->memo)
-        memo_feed(to->memo, (enum record_kind)rec->kind, rec->path, body);
-    return NULL;
-}
-
 /* A start under a name that is taken: the same start is the same run, another one is refused. */
 static struct err *
 run_found(struct run *r, const struct run_request *req, const json_t *body)
 {
     static const char *const compared[] = {"workflow", "def", "input", "inputs"};
     struct reading to = {NULL, r->view};
-    PASS(store_read(r->engine->opts.store, r->lease.id, 1, read_record, &to));
+    PASS(store_read(r->engine->opts.store, r->lease.id, 1, run_read, &to));
     const json_t *first = view_started(r->view);
     for (size_t i = 0; i < COUNT(compared); i++) {
         const json_t *a = json_object_get(first, compared[i]),
@@ -498,7 +485,7 @@ engine_resume(struct engine *e, const char *id, enum in_doubt in_doubt, struct r
     struct store_lease lease;
     TRY(store_claim(e->opts.store, id, &lease), "resuming '%s'", id);
     struct reading to = {memo_new(), view_new(lease.id)};
-    struct err *err = store_read(e->opts.store, lease.id, 1, read_record, &to);
+    struct err *err = store_read(e->opts.store, lease.id, 1, run_read, &to);
     struct flow *f = NULL;
     if (!err && !view_started(to.view))
         err = FAIL(ERR_INVALID, "the journal does not begin with the start of a run");
@@ -527,74 +514,4 @@ engine_resume(struct engine *e, const char *id, enum in_doubt in_doubt, struct r
     run_launch(r);
     *ret_run = r;
     return NULL;
-}
-
-struct err *
-engine_document(struct engine *e, const char *id, json_t **ret_doc)
-{
-    struct store_run row = {0};
-    PASS(store_get_run(e->opts.store, id, &row));
-    struct reading to = {NULL, view_new(row.id)};
-    struct err *err = store_read(e->opts.store, row.id, 1, read_record, &to);
-    if (!err)
-        *ret_doc = view_document(to.view, rt_wall_ms());
-    view_free(to.view);
-    store_run_fini(&row);
-    return err;
-}
-
-struct telling {
-    history_fn fn;
-    void *ctx;
-    const char *run;
-};
-
-static struct err *
-tell_record(void *ctx, const struct store_record *rec)
-{
-    struct telling *t = ctx;
-    AUTO(json_freep) json_t *body = NULL;
-    TRY(record_decode(rec->body, rec->body_len, &body), "record %lld", (long long)rec->seq);
-    struct run_event ev = {
-        .run = t->run,
-        .name = record_event((enum record_kind)rec->kind, body),
-        .path = rec->path,
-        .seq = rec->seq,
-        .wall_ms =
-            json_int(body, "at", json_int(body, "started", 0) + json_int(body, "duration_ms", 0)),
-        .detail = body};
-    return t->fn(t->ctx, &ev);
-}
-
-struct err *
-engine_history(struct engine *e, const char *id, history_fn fn, void *ctx)
-{
-    struct store_run row = {0};
-    PASS(store_get_run(e->opts.store, id, &row));
-    struct telling t = {fn, ctx, row.id};
-    struct err *err = store_read(e->opts.store, row.id, 1, tell_record, &t);
-    store_run_fini(&row);
-    return err;
-}
-
-struct err *
-engine_cancel_stored(struct engine *e, const char *id, bool force)
-{
-    struct store_lease lease;
-    PASS(store_cancel(e->opts.store, id, force));
-    struct err *err = store_claim(e->opts.store, id, &lease);
-    if (err && err_kind(err) == ERR_LIMIT && !force) { /* its owner will see the request */
-        err_drop(err);
-        return NULL;
-    }
-    PASS(err);
-    json_t *body = json_pack("{ss sI}", "status", "cancelled", "at", rt_wall_ms());
-    AUTO(str_fini) struct str bytes = STR_INIT;
-    record_encode(body, &bytes);
-    json_decref(body);
-    struct store_record rec = {
-        .kind = REC_RUN_ENDED, .path = "", .body = bytes.p, .body_len = bytes.len};
-    struct store_commit c = {
-        .lease = &lease, .records = &rec, .nrecords = 1, .status = RUN_CANCELLED, .release = true};
-    return store_commit(e->opts.store, &c);
 }

@@ -88,6 +88,15 @@ struct err *MUST run_barrier(struct run *r) YIELDS; /* all that matters so far i
 /* Fills in the run and the time, and tells everybody. */
 void run_publish(struct run *r, struct run_event ev);
 
+int64_t engine_expiry(const struct engine *e); /* of a run that ends now, for the store */
+
+/* stored.c: feeds one stored record to both; for store_read, whose ctx is a struct reading. */
+struct reading {
+    struct memo *memo; /* or NULL */
+    struct view *view;
+};
+struct err *MUST run_read(void *reading, const struct store_record *rec);
+
 /* flow.c */
 void engine_watch_start(struct engine *e);
 struct err *MUST flow_check_inputs(struct flow *f, const json_t *inputs);

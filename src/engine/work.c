@@ -80,7 +80,10 @@ static struct err *
 within_total(struct run *r, const struct work *w, int64_t started_wall_ms, struct reply *ret,
              unsigned *ret_attempts)
 {
+    const json_t *agents = json_object_get(r->flow->doc, "agents");
     int64_t total = w->node ? w->node->total_timeout_ms : 0;
+    if (!total && w->worker && !w->child)
+        total = json_int(json_object_get(agents, w->worker), "total_timeout", 0);
     if (!total)
         return true_reason(worker_do_it(r, w, started_wall_ms, ret, ret_attempts));
     struct scope scope;

@@ -372,7 +372,8 @@ sim_proc_peer(void *arg)
 {
     struct sim_proc *x = arg;
     x->peer = fiber_self();
-    int status = peers()->proc_fn(peers()->proc_ctx, x);
+    /* Told to end before it ran at all: nobody was there to be woken. */
+    int status = x->told_to_end ? 1 : peers()->proc_fn(peers()->proc_ctx, x);
     x->peer = NULL;
     x->out_closed = true;
     waitq_wake_all(&x->readers);

@@ -8,4 +8,3 @@ torture: $(O)/tutti
 	@$(O)/torture/tutti torture --kills $(KILLS) --store $(O)/torture
 torture-long:
 	@$(MAKE) --no-print-directory torture KILLS=2000
-long: torture-long

@@ -1,8 +1,9 @@
 /* flow.c - runs flow files: each once as it stands, then once for every commit with a crash there.
  *
- * usage: flow FILE...   UPDATE=1 writes the expected parts anew. The last line is "N passed, N failed". */
-#include "rt/file.h"
+ * usage: flow FILE...   UPDATE=1 writes the expected parts anew. The last line is "N passed, N
+ * failed". */
 #include "rt/fiber.h"
+#include "rt/file.h"
 #include "rt/rt.h"
 #include "world.h"
 #include <stdio.h>
@@ -34,7 +35,9 @@ struct play { /* one life of the process */
     struct outcome *out;
 };
 
-/* ---- files ------------------------------------------------------------------------------------------------ */
+/* ---- files
+ * ------------------------------------------------------------------------------------------------
+ */
 
 /* The text between "--- name" and the next "---". */
 static char *
@@ -77,7 +80,8 @@ flow_file_fini(struct flow_file *f)
     json_decref(f->http_json);
 }
 
-/* ---- one life ---------------------------------------------------------------------------------------------- */
+/* ---- one life
+ * ---------------------------------------------------------------------------------------------- */
 
 static bool
 on_commit(void *ctx, int64_t n, bool after)
@@ -105,7 +109,9 @@ on_event(void *ctx, const struct run_event *ev)
         str_addf(j, " -> %s", json_str(ev->detail, "target", ""));
     if (json_int(ev->detail, "attempts", 1) > 1)
         str_addf(j, " attempts=%d", (int)json_int(ev->detail, "attempts", 1));
-    const char *error = json_str(ev->detail, "error", json_str(json_object_get(ev->detail, "error"), "text", json_str(ev->detail, "reason", NULL)));
+    const char *error = json_str(ev->detail, "error",
+                                 json_str(json_object_get(ev->detail, "error"), "text",
+                                          json_str(ev->detail, "reason", NULL)));
     if (error)
         str_addf(j, " ! %s", error);
     json_t *output = json_object_get(ev->detail, "output");
@@ -124,10 +130,14 @@ live(struct app *a, struct play *p, struct run **ret_run)
     bool existing;
     const json_t *q = p->file->request_json;
     if (p->resume)
-        return app_resume(a, p->out->id, p->in_doubt && strcmp(p->in_doubt, "retry") == 0 ? IN_DOUBT_RETRY : IN_DOUBT_PARK, ret_run);
+        return app_resume(a, p->out->id,
+                          p->in_doubt && strcmp(p->in_doubt, "retry") == 0 ? IN_DOUBT_RETRY
+                                                                           : IN_DOUBT_PARK,
+                          ret_run);
     PASS(app_load_text(a, "flow.yaml", p->file->spec, strlen(p->file->spec), &spec));
     PASS(app_flow(a, spec, json_str(q, "workflow", NULL), &flow));
-    struct run_request req = {.flow = flow, .input = json_object_get(q, "input"), .inputs = json_object_get(q, "inputs")};
+    struct run_request req = {
+        .flow = flow, .input = json_object_get(q, "input"), .inputs = json_object_get(q, "inputs")};
     struct err *e = engine_start(app_engine(a), &req, ret_run, &existing);
     flow_unref(flow);
     return e;
@@ -168,7 +178,8 @@ play_once(struct play *p, uint64_t seed)
     rt_close(rt);
 }
 
-/* ---- comparing --------------------------------------------------------------------------------------------- */
+/* ---- comparing
+ * --------------------------------------------------------------------------------------------- */
 
 static char *
 result_text(const struct outcome *o)
@@ -210,8 +221,9 @@ same_end(const json_t *a, const json_t *b)
            json_equal(json_object_get(a, "output"), json_object_get(b, "output"));
 }
 
-/* Crash at commit n, resume until the run is over: the same end, or parked because of a `once` effect that
- * is in doubt; and then, told to try again, the same end. No key twice in the ledger, unless we said so. */
+/* Crash at commit n, resume until the run is over: the same end, or parked because of a `once`
+ * effect that is in doubt; and then, told to try again, the same end. No key twice in the ledger,
+ * unless we said so. */
 static bool
 crash_holds(struct flow_file *f, const struct outcome *whole, int64_t n, bool before)
 {
@@ -219,7 +231,8 @@ crash_holds(struct flow_file *f, const struct outcome *whole, int64_t n, bool be
     struct outcome o = {0};
     world_init(&w, f->http_json);
     struct store_mem *mem = store_mem_new();
-    struct play p = {.file = f, .world = &w, .mem = mem, .crash_at = n, .crash_before = before, .out = &o};
+    struct play p = {
+        .file = f, .world = &w, .mem = mem, .crash_at = n, .crash_before = before, .out = &o};
     play_once(&p, 1);
     bool ok = p.crashed, parked = false;
     if (ok && !*o.id) { /* it died before the start was acknowledged: nothing to resume */
@@ -242,8 +255,8 @@ crash_holds(struct flow_file *f, const struct outcome *whole, int64_t n, bool be
     }
     if (!ok) {
         AUTO(freep) char *text = result_text(&o);
-        fprintf(stderr, "%s: crash %s commit %lld: crashed=%d twice=%u\n%s", f->path, before ? "before" : "after", (long long)n,
-                p.crashed, world_twice(&w), text);
+        fprintf(stderr, "%s: crash %s commit %lld: crashed=%d twice=%u\n%s", f->path,
+                before ? "before" : "after", (long long)n, p.crashed, world_twice(&w), text);
     }
     store_mem_free(mem);
     outcome_fini(&o);

@@ -1,12 +1,12 @@
-/* world.h - the simulated world that flow tests run in: an HTTP API with faults, a tool server, programs,
- * and a ledger of everything that had an effect. */
+/* world.h - the simulated world that flow tests run in: an HTTP API with faults, a tool server,
+ * programs, and a ledger of everything that had an effect. */
 #ifndef FLOW_WORLD_H
 #define FLOW_WORLD_H
 #include "app/app.h"
 #include "base/map.h"
 #include "rt/sim.h"
 
-struct world { /* outlives crashes, as the outside world does */
+struct world {          /* outlives crashes, as the outside world does */
     const json_t *http; /* rules; see README.md */
     json_t *ledger;     /* list of {what, key}: effects in order */
     json_t *used;       /* rule index -> how often it answered */

@@ -1,0 +1,120 @@
+/* stored.c - runs as the store has them: their documents, their history, and ending one that nobody
+ * has. */
+#include "engine/runcore.h"
+#include <string.h>
+
+struct err *
+run_read(void *ctx, const struct store_record *rec)
+{
+    struct reading *to = ctx;
+    AUTO(json_freep) json_t *body = NULL;
+    TRY(record_decode(rec->body, rec->body_len, &body), "record %lld", (long long)rec->seq);
+    view_feed(to->view, (enum record_kind)rec->kind, rec->path, body);
+    if (to->memo)
+        memo_feed(to->memo, (enum record_kind)rec->kind, rec->path, body);
+    return NULL;
+}
+
+struct naming {
+    const char *name;
+    char id[RUN_ID_LEN];
+};
+
+static struct err *
+name_compare(void *ctx, const struct store_run *row)
+{
+    struct naming *n = ctx;
+    if (!*n->id && row->client_key && strcmp(row->client_key, n->name) == 0)
+        memcpy(n->id, row->id, RUN_ID_LEN);
+    return NULL;
+}
+
+/* An id and its beginning are looked up; only a name is searched for, which may take a while. */
+struct err *
+engine_find_run(struct engine *e, const char *text, struct store_run *ret_run)
+{
+    struct err *err = store_get_run(e->opts.store, text, ret_run);
+    if (!err || err_kind(err) != ERR_MISSING)
+        return err;
+    struct naming n = {.name = text};
+    struct store_filter all = {0};
+    struct err *listed = store_list(e->opts.store, &all, name_compare, &n);
+    if (!listed && !*n.id)
+        return err;
+    err_free(err);
+    return listed ? listed : store_get_run(e->opts.store, n.id, ret_run);
+}
+
+struct err *
+engine_document(struct engine *e, const char *id, json_t **ret_doc)
+{
+    struct store_run row = {0};
+    PASS(engine_find_run(e, id, &row));
+    struct reading to = {NULL, view_new(row.id)};
+    struct err *err = store_read(e->opts.store, row.id, 1, run_read, &to);
+    if (!err)
+        *ret_doc = view_document(to.view, rt_wall_ms());
+    view_free(to.view);
+    store_run_fini(&row);
+    return err;
+}
+
+struct telling {
+    history_fn fn;
+    void *ctx;
+    const char *run;
+};
+
+static struct err *
+tell_record(void *ctx, const struct store_record *rec)
+{
+    struct telling *t = ctx;
+    AUTO(json_freep) json_t *body = NULL;
+    TRY(record_decode(rec->body, rec->body_len, &body), "record %lld", (long long)rec->seq);
+    struct run_event ev = {
+        .run = t->run,
+        .name = record_event((enum record_kind)rec->kind, body),
+        .path = rec->path,
+        .seq = rec->seq,
+        .wall_ms =
+            json_int(body, "at", json_int(body, "started", 0) + json_int(body, "duration_ms", 0)),
+        .detail = body};
+    return t->fn(t->ctx, &ev);
+}
+
+struct err *
+engine_history(struct engine *e, const char *id, history_fn fn, void *ctx)
+{
+    struct store_run row = {0};
+    PASS(engine_find_run(e, id, &row));
+    struct telling t = {fn, ctx, row.id};
+    struct err *err = store_read(e->opts.store, row.id, 1, tell_record, &t);
+    store_run_fini(&row);
+    return err;
+}
+
+struct err *
+engine_cancel_stored(struct engine *e, const char *id, bool force)
+{
+    struct store_lease lease;
+    PASS(store_cancel(e->opts.store, id, force));
+    struct err *err = store_claim(e->opts.store, id, &lease);
+    if (err && err_kind(err) == ERR_LIMIT && !force) { /* its owner will see the request */
+        err_drop(err);
+        return NULL;
+    }
+    PASS(err);
+    json_t *body = json_pack("{ss sI}", "status", "cancelled", "at", rt_wall_ms());
+    AUTO(str_fini) struct str bytes = STR_INIT;
+    record_encode(body, &bytes);
+    json_decref(body);
+    struct store_record rec = {
+        .kind = REC_RUN_ENDED, .path = "", .body = bytes.p, .body_len = bytes.len};
+    struct store_commit c = {.lease = &lease,
+                             .records = &rec,
+                             .nrecords = 1,
+                             .status = RUN_CANCELLED,
+                             .release = true,
+                             .expires_at = engine_expiry(e)};
+    return store_commit(e->opts.store, &c);
+}

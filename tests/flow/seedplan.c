@@ -1,0 +1,251 @@
+/* seedplan.c - writing random definitions. */
+#include "seedplan.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* Those that always fail come once among many: a graph is to get somewhere. */
+static const char *const leaves[] = {"get",    "get",    "post",  "post", "put",  "free", "up",
+                                     "up",     "low",    "low",   "ask",  "ask",  "echo", "tools",
+                                     "tools",  "shape",  "shape", "boss", "boss", "echo", "free",
+                                     "backed", "strict", "fails", "wrong"};
+static const char *const strategies[] = {"stop_on_first_failure", "continue_on_failure",
+                                         "partial_completion_allowed"};
+
+static const char *
+leaf(struct dice *d)
+{
+    return leaves[dice_below(d, COUNT(leaves))];
+}
+
+static void
+add_retry(struct dice *d, struct str *s)
+{
+    static const char *const on[] = {"[\"transient\"]", "[\"timeout\", \"limit\"]",
+                                     "[\"transient\", \"limit\", \"timeout\"]"};
+    str_addf(s, ", \"retry\": {\"max_attempts\": %u", 1 + dice_below(d, 4));
+    str_addf(s, ", \"initial_delay\": \"%ums\"", 50 + dice_below(d, 3000));
+    str_addf(s, ", \"jitter\": %s", dice_chance(d, 50) ? "true" : "false");
+    if (dice_chance(d, 30))
+        str_addf(s, ", \"retry_on\": %s", on[dice_below(d, COUNT(on))]);
+    str_addc(s, '}');
+}
+
+static void
+add_guards(struct dice *d, struct str *s)
+{
+    if (dice_chance(d, 40))
+        str_addf(s, ", \"timeout\": \"%ums\"", 50 + dice_below(d, 30000));
+    if (dice_chance(d, 50))
+        add_retry(d, s);
+    if (dice_chance(d, 20)) {
+        str_addf(s, ", \"circuit_breaker\": {\"failure_threshold\": %u", 1 + dice_below(d, 3));
+        str_addf(s, ", \"recovery_timeout\": %u}", 1 + dice_below(d, 30));
+    }
+    str_addc(s, '}');
+}
+
+static void
+add_agents(struct dice *d, struct str *s)
+{
+    static const char *const agents[] = {
+        "'get': {'type': 'http', 'endpoint': 'http://api/get'",
+        "'post': {'type': 'http', 'endpoint': 'http://api/orders', 'method': 'POST'",
+        "'put': {'type': 'http', 'endpoint': 'http://api/it', 'method': 'PUT'",
+        "'free': {'type': 'http', 'endpoint': 'http://free/x', 'method': 'POST', "
+        "'effect': 'idempotent'",
+        "'up': {'type': 'exec', 'command': ['up']",
+        "'fails': {'type': 'exec', 'command': ['fails']",
+        "'low': {'type': 'lua', 'script': \"return string.lower(message)\"",
+        "'wrong': {'type': 'lua', 'script': \"error(1)\"",
+        "'box': {'type': 'mcp', 'server': 'box'",
+        "'ask': {'instruction': 'Ask'",
+        "'tools': {'instruction': 'Use tools', 'servers': ['box']",
+        "'shape': {'instruction': 'JSON', 'output_schema': {'type': 'object', 'required': ['n'], "
+        "'properties': {'n': {'type': 'integer'}}}",
+        "'boss': {'instruction': 'Lead', 'servers': ['box'], "
+        "'agents': ['get', 'post', 'ask', 'up', 'line']",
+        "'echo': {'instruction': 'Echo', 'profile': 'canned'",
+        "'backed': {'instruction': 'Two', 'profile': 'two'",
+        "'strict': {'instruction': 'S', 'servers': ['box'], 'tools': {'allow': ['box.look']}, "
+        "'max_iterations': 2",
+    };
+    str_add(s, ", \"agents\": {");
+    for (size_t i = 0; i < COUNT(agents); i++) {
+        str_add(s, i ? ",\n  " : "\n  ");
+        for (const char *p = agents[i]; *p; p++)
+            str_addc(s, *p == '\'' ? '"' : *p);
+        add_guards(d, s);
+    }
+    str_addc(s, '}');
+}
+
+static void
+add_names(struct dice *d, struct str *s, const char *key, size_t n)
+{
+    str_addf(s, "\"%s\": [", key);
+    for (size_t i = 0; i < n; i++)
+        str_addf(s, "%s\"%s\"", i ? ", " : "", leaf(d));
+    str_addc(s, ']');
+}
+
+static void
+add_common(struct dice *d, struct str *s)
+{
+    if (dice_chance(d, 40))
+        str_addf(s, ", \"max_concurrency\": %u", 1 + dice_below(d, 4));
+    if (dice_chance(d, 70))
+        str_addf(s, ", \"failure_strategy\": \"%s\"", strategies[dice_below(d, COUNT(strategies))]);
+}
+
+static void
+add_chain(struct dice *d, struct str *s)
+{
+    str_add(s, "\"type\": \"chain\", ");
+    add_names(d, s, "sequence", 1 + dice_below(d, 3));
+    if (dice_chance(d, 30))
+        str_add(s, ", \"cumulative\": true");
+}
+
+static void
+add_parallel(struct dice *d, struct str *s)
+{
+    unsigned n = 1 + dice_below(d, 4);
+    str_add(s, "\"type\": \"parallel\", ");
+    add_names(d, s, "fan_out", n);
+    if (dice_chance(d, 50))
+        str_addf(s, ", \"fan_in\": \"%s\", \"quorum\": %u", leaf(d), 1 + dice_below(d, n));
+    add_common(d, s);
+}
+
+static void add_nodes(struct dice *d, struct str *s, unsigned max, unsigned depth);
+
+static void
+add_work(struct dice *d, struct str *s, unsigned depth)
+{
+    static const char *const by_name[] = {"line", "panel", "small"};
+    static const char *const tools[] = {"add", "look", "put", "refuse", "none"};
+    unsigned what = dice_below(d, depth < 2 ? 12 : 7);
+    if (what < 5) {
+        str_addf(s, "\"agent\": \"%s\"", leaf(d));
+    } else if (what == 5) {
+        str_addf(s, "\"agent\": \"box\", \"action\": \"%s\", \"parameters\": {\"n\": 1}",
+                 tools[dice_below(d, COUNT(tools))]);
+    } else if (what == 6) {
+        str_add(s, "\"server_name\": \"box\"");
+    } else if (what < 9) {
+        str_addf(s, "\"workflow\": \"%s\"", by_name[dice_below(d, depth ? 2 : 3)]);
+    } else if (what == 9) {
+        add_chain(d, s);
+    } else if (what == 10) {
+        add_parallel(d, s);
+    } else {
+        str_add(s, "\"type\": \"dag\", ");
+        add_nodes(d, s, 4, depth + 1);
+        add_common(d, s);
+    }
+}
+
+/* The last of its dependencies, or UINT32_MAX. */
+static unsigned
+add_deps(struct dice *d, struct str *s, unsigned i)
+{
+    unsigned n = 0, last = UINT32_MAX;
+    str_add(s, ", \"depends_on\": [");
+    for (unsigned k = 0; k < i; k++) {
+        if (!dice_chance(d, i < 3 ? 50 : 25))
+            continue;
+        str_addf(s, "%s\"n%u\"", n++ ? ", " : "", k);
+        last = k;
+    }
+    str_addc(s, ']');
+    return last;
+}
+
+static void
+add_node(struct dice *d, struct str *s, unsigned i, unsigned depth)
+{
+    str_addf(s, "\n    {\"id\": \"n%u\", ", i);
+    add_work(d, s, depth);
+    unsigned dep = add_deps(d, s, i);
+    bool has = dep != UINT32_MAX;
+    if (has && dice_chance(d, 30))
+        str_addf(s, ", \"input\": \"got {{ steps.n%u.text }} {{ steps.n%u.status }}\"", dep, dep);
+    if (dice_chance(d, 10))
+        str_addf(s, ", \"when\": \"1 == %u\"", 1 + dice_below(d, 2));
+    else if (has && dice_chance(d, 15))
+        str_addf(s, ", \"when\": \"steps.n%u.status == 'completed'\"", dep);
+    if (dice_chance(d, 20))
+        str_add(s, ", \"continue_on_failure\": true");
+    if (dice_chance(d, 20))
+        str_addf(s, ", \"timeout\": \"%ums\"", 20 + dice_below(d, 20000));
+    if (dice_chance(d, 20))
+        str_addf(s, ", \"total_timeout\": \"%ums\"", 100 + dice_below(d, 60000));
+    if (dice_chance(d, 20))
+        add_retry(d, s);
+    str_addc(s, '}');
+}
+
+static void
+add_nodes(struct dice *d, struct str *s, unsigned max, unsigned depth)
+{
+    unsigned n = 1 + dice_below(d, max);
+    str_add(s, "\"nodes\": [");
+    for (unsigned i = 0; i < n; i++) {
+        if (i)
+            str_addc(s, ',');
+        add_node(d, s, i, depth);
+    }
+    str_addc(s, ']');
+}
+
+static void
+add_dag(struct dice *d, struct str *s, unsigned max, unsigned depth)
+{
+    add_nodes(d, s, max, depth);
+    add_common(d, s);
+    if (dice_chance(d, 20))
+        str_addf(s, ", \"timeout\": \"%ums\"", 200 + dice_below(d, 120000));
+    if (dice_chance(d, 15))
+        str_add(s, ", \"parallel_execution\": false");
+}
+
+static void
+add_head(struct dice *d, struct str *s)
+{
+    str_addf(s, "{\"settings\": {\"retry_attempts\": %u, \"retry_delay\": 0.5",
+             1 + dice_below(d, 3));
+    str_addf(s, ", \"request_timeout\": %u, \"max_iterations\": %u},\n", 5 + dice_below(d, 100),
+             1 + dice_below(d, 5));
+    str_add(
+        s,
+        "\"profiles\": {\"main\": {\"provider\": \"openai\", \"model\": \"m\", "
+        "\"base_url\": \"http://ai/v1\", \"api_key\": \"k\"},\n"
+        "  \"canned\": {\"provider\": \"script\", \"replies\": [{\"delay\": \"30ms\", "
+        "\"text\": \"echo {{last}}\"}]},\n"
+        "  \"two\": {\"provider\": \"openai\", \"model\": \"n\", \"base_url\": \"http://ai/v2\", "
+        "\"api_key\": \"k\", \"fallbacks\": [\"main\", \"canned\"]}},\n"
+        "\"default_profile\": \"main\", \"mcp_servers\": {\"box\": {\"command\": \"fake-mcp\"");
+    if (dice_chance(d, 50)) {
+        str_addf(s, ", \"connect_timeout\": \"%us\"", 1 + dice_below(d, 10));
+        str_addf(s, ", \"call_timeout\": \"%us\"", 1 + dice_below(d, 30));
+    }
+    str_add(s, "}}");
+}
+
+char *
+seedplan_make(struct dice *d)
+{
+    struct str s = STR_INIT;
+    add_head(d, &s);
+    add_agents(d, &s);
+    str_add(&s,
+            ",\n\"workflows\": {\n"
+            "  \"line\": {\"type\": \"chain\", \"sequence\": [\"low\", \"get\"]},\n  \"panel\": {");
+    add_parallel(d, &s);
+    str_add(&s, "},\n  \"small\": {");
+    add_dag(d, &s, 4, 1);
+    str_add(&s, "},\n  \"main\": {");
+    add_dag(d, &s, 12, 0);
+    str_add(&s, "}}}\n");
+    return str_steal(&s);
+}
