@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """run - the budgets, measured as ratios in one run on one machine, next to what the machine itself can do.
 
-usage: bench/run.py [--quick]      tutti is measured with its journal on (SQLite, synchronous=FULL). Needs build/tutti, the
+usage: bench/run.py [--quick]      tutti is measured with its journal on (SQLite, synchronous=FULL). Needs
+build/tutti, the
 stub, build/bench/bare and node. Absolute figures belong to this machine and this hour; quote the ratios.
 """
 
@@ -230,7 +231,8 @@ def resume(folder):
         folder,
         DURABLE.replace('STEPS', ', '.join(['step'] * (steps - 1)) + ', last').replace(
             'agents: {step: {instruction: x}}',
-            'agents: {step: {instruction: x}, last: {type: exec, command: [sh, -c, "test -e go || sleep 60; echo done"]}}',
+            'agents: {step: {instruction: x}, last: {type: exec, '
+            'command: [sh, -c, "test -e go || sleep 60; echo done"]}}',  # tidy: it is killed while it waits
         ),
     )
     store = os.path.join(folder, '.tutti')
@@ -276,10 +278,12 @@ def main():
     judged = [r for r in rows if r is not None]
     print(f'{sum(judged)} budgets kept, {len(judged) - sum(judged)} missed')
     print(
-        'Peers measured the same way (Node 20, medians, one machine; ratios to raw node http in their own run): CPU for 1,000 calls'
+        'Peers measured the same way (Node 20, medians, one machine; ratios to raw node http in their own run): '
+        'CPU for 1,000 calls'
     )
     print(
-        'openai SDK 4.8x, OpenAI Agents 9.2x, LangGraph.js 15x, Mastra 44x; 5,000 runs at 500 ms: 4.0x, 6.4x, 11x, 60x the time.'
+        'openai SDK 4.8x, OpenAI Agents 9.2x, LangGraph.js 15x, Mastra 44x; '
+        '5,000 runs at 500 ms: 4.0x, 6.4x, 11x, 60x the time.'
     )
 
 

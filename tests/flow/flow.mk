@@ -2,7 +2,8 @@
 $(O)/test/flow: tests/flow/flow.c tests/flow/world.c tests/flow/world.h $(call archives,$(filter-out cli,$(LAYERS)))
 	@mkdir -p $(@D)
 	@echo '  LD   $@'
-	@$(CC) $(CFLAGS) $(LDFLAGS) -Itests/flow -o $@ $(filter %.c,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
+	@$(CC) $(CFLAGS) $(LDFLAGS) -Itests/flow -o $@ $(filter %.c,$^) \
+	  -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
 .PHONY: flow
 flow: $(O)/test/flow
 	@$(O)/test/flow $(sort $(wildcard tests/flow/*.flow))

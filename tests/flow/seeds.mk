@@ -6,7 +6,8 @@ SEEDS_C := $(addprefix tests/flow/,seeds.c seedrun.c seedaudit.c seedplan.c seed
 $(O)/test/seeds: $(SEEDS_C) $(wildcard tests/flow/*.h) $(call archives,$(filter-out cli,$(LAYERS)))
 	@mkdir -p $(@D)
 	@echo '  LD   $@'
-	@$(CC) $(CFLAGS) $(LDFLAGS) -Itests/flow -o $@ $(filter %.c,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
+	@$(CC) $(CFLAGS) $(LDFLAGS) -Itests/flow -o $@ $(filter %.c,$^) \
+	  -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
 .PHONY: seeds
 seeds: $(O)/test/seeds
 	@$(O)/test/seeds -f $(FIRST) -n $(SEEDS) -j $(JOBS)

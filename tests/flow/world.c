@@ -1,4 +1,4 @@
-/* world.c - scripted peers. */
+/* world.c - the scripted peers of flow tests: an HTTP API with faults, a tool server, programs. */
 #include "world.h"
 #include "rt/fiber.h"
 #include "rt/rt.h"
