@@ -45,6 +45,15 @@ feed_and_read(struct proc *p, const struct running *x, int64_t deadline_ms, stru
     return e ? err_set_in_doubt(e) : NULL;
 }
 
+static char *
+without_line_end(const char *text)
+{
+    size_t n = strlen(text);
+    while (n && (text[n - 1] == '\n' || text[n - 1] == '\r'))
+        n--;
+    return xstrndup(text, n);
+}
+
 static struct err *
 exec_step(void *ctx, const struct step_call *step, json_t **ret_value, struct usage *usage)
 {
@@ -67,7 +76,7 @@ exec_step(void *ctx, const struct step_call *step, json_t **ret_value, struct us
     PASS(e);
     int status = 0;
     e = feed_and_read(p, x, step->deadline_ms, &out, &status);
-    const char *err_text = proc_stderr(p);
+    AUTO(freep) char *err_text = without_line_end(proc_stderr(p));
     if (e)
         e = *err_text ? WRAP(e, "'%s' (it said: %s)", x->argv[0], err_text)
                       : WRAP(e, "'%s'", x->argv[0]);

@@ -353,6 +353,17 @@ struct fitting {
     struct err *e;
 };
 
+/* A line a mistake, without an end to the last one: it goes into the middle of texts. */
+static char *
+lines_of(const struct schema_report *report)
+{
+    char *text = schema_explain(report);
+    size_t n = strlen(text);
+    while (n && text[n - 1] == '\n')
+        text[--n] = '\0';
+    return text;
+}
+
 static void
 fit_deep(void *arg)
 {
@@ -369,7 +380,7 @@ fit_deep(void *arg)
     struct schema_report report = SCHEMA_REPORT_INIT;
     f->e = schema_check(schema, f->value, &report);
     if (!f->e && !report.valid)
-        f->complaint = schema_explain(&report);
+        f->complaint = lines_of(&report);
     schema_report_fini(&report);
 }
 
@@ -385,7 +396,10 @@ answer_take(struct conversation *c, const struct llm_reply *reply, struct reply 
         return NULL;
     }
     rt_deep(fit_deep, &f);
-    TRY(f.e, "output_schema");
+    if (f.e) {
+        json_decref(f.value);
+        return WRAP(f.e, "output_schema");
+    }
     if (!f.complaint) {
         reply_set_json(ret_reply, f.value);
         return NULL;

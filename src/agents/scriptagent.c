@@ -47,7 +47,8 @@ lua_check(const json_t *def, const char *pointer, void *spec)
     if (!e)
         return NULL;
     /* Its place counts from the script's text; the one of the agent is put in front by spec. */
-    struct err *placed = FAIL(ERR_INVALID, "script, line %u: %s", err_pos(e).line, err_msg(e));
+    AUTO(freep) char *text = err_text(e);
+    struct err *placed = FAIL(ERR_INVALID, "script, line %u: %s", err_pos(e).line, text);
     err_free(e);
     return placed;
 }

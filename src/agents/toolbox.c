@@ -45,8 +45,9 @@ allowed(const json_t *def, const char *name)
     return !allow || listed(allow, name);
 }
 
+/* taken: another tool looks the same in these few characters. */
 static char *
-wire_name(const char *owner, const char *name)
+wire_name(const char *owner, const char *name, bool taken)
 {
     char *wire = xasprintf("%s__%s", owner, name);
     for (char *p = wire; *p; p++) {
@@ -55,12 +56,23 @@ wire_name(const char *owner, const char *name)
         if (!plain)
             *p = '_';
     }
-    if (strlen(wire) <= WIRE_NAME_MAX)
+    if (strlen(wire) <= WIRE_NAME_MAX && !taken)
         return wire;
     char hash[SHA256_HEX];
-    sha256_hex(wire, strlen(wire), hash);
-    snprintf(wire + WIRE_NAME_MAX - 9, 10, "_%.8s", hash);
-    return wire;
+    AUTO(freep) char *start = wire;
+    AUTO(freep) char *whole = xasprintf("%s.%s", owner, name);
+    sha256_hex(whole, strlen(whole), hash);
+    return xasprintf("%.*s_%.8s", WIRE_NAME_MAX - 9, start, hash);
+}
+
+static char *
+wire_free(const struct toolbox *tb, const char *owner, const char *name)
+{
+    char *wire = wire_name(owner, name, false);
+    if (!json_object_get(tb->routes, wire))
+        return wire;
+    free(wire);
+    return wire_name(owner, name, true);
 }
 
 static void
@@ -90,9 +102,9 @@ offer_server(struct toolbox *tb, const char *server, const json_t *tools)
     json_array_foreach (tools, i, tool) {
         const char *name = json_str(tool, "name", "");
         AUTO(freep) char *dotted = xasprintf("%s.%s", server, name);
-        AUTO(freep) char *wire = wire_name(server, name);
         if (!allowed(tb->def, dotted))
             continue;
+        AUTO(freep) char *wire = wire_free(tb, server, name);
         json_t *schema = json_object_get(tool, "inputSchema");
         bool approve =
             listed(json_object_get(json_object_get(tb->def, "tools"), "approve"), dotted);
@@ -134,7 +146,7 @@ offer_agents(struct toolbox *tb)
         const json_t *def = tb->host->ops->section(tb->host, "agents", agent);
         if (!def)
             def = tb->host->ops->section(tb->host, "workflows", agent);
-        AUTO(freep) char *wire = wire_name("agent", agent);
+        AUTO(freep) char *wire = wire_free(tb, "agent", agent);
         const char *about = json_str(def, "description", json_str(def, "instruction", agent));
         json_t *schema = json_pack("{ss s{s{ss ss}} s[s]}", "type", "object", "properties",
                                    "message", "type", "string", "description",
@@ -161,8 +173,10 @@ toolbox_load(struct toolbox *tb, int64_t deadline_ms)
     }
     if (!e)
         offer_agents(tb);
-    if (e)
+    if (e) {
         json_freep(&tb->offered);
+        json_freep(&tb->routes);
+    }
     return e;
 }
 

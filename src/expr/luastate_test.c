@@ -122,7 +122,7 @@ static const struct expr_case escapes[] = {
     {"return tostring(print) .. tostring(len)", "\"nilfunction\""},
     {"return string.format('%s', len)", "\"function\""},
     {"local x <close> = {}", "1:20: variable 'x' got a non-closable value"},
-    {"return '\\27Lua'", "\"\\u001BLua\""},
+    {"return '\\27Lua'", "\"\\u001bLua\""},
     {"return message:nope()", "1:8: cannot call 'nope': it is missing (nil)"},
 };
 

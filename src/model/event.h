@@ -7,7 +7,7 @@
 #include "base/json.h"
 #include "model/status.h"
 
-struct run_event { /* borrowed for the call */
+struct run_event {                 /* borrowed for the call */
     const char *run, *name, *path; /* name: EVENT_...; path "" for the run itself */
     int64_t seq;                   /* of the journal record; 0: a passing notice */
     int64_t wall_ms;

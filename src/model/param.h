@@ -27,9 +27,9 @@ enum param_type {
     P_PATH,   /* a file or folder, relative to the file it is written in; normal form: as written */
     P_ONE_OF, /* any of the alternatives in fields, told apart by the value's YAML type; `name` of
                  an alternative is a label for messages */
-    P_NODES, /* the nodes of a graph: a list whose items have `id` (or `name`), or a map; each is
-                checked by its kind's table; normal form: a list, `id` first */
-    P_NODE,  /* one inline node or workflow, without an id: a map with `type` */
+    P_NODES,  /* the nodes of a graph: a list whose items have `id` (or `name`), or a map; each is
+                 checked by its kind's table; normal form: a list, `id` first */
+    P_NODE,   /* one inline node or workflow, without an id: a map with `type` */
     P_TYPES
 };
 

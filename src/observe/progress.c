@@ -122,13 +122,32 @@ usage_words(const struct usage *u, struct str *to)
         str_addf(to, "  %lld tool call%s", (long long)u->tool_calls, u->tool_calls == 1 ? "" : "s");
 }
 
-/* Controls and line breaks of foreign text must not move the cursor. */
+/* How many bytes at p a terminal would obey instead of showing: C0 and C1 controls, line and
+ * paragraph separators, and what turns the direction of writing. The bytes are valid UTF-8. */
+static size_t
+control_len(const unsigned char *p, size_t n)
+{
+    if (p[0] < 0x20 || p[0] == 0x7f)
+        return 1;
+    if (n >= 2 && p[0] == 0xc2 && p[1] < 0xa0)
+        return 2;
+    if (n < 3 || p[0] != 0xe2)
+        return 0;
+    bool separates = p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae;
+    bool isolates = p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9;
+    return separates || isolates ? 3 : 0;
+}
+
+/* Foreign text, names among it, must not move the cursor. */
 static void
 add_printable(struct str *to, const char *text, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)text[i];
-        str_addc(to, c < 0x20 || c == 0x7f ? ' ' : (char)c);
+    AUTO(str_fini) struct str valid = STR_INIT;
+    str_add_utf8(&valid, text, n);
+    for (size_t i = 0; i < valid.len;) {
+        size_t skip = control_len((const unsigned char *)valid.p + i, valid.len - i);
+        str_addc(to, skip ? ' ' : valid.p[i]);
+        i += skip ? skip : 1;
     }
 }
 
@@ -143,9 +162,13 @@ item_words(const struct progress *p, const struct item *i, struct str *to)
             name = c + 1;
         }
     }
-    str_addf(to, "%*s%s %s", (int)(2 * depth + 2), "", mark_of(p, i->status), name);
-    if (i->agent && strcmp(i->agent, name) != 0)
-        str_addf(to, " (%s)", i->agent);
+    str_addf(to, "%*s%s ", (int)(2 * depth + 2), "", mark_of(p, i->status));
+    add_printable(to, name, strlen(name));
+    if (i->agent && strcmp(i->agent, name) != 0) {
+        str_add(to, " (");
+        add_printable(to, i->agent, strlen(i->agent));
+        str_addc(to, ')');
+    }
     int64_t ms = i->status == NODE_RUNNING ? p->now_ms - i->started_ms : i->duration_ms;
     if (i->status == NODE_SKIPPED) {
         str_add(to, "  skipped");
@@ -320,11 +343,17 @@ progress_event(struct progress *p, const struct run_event *ev)
     p->now_ms = MAX(p->now_ms, ev->wall_ms);
     if (strcmp(ev->name, EVENT_RUN_STARTED) == 0 || strcmp(ev->name, EVENT_RUN_RESUMED) == 0) {
         p->started_ms = ev->wall_ms;
+        const char *workflow = json_str(ev->detail, "workflow", "run");
+        struct str title = STR_INIT;
+        add_printable(&title, workflow, strlen(workflow));
+        str_addf(&title, " %s", ev->run);
         free(p->title);
-        p->title = xasprintf("%s %s", json_str(ev->detail, "workflow", "run"), ev->run);
-        if (!p->opts.live)
+        p->title = str_steal(&title);
+        if (!p->opts.live) {
             fprintf(p->opts.out, "%s %s\n",
                     strcmp(ev->name, EVENT_RUN_STARTED) == 0 ? "started" : "resumed", p->title);
+            fflush(p->opts.out);
+        }
     }
     for (size_t i = 0; i < COUNT(known); i++) {
         if (strcmp(known[i].name, ev->name) == 0)

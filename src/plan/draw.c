@@ -10,16 +10,30 @@ label_of(const struct node *n)
 
 /* ---- text ------------------------------------------------------------------ */
 
+/* Names of stored definitions are unchecked: they must not move a terminal's cursor. */
+static void
+name_add(struct str *to, const char *name)
+{
+    for (const char *p = name; *p; p++)
+        str_addc(to, (unsigned char)*p < 0x20 || *p == 0x7f ? ' ' : *p);
+}
+
 static void
 text_graph(const struct graph *g, unsigned depth, struct str *to)
 {
     for (size_t i = 0; i < g->nnodes; i++) {
         const struct node *n = g->nodes[i];
-        str_addf(to, "%*s%s", (int)(2 * depth + 2), "", n->id);
-        if (strcmp(label_of(n), n->id) != 0)
-            str_addf(to, " (%s)", label_of(n));
-        for (size_t k = 0; k < n->ndeps; k++)
-            str_addf(to, "%s%s", k ? ", " : "  <- ", g->nodes[n->deps[k]]->id);
+        str_addf(to, "%*s", (int)(2 * depth + 2), "");
+        name_add(to, n->id);
+        if (strcmp(label_of(n), n->id) != 0) {
+            str_add(to, " (");
+            name_add(to, label_of(n));
+            str_addc(to, ')');
+        }
+        for (size_t k = 0; k < n->ndeps; k++) {
+            str_add(to, k ? ", " : "  <- ");
+            name_add(to, g->nodes[n->deps[k]]->id);
+        }
         if (n->when)
             str_add(to, "  [when]");
         str_addc(to, '\n');
@@ -54,7 +68,7 @@ quoted(struct str *to, const char *text, bool dot)
         else if (*p == '\\' && dot)
             str_add(to, "\\\\");
         else
-            str_addc(to, *p == '\n' ? ' ' : *p);
+            str_addc(to, (unsigned char)*p < 0x20 || *p == 0x7f ? ' ' : *p);
     }
     str_addc(to, '"');
 }
