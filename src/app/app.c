@@ -37,8 +37,8 @@ struct app {
     struct map *dotenv; /* name -> value, owned */
     struct spec_env env;
     unsigned char install_key[KEY_BYTES];
-    const char *root;     /* what file reads are held under; one of roots */
-    VEC(char *) roots;    /* of all files so far: runs that are under way borrow them */
+    const char *root;  /* what file reads are held under; one of roots */
+    VEC(char *) roots; /* of all files so far: runs that are under way borrow them */
 };
 
 /* ---- the environment ------------------------------------------------------- */
@@ -127,6 +127,12 @@ app_redact_json(struct app *a, const json_t *j)
 }
 
 static void
+redact_record(void *ctx, struct str *record)
+{
+    secrets_hide_in(((struct app *)ctx)->secrets, record);
+}
+
+static void
 app_log(void *ctx, enum log_level level, const char *area, const char *text)
 {
     static const char *const names[] = {"debug", "info", "warning", "error", ""};
@@ -171,6 +177,7 @@ app_open_parts(struct app *a)
                              .workflows = workflow_kinds,
                              .service = app_service,
                              .expand = app_expand,
+                             .redact = redact_record,
                              .ctx = a,
                              .install_key = a->install_key,
                              .keep_ms = KEEP_MS};
@@ -391,6 +398,9 @@ app_load_text(struct app *a, const char *path, const char *text, size_t n, struc
     keys_default(l.spec->doc);
     secrets_of_doc(a, l.spec->doc);
     profile_default(l.spec->doc);
+    without_effect(l.spec);
+    if (json_bool(json_object_get(l.spec->doc, "settings"), "debug_mode", false))
+        log_set(LOG_DEBUG, app_log, a);
     *ret_spec = l.spec;
     return NULL;
 }
@@ -495,13 +505,12 @@ plan_deep(void *arg)
 static struct planned
 planned_of(struct app *a, struct spec *spec)
 {
-    return (struct planned){
-        .source = {.doc = spec->doc,
-                   .pos = pos_of,
-                   .text_pos = text_pos_of,
-                   .pos_ctx = spec,
-                   .kinds = workflow_kinds},
-        .space = engine_space(a->engine)};
+    return (struct planned){.source = {.doc = spec->doc,
+                                       .pos = pos_of,
+                                       .text_pos = text_pos_of,
+                                       .pos_ctx = spec,
+                                       .kinds = workflow_kinds},
+                            .space = engine_space(a->engine)};
 }
 
 struct err *

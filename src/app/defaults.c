@@ -1,6 +1,7 @@
 /* defaults.c - what a document gets that its writer left unsaid. */
 #include "app/defaults.h"
 #include "llm/llm.h"
+#include "spec/spec.h"
 #include <string.h>
 
 /* "openai.gpt-4o", "openai/gpt-4o", "openai:gpt-4o" or a profile: used everywhere. */
@@ -52,4 +53,71 @@ profile_default(json_t *doc)
         return;
     json_object_set_new(doc, "default_profile",
                         json_string(json_object_iter_key(json_object_iter(profiles))));
+}
+
+/* ---- keys without effect ----------------------------------------------------------------------
+ */
+
+static void
+warn(struct spec *spec, const char *pointer, const char *key)
+{
+    AUTO(freep) char *at = xasprintf("%s/%s", pointer, key);
+    err_join(&spec->warnings,
+             FAIL_AT(spec_pos(spec, at), ERR_INVALID,
+                     "'%s' is understood, but has no effect in this version", key));
+}
+
+static void
+warn_in(struct spec *spec, const json_t *def, const char *pointer, const char *const *keys)
+{
+    for (; *keys; keys++) {
+        const json_t *v = json_object_get(def, *keys);
+        if (v && !json_is_false(v))
+            warn(spec, pointer, *keys);
+    }
+}
+
+static void
+warn_in_nodes(struct spec *spec, const json_t *def, const char *pointer)
+{
+    static const char *const keys[] = {"hedge", "priority", NULL};
+    const json_t *node;
+    size_t i;
+    json_array_foreach (json_object_get(def, "nodes"), i, node) {
+        AUTO(freep) char *at = xasprintf("%s/nodes/%zu", pointer, i);
+        warn_in(spec, node, at, keys);
+    }
+}
+
+void
+without_effect(struct spec *spec)
+{
+    static const struct {
+        const char *section; /* NULL: the file itself */
+        bool each;           /* its entries, not the section */
+        const char *keys[7];
+    } known[] = {
+        {NULL, false, {"limits"}},
+        {"settings", false, {"enable_tracing", "metrics_port"}},
+        {"profiles", true, {"limits", "batch"}},
+        {"agents", true, {"hedge", "max_concurrency", "use_history"}},
+        {"workflows", true, {"budget", "priority", "continue_with_final"}},
+    };
+    const char *name;
+    json_t *def;
+    for (size_t i = 0; i < COUNT(known); i++) {
+        json_t *section =
+            known[i].section ? json_object_get(spec->doc, known[i].section) : spec->doc;
+        AUTO(freep)
+        char *pointer = known[i].section ? xasprintf("/%s", known[i].section) : xstrdup("");
+        if (!known[i].each) {
+            warn_in(spec, section, pointer, known[i].keys);
+            continue;
+        }
+        json_object_foreach (section, name, def) {
+            AUTO(freep) char *at = xasprintf("%s/%s", pointer, name);
+            warn_in(spec, def, at, known[i].keys);
+            warn_in_nodes(spec, def, at);
+        }
+    }
 }

@@ -12,6 +12,7 @@ void secrets_free(struct secrets *OWN s);
 bool secret_name(const char *name);
 void secrets_add(struct secrets *s, const char *value);
 /* Where one secret begins with another, the longer one goes. */
+void secrets_hide_in(const struct secrets *s, struct str *text); /* in place */
 void secrets_hide(const struct secrets *s, const char *text, size_t n, struct str *to);
 /* The same in every string of a value, names of members included; numbers and the like stay. A text
  * of JSON is never searched as a whole: a secret in it is escaped, and a short one may look like a

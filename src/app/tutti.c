@@ -16,7 +16,7 @@ struct tutti {
     struct app_opts opts;
     char *store_dir, *model, *record, *replay, *store_option;
     bool memory, handle_signals, following; /* following: the engine's events */
-    int interrupted; /* signals so far */
+    int interrupted;                        /* signals so far */
     void (*event_fn)(void *ctx, const struct tutti_event *event);
     void *event_ctx;
     struct tutti_run *runs;

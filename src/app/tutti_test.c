@@ -427,13 +427,12 @@ secrets_hidden(void **state)
             write_file(path, row[i].dotenv);
         }
         AUTO(freep)
-        char *text =
-            xasprintf("agents:\n"
-                      "  web: {type: http, endpoint: 'http://x', authentication: {token: \"%s\"}}\n"
-                      "  show: {type: exec, command: [printf, '%%s', \"%s\"]}\n"
-                      "workflows: {main: {type: chain, sequence: [show]}}\n",
-                      row[i].file ? row[i].file : "none",
-                      row[i].file ? row[i].file : "${SHOWN_TOKEN}");
+        char *text = xasprintf(
+            "agents:\n"
+            "  web: {type: http, endpoint: 'http://x', authentication: {token: \"%s\"}}\n"
+            "  show: {type: exec, command: [printf, '%%s', \"%s\"]}\n"
+            "workflows: {main: {type: chain, sequence: [show]}}\n",
+            row[i].file ? row[i].file : "none", row[i].file ? row[i].file : "${SHOWN_TOKEN}");
         write_file(p.file, text);
         place_open(&p);
         tutti_subscribe(p.t, hear, &h);

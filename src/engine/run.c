@@ -85,6 +85,14 @@ batch_published(struct run *r, const struct pending *batch, size_t n, int64_t fi
     }
 }
 
+void
+run_encode(const struct engine *e, const json_t *body, struct str *to)
+{
+    record_encode(body, to);
+    if (e->opts.redact)
+        e->opts.redact(e->opts.ctx, to);
+}
+
 /* One commit at a time; what is appended meanwhile goes into the next one. */
 static struct err *
 commit_batch(struct run *r)
@@ -96,7 +104,7 @@ commit_batch(struct run *r)
     struct store_record *records = xcalloc(n, sizeof *records);
     struct str *bodies = xcalloc(n, sizeof *bodies);
     for (size_t i = 0; i < n; i++) {
-        record_encode(batch[i].body, &bodies[i]);
+        run_encode(r->engine, batch[i].body, &bodies[i]);
         records[i] = (struct store_record){.kind = (int)batch[i].kind,
                                            .path = batch[i].path,
                                            .body = bodies[i].p,
@@ -437,7 +445,7 @@ engine_start(struct engine *e, const struct run_request *req, struct run **ret_r
     rt_random(chance, sizeof chance);
     store_make_id(rt_wall_ms(), chance, id);
     AUTO(str_fini) struct str bytes = STR_INIT;
-    record_encode(body, &bytes);
+    run_encode(e, body, &bytes);
     struct store_record first = {
         .kind = REC_RUN_STARTED, .path = "", .body = bytes.p, .body_len = bytes.len};
     struct flow *f = req->flow;

@@ -97,6 +97,8 @@ struct reading {
 };
 struct err *MUST run_read(void *reading, const struct store_record *rec);
 
+/* run.c: a record as it is stored, secrets taken out. */
+void run_encode(const struct engine *e, const json_t *body, struct str *to);
 /* flow.c */
 void engine_watch_start(struct engine *e);
 struct err *MUST flow_check_inputs(struct flow *f, const json_t *inputs);

@@ -268,7 +268,8 @@ playback_file(void **state)
     const struct fixture f = {.name = "file",
                               .profile = profile,
                               .request = ASK(SAY("q")),
-                              .want = TEXT("from a file\\u000d\\n---not a divider") " 5/8 (script -)"};
+                              .want =
+                                  TEXT("from a file\\u000d\\n---not a divider") " 5/8 (script -)"};
     check_fixture(&f);
     unlink(path);
 }

@@ -1,6 +1,6 @@
 # The real program against its peers: `make e2e`. E2E='tests/e2e/test_runs.py ...' narrows it to some
 # files. mcp_real.c is the tool server client alone, against real servers.
-E2E ?= $(sort $(wildcard tests/e2e/test_*.py)) $(if $(wildcard build/npm/.stamp),$(O)/test/mcp_real)
+E2E ?= $(if $(wildcard build/npm/.stamp),$(O)/test/mcp_real) $(sort $(wildcard tests/e2e/test_*.py))
 
 $(O)/test/mcp_real: tests/e2e/mcp_real.c $(call archives,$(call allowed,mcp) net)
 	@mkdir -p $(@D)

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""run.py [FILE...] - runs the end-to-end tests, a process a file, two at once; shows what failed.
+"""run.py [FILE...] - runs the end-to-end tests, a process a file, three at once; shows what failed.
 
-A file that is no Python is a test program that is run as it is. Ends with the line "N passed, N failed". A skipped test is named with its reason and counts as neither.
+A file that is no Python is a test program that is run as it is. Ends with the line "N passed, N failed". A skipped
+test is named with its reason and counts as neither.
 """
+
 import concurrent.futures
 import glob
 import io
@@ -22,7 +24,8 @@ def one(path):
     name = os.path.basename(path)[:-3]
     text = io.StringIO()
     result = unittest.TextTestRunner(stream=text).run(unittest.defaultTestLoader.loadTestsFromName(name))
-    bad = len(result.failures) + len(result.errors)
+    # A test that fails in several of its cases is one failed test.
+    bad = len({getattr(test, 'test_case', test).id() for test, _ in result.failures + result.errors})
     if bad:
         print(text.getvalue())
     for test, why in result.skipped:
@@ -42,7 +45,7 @@ def main():
         return one(sys.argv[2])
     paths = sys.argv[1:] or sorted(glob.glob(os.path.join(HERE, 'test_*.py')))
     passed = failed = 0
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
         for path, done, seconds in pool.map(child, paths):
             lines = done.stdout.rstrip().splitlines() or ['']
             try:

@@ -1,4 +1,5 @@
 """`tutti run`: exit codes, inputs, the document, events, names of runs, the environment."""
+
 import json
 import os
 import re
@@ -44,21 +45,23 @@ class ExitCodes(Case):
         self.tutti('run', 'tutti.yaml', 'part', '-i', 'x', '--strict', code=5)
 
     def test_usage(self):
-        for words, says in ((('run', '--jsno'), "did you mean '--json'?"),
-                            (('rnu',), "did you mean 'run'?"),
-                            (('run', 'tutti.yaml', 'main', 'more'), 'more'),
-                            (('run', '-i'), 'needs a value'),
-                            (('run', 'not-here.yaml'), 'not-here.yaml'),
-                            (('run', 'tutti.yaml', 'nmain'), "nmain"),
-                            (('run', '-i', '@not-here'), 'not-here'),
-                            (('run', '-m', 'nosuch', '-i', 'x'), 'nosuch'),
-                            (('runs', 'show'), 'id'),
-                            (('runs', 'show', 'nothing'), 'nothing'),
-                            (('runs', 'ls', '--status', 'good'), 'good'),
-                            (('runs', 'prune', '--older-than', 'soon'), 'soon'),
-                            (('graph', '--format', 'png'), 'svg'),
-                            (('mcp', 'eat'), 'eat'),
-                            ((), 'usage')):
+        for words, says in (
+            (('run', '--jsno'), "did you mean '--json'?"),
+            (('rnu',), "did you mean 'run'?"),
+            (('run', 'tutti.yaml', 'main', 'more'), 'more'),
+            (('run', '-i'), 'needs a value'),
+            (('run', 'not-here.yaml'), 'not-here.yaml'),
+            (('run', 'tutti.yaml', 'nmain'), "nmain"),
+            (('run', '-i', '@not-here'), 'not-here'),
+            (('run', '-m', 'nosuch', '-i', 'x'), 'nosuch'),
+            (('runs', 'show'), 'id'),
+            (('runs', 'show', 'nothing'), 'nothing'),
+            (('runs', 'ls', '--status', 'good'), 'good'),
+            (('runs', 'prune', '--older-than', 'soon'), 'soon'),
+            (('graph', '--format', 'png'), 'svg'),
+            (('mcp', 'eat'), 'eat'),
+            ((), 'usage'),
+        ):
             with self.subTest(words=words):
                 done = self.tutti(*words, code=2)
                 self.assertIn(says, done.err)
@@ -76,7 +79,9 @@ class ExitCodes(Case):
         self.assertIn('tutti init', done.err)
 
     def test_invalid_file_tells_all_mistakes_at_once(self):
-        self.write('bad.yaml', 'agnets: {}\nagents:\n  a: {type: llmm}\nworkflows:\n  w: {type: chain, sequence: [b]}\n')
+        self.write(
+            'bad.yaml', 'agnets: {}\nagents:\n  a: {type: llmm}\nworkflows:\n  w: {type: chain, sequence: [b]}\n'
+        )
         for command in ('run', 'validate', 'graph'):
             done = self.tutti(command, 'bad.yaml', code=3)
             for place, says in (('bad.yaml:1:1', 'agents'), ('bad.yaml:3:', 'llm'), ('bad.yaml:5:', "'b'")):
@@ -85,14 +90,14 @@ class ExitCodes(Case):
 
     def test_interrupted(self):
         child = self.start('run', 'tutti.yaml', 'sleeps', '-i', 'x')
-        done = self.interrupt_when(child, lambda: [r for r in self.runs() if r['status'] == 'running'])
+        done = self.interrupt_when(child, self.is_running)
         self.assertEqual(done.code, 130, done)
         self.assertRegex(done.err, 'tutti runs resume \\w{26}')
         self.assertLess(done.seconds, 3)
 
     def test_terminated(self):
         child = self.start('run', 'tutti.yaml', 'sleeps', '-i', 'x')
-        done = self.interrupt_when(child, lambda: [r for r in self.runs() if r['status'] == 'running'], signal.SIGTERM)
+        done = self.interrupt_when(child, self.is_running, signal.SIGTERM)
         self.assertEqual(done.code, 130, done)
 
     def test_stdout_closed_early(self):
@@ -115,31 +120,36 @@ class Inputs(Case):
         self.write('note.txt', 'from a file\n')
         self.write('n.json', '{"deep": [1, 2]}')
         for words, stdin, inputs, message in (
-                (['-i', 'hello there'], None, {}, 'hello there'),
-                (['-i', 'n=3'], None, {'n': 3}, '{"n":3}'),
-                (['-i', 'n=three'], None, {'n': 'three'}, '{"n":"three"}'),
-                (['-i', 'n="3"'], None, {'n': '3'}, '{"n":"3"}'),
-                (['-i', 'n=[1,{"a":null}]'], None, {'n': [1, {'a': None}]}, '{"n":[1,{"a":null}]}'),
-                (['-i', 'n='], None, {'n': ''}, '{"n":""}'),
-                (['-i', 'n=a=b'], None, {'n': 'a=b'}, '{"n":"a=b"}'),
-                (['-i', 'n=@n.json'], None, {'n': {'deep': [1, 2]}}, '{"n":{"deep":[1,2]}}'),
-                (['-i', 'n=@note.txt'], None, {'n': 'from a file\n'}, '{"n":"from a file\\n"}'),
-                (['-i', '@note.txt'], None, {}, 'from a file\n'),
-                (['-i', 'n=1', '-i', 'text'], None, {'n': 1}, 'text'),
-                (['-i', 'one', '-i', 'two'], None, {}, 'one\ntwo'),
-                (['-i', '@-'], 'by pipe', {}, 'by pipe'),
-                ([], 'by pipe', {}, 'by pipe'),
-                (['--input=x y'], None, {}, 'x y'),
-                (['-i', '2 + 2 = 4'], None, {}, '2 + 2 = 4'),
-                (['-i', 'Grüße 👋'], None, {}, 'Grüße 👋')):
+            (['-i', 'hello there'], None, {}, 'hello there'),
+            (['-i', 'n=3'], None, {'n': 3}, '{"n":3}'),
+            (['-i', 'n=three'], None, {'n': 'three'}, '{"n":"three"}'),
+            (['-i', 'n="3"'], None, {'n': '3'}, '{"n":"3"}'),
+            (['-i', 'n=[1,{"a":null}]'], None, {'n': [1, {'a': None}]}, '{"n":[1,{"a":null}]}'),
+            (['-i', 'n='], None, {'n': ''}, '{"n":""}'),
+            (['-i', 'n=a=b'], None, {'n': 'a=b'}, '{"n":"a=b"}'),
+            (['-i', 'n=@n.json'], None, {'n': {'deep': [1, 2]}}, '{"n":{"deep":[1,2]}}'),
+            (['-i', 'n=@note.txt'], None, {'n': 'from a file\n'}, '{"n":"from a file\\n"}'),
+            (['-i', '@note.txt'], None, {}, 'from a file\n'),
+            (['-i', 'n=1', '-i', 'text'], None, {'n': 1}, 'text'),
+            (['-i', 'one', '-i', 'two'], None, {}, 'one\ntwo'),
+            (['-i', '@-'], 'by pipe', {}, 'by pipe'),
+            ([], 'by pipe', {}, 'by pipe'),
+            (['--input=x y'], None, {}, 'x y'),
+            (['-i', '2 + 2 = 4'], None, {}, '2 + 2 = 4'),
+            (['-i', 'Grüße 👋'], None, {}, 'Grüße 👋'),
+        ):
             with self.subTest(words=words):
                 seen = self.shows(*words, input=stdin)
                 self.assertEqual(seen['message'], message)
                 self.assertEqual(seen['inputs'].get('all') or {}, inputs)
 
     def test_declared_inputs_are_checked(self):
-        self.write('tutti.yaml', ECHO.replace('inputs.n }}", all', 'inputs.n }}", all') .replace(
-            'shows: {', 'shows: {inputs: {type: object, required: [n], properties: {n: {type: integer}}}, '))
+        self.write(
+            'tutti.yaml',
+            ECHO.replace('inputs.n }}", all', 'inputs.n }}", all').replace(
+                'shows: {', 'shows: {inputs: {type: object, required: [n], properties: {n: {type: integer}}}, '
+            ),
+        )
         self.assertEqual(self.shows('-i', 'n=4')['inputs']['n'], 4)
         for words in (['-i', 'n=four'], ['-i', 'text']):
             done = self.tutti('run', 'tutti.yaml', 'shows', *words)
@@ -154,7 +164,15 @@ class Inputs(Case):
 
 
 class Document(Case):
-    NODE = {'type': str, 'agent': str, 'status': str, 'attempts': int, 'started': int, 'duration_ms': int, 'usage': dict}
+    NODE = {
+        'type': str,
+        'agent': str,
+        'status': str,
+        'attempts': int,
+        'started': int,
+        'duration_ms': int,
+        'usage': dict,
+    }
 
     def setUp(self):
         super().setUp()
@@ -162,11 +180,14 @@ class Document(Case):
 
     def test_shape_is_the_readmes(self):
         doc = self.run_ok('-i', 'hello')
-        self.assertEqual(list(doc), ['run', 'workflow', 'status', 'output', 'text', 'error', 'nodes', 'usage',
-                                     'duration_ms'])
+        self.assertEqual(
+            list(doc), ['run', 'workflow', 'status', 'output', 'text', 'error', 'nodes', 'usage', 'duration_ms']
+        )
         self.assertRegex(doc['run'], '^[0-9A-Z]{26}$')
-        self.assertEqual((doc['workflow'], doc['status'], doc['output'], doc['text'], doc['error']),
-                         ('main', 'completed', 'hello', 'hello', None))
+        self.assertEqual(
+            (doc['workflow'], doc['status'], doc['output'], doc['text'], doc['error']),
+            ('main', 'completed', 'hello', 'hello', None),
+        )
         self.assertEqual(list(doc['nodes']), ['a', 'b'])
         for node in doc['nodes'].values():
             for key, kind in self.NODE.items():
@@ -235,9 +256,16 @@ class Events(Case):
 
     def test_pieces_of_text(self):
         server = self.model({'chunk': 4})
-        self.flow('s.json', profiles={'m': self.profile(server, stream=True)}, default_profile='m',
-                  agents={'a': {}}, workflows={'w': {'type': 'chain', 'sequence': ['a']}})
-        done = self.tutti('run', 's.json', '-i', 'hello streaming world', '--events', code=0, env={'MODEL_KEY': SECRET})
+        self.flow(
+            's.json',
+            profiles={'m': self.profile(server, stream=True)},
+            default_profile='m',
+            agents={'a': {}},
+            workflows={'w': {'type': 'chain', 'sequence': ['a']}},
+        )
+        done = self.tutti(
+            'run', 's.json', '-i', 'hello streaming world', '--events', code=0, env={'MODEL_KEY': SECRET}
+        )
         self.check(done.lines)
         pieces = ''.join(e.get('text', '') for e in done.lines if e['event'] == 'agent.chunk')
         if pieces:
@@ -319,11 +347,14 @@ workflows:
         self.assertIn('NOT_THERE', done.err)
 
     def test_settings_by_environment(self):
-        self.write('tutti.yaml', '''
+        self.write(
+            'tutti.yaml',
+            '''
 profiles: {p: {provider: script, replies: [{text: ok, error: {status: 503, times: 2}}]}}
 agents: {a: {}}
 workflows: {main: {type: chain, sequence: [a]}}
-''')
+''',
+        )
         quick = {'RETRY_DELAY': '0.01'}
         self.assertEqual(self.run_ok('-i', 'x', env=quick)['nodes']['a']['attempts'], 3)
         self.tutti('run', '-i', 'x', code=1, env=dict(quick, RETRY_ATTEMPTS='2'))

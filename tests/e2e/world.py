@@ -3,8 +3,10 @@
 A test is a user: it writes files, runs the program, looks at what came out. Nothing here knows the inside of
 the program. TUTTI=path tests another binary than build/tutti.
 """
+
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,10 +24,10 @@ TUTTI = os.path.abspath(os.environ.get('TUTTI', os.path.join(TOP, 'build', 'tutt
 SERVERS = os.path.join(TOP, 'build', 'npm', 'node_modules', '@modelcontextprotocol')
 sys.path.insert(0, FAKE)
 sys.dont_write_bytecode = True
-import ledger       # noqa: E402
-import llm_server   # noqa: E402
+import ledger  # noqa: E402
+import llm_server  # noqa: E402
 
-SECONDS = 30        # what no single command of these tests may exceed
+SECONDS = 30  # what no single command of these tests may exceed
 SECRET = 'sk-secret-4f9c1d77aa02'
 BASE = {'openai': '/v1', 'anthropic': '', 'ollama': '', 'gemini': '/v1beta'}
 ASK = {'model': 'm-1'}
@@ -80,7 +82,10 @@ class Done:
         return [json.loads(line) for line in self.out.splitlines()]
 
     def __repr__(self):
-        return f'exit {self.code} after {self.seconds:.2f} s\n--- stdout\n{self.out[-3000:]}\n--- stderr\n{self.err[-3000:]}'
+        return (
+            f'exit {self.code} after {self.seconds:.2f} s\n--- stdout\n{self.out[-3000:]}\n'
+            f'--- stderr\n{self.err[-3000:]}'
+        )
 
 
 class Case(unittest.TestCase):
@@ -109,9 +114,17 @@ class Case(unittest.TestCase):
 
     # ---- the program -----------------------------------------------------------------------------
     def start(self, *words, env=None, cwd=None, stdin=subprocess.DEVNULL, program=None, **more):
-        child = subprocess.Popen([program or TUTTI, *map(str, words)], stdin=stdin, stdout=subprocess.PIPE,
-                                 stderr=subprocess.PIPE, text=True, errors='replace', cwd=cwd or self.dir,
-                                 env=dict(self.env, **(env or {})), **more)
+        child = subprocess.Popen(
+            [program or TUTTI, *map(str, words)],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors='replace',
+            cwd=cwd or self.dir,
+            env=dict(self.env, **(env or {})),
+            **more,
+        )
         self.addCleanup(self.put_away, child)
         return child
 
@@ -132,6 +145,7 @@ class Case(unittest.TestCase):
             child.kill()
             out, err = child.communicate()
             self.fail(f'{child.args} did not end within {seconds} s\n{out[-2000:]}\n{err[-2000:]}')
+        err = re.sub(r"==\d+==WARNING: ASan doesn't fully support .*\n", '', err)
         return Done(child.returncode, out, err, time.monotonic() - start)
 
     def tutti(self, *words, input=None, code=None, seconds=SECONDS, **more):
@@ -148,7 +162,13 @@ class Case(unittest.TestCase):
         return self.tutti('run', *words, '--json', code=0, **more).json
 
     def runs(self, **more):
+        """All runs of the store, newest first."""
         return self.tutti('runs', 'ls', '--all', '--json', code=0, **more).json
+
+    def is_running(self, **more):
+        """For waiting: whether a run is under way, also when the store is only just being made."""
+        done = self.tutti('runs', 'ls', '--all', '--json', **more)
+        return done.code == 0 and [run['run'] for run in done.json if run['status'] == 'running']
 
     def interrupt_when(self, child, what, how=signal.SIGINT):
         """Waits for what, then sends the signal and lets the program end."""
@@ -179,8 +199,15 @@ class Case(unittest.TestCase):
         return ledger.read(self.path('ledger.jsonl'))[0]
 
     def profile(self, server, provider='openai', **more):
-        return dict({'provider': provider, 'model': 'm-1', 'api_key': '${MODEL_KEY}',
-                     'base_url': server.url + BASE[provider]}, **more)
+        return dict(
+            {
+                'provider': provider,
+                'model': 'm-1',
+                'api_key': '${MODEL_KEY}',
+                'base_url': server.url + BASE[provider],
+            },
+            **more,
+        )
 
     def flow(self, name='flow.json', **top):
         """Writes a file (JSON is one of the two spellings) and gives its path."""
@@ -200,7 +227,7 @@ class Case(unittest.TestCase):
                     with open(os.path.join(folder, name), 'rb') as opened:
                         self.assertNotIn(word.encode(), opened.read(), os.path.join(folder, name))
                 except OSError:
-                    pass        # a socket
+                    pass  # a socket
 
 
 def filesystem_server(folder, **more):

@@ -1,17 +1,18 @@
 """A plain HTTP API below /api/: echo, status on demand, auth checks, a small store, misbehaviour.
 
-    ANY    /api/echo                        what was received, as JSON
-    ANY    /api/status/503?times=2&retry_after=1     that status (the first two times), then 200
-    ANY    /api/auth/bearer/TOKEN           200 or 401, likewise
-    ANY    /api/auth/key/HEADER/VALUE       and
-    ANY    /api/auth/basic/USER/PASSWORD
-    POST   /api/oauth/token                 client_credentials (client `id`, secret `secret`) -> a bearer token that
-    ANY    /api/oauth/check                 accepts; tokens live --token-seconds
-    GET    /api/items[/ID]    POST /api/items    PUT, PATCH, DELETE /api/items/ID
-                                            a store; Idempotency-Key makes a repeated POST answer as the first did
-    ANY    /api/delay/MS   /api/hang   /api/drop   /api/reset   /api/malformed   /api/empty   /api/gzip
-    ANY    /api/big/BYTES  /api/type/TEXT%2FHTML   /api/redirect/N
+ANY    /api/echo                        what was received, as JSON
+ANY    /api/status/503?times=2&retry_after=1     that status (the first two times), then 200
+ANY    /api/auth/bearer/TOKEN           200 or 401, likewise
+ANY    /api/auth/key/HEADER/VALUE       and
+ANY    /api/auth/basic/USER/PASSWORD
+POST   /api/oauth/token                 client_credentials (client `id`, secret `secret`) -> a bearer token that
+ANY    /api/oauth/check                 accepts; tokens live --token-seconds
+GET    /api/items[/ID]    POST /api/items    PUT, PATCH, DELETE /api/items/ID
+                                        a store; Idempotency-Key makes a repeated POST answer as the first did
+ANY    /api/delay/MS   /api/hang   /api/drop   /api/reset   /api/malformed   /api/empty   /api/gzip
+ANY    /api/big/BYTES  /api/type/TEXT%2FHTML   /api/redirect/N
 """
+
 import base64
 import gzip
 import json
@@ -56,8 +57,16 @@ class Api:
             body = json.loads(request.body) if request.body else None
         except ValueError:
             body = request.body.decode('utf-8', 'replace')
-        return Answer(200, {'method': request.method, 'path': request.path, 'query': request.query,
-                            'headers': request.headers, 'body': body})
+        return Answer(
+            200,
+            {
+                'method': request.method,
+                'path': request.path,
+                'query': request.query,
+                'headers': request.headers,
+                'body': body,
+            },
+        )
 
     def do_status(self, request, status):
         with self.lock:

@@ -15,6 +15,7 @@ carried out but its connection closed without an answer. --delay-ms M: the answe
 With mcp, --lose N leaves each N-th append unanswered and ends the server. `append` has no annotations, which makes it
 an effect that may happen once; `read_all` is read-only.
 """
+
 import argparse
 import collections
 import json
@@ -25,13 +26,25 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 TOOLS = [
-    {'name': 'append', 'description': 'Appends one entry to the ledger.',
-     'inputSchema': {'type': 'object', 'required': ['entry', 'key'], 'additionalProperties': False,
-                     'properties': {'entry': {'type': 'string', 'description': 'What happened'},
-                                    'key': {'type': 'string', 'description': 'Names this effect'}}}},
-    {'name': 'read_all', 'description': 'Reads all entries of the ledger.',
-     'inputSchema': {'type': 'object', 'properties': {}, 'additionalProperties': False},
-     'annotations': {'readOnlyHint': True}},
+    {
+        'name': 'append',
+        'description': 'Appends one entry to the ledger.',
+        'inputSchema': {
+            'type': 'object',
+            'required': ['entry', 'key'],
+            'additionalProperties': False,
+            'properties': {
+                'entry': {'type': 'string', 'description': 'What happened'},
+                'key': {'type': 'string', 'description': 'Names this effect'},
+            },
+        },
+    },
+    {
+        'name': 'read_all',
+        'description': 'Reads all entries of the ledger.',
+        'inputSchema': {'type': 'object', 'properties': {}, 'additionalProperties': False},
+        'annotations': {'readOnlyHint': True},
+    },
 ]
 VERSIONS = ('2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05')
 
@@ -75,8 +88,12 @@ def read(path):
 def check(path):
     entries, torn = read(path)
     counts = collections.Counter(str(entry['key']) for entry in entries)
-    return {'entries': len(entries), 'keys': len(counts), 'torn': torn,
-            'duplicates': {key: count for key, count in sorted(counts.items()) if count > 1}}
+    return {
+        'entries': len(entries),
+        'keys': len(counts),
+        'torn': torn,
+        'duplicates': {key: count for key, count in sorted(counts.items()) if count > 1},
+    }
 
 
 def valid(arguments):
@@ -170,9 +187,11 @@ class Mcp:
         method, params = message.get('method'), message.get('params') or {}
         if method == 'initialize':
             wanted = params.get('protocolVersion')
-            return {'protocolVersion': wanted if wanted in VERSIONS else VERSIONS[0],
-                    'capabilities': {'tools': {'listChanged': False}},
-                    'serverInfo': {'name': 'ledger', 'version': '1.0.0'}}
+            return {
+                'protocolVersion': wanted if wanted in VERSIONS else VERSIONS[0],
+                'capabilities': {'tools': {'listChanged': False}},
+                'serverInfo': {'name': 'ledger', 'version': '1.0.0'},
+            }
         if method == 'ping':
             return {}
         if method == 'tools/list':

@@ -32,6 +32,7 @@ overloaded; context; hang {ms}; slow {first_ms, chunk_ms}; reset; drop {after}: 
 piece; malformed; content_type; no_usage; empty; big {bytes}; trickle: byte by byte.
 Control: GET /_log, /_stats; POST /_script (a new script), /_reset (forget log and counts), /_stop.
 """
+
 import argparse
 import collections
 import fnmatch
@@ -49,15 +50,44 @@ import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import http_api     # noqa: E402
-import llm_wire     # noqa: E402
+import http_api  # noqa: E402
+import llm_wire  # noqa: E402
 
 BODY_MAX = 64 << 20
 LOG_KEPT = 20000
-MATCHES = {'provider', 'path', 'user', 'system', 'tool_result', 'body', 'all', 'model', 'tools', 'after_tools',
-           'stream', 'turn', 'header'}
-FAULTS = {'status', 'auth', 'overloaded', 'context', 'hang', 'slow', 'reset', 'drop', 'late_error', 'no_end',
-          'malformed', 'content_type', 'no_usage', 'empty', 'big', 'trickle'}
+MATCHES = {
+    'provider',
+    'path',
+    'user',
+    'system',
+    'tool_result',
+    'body',
+    'all',
+    'model',
+    'tools',
+    'after_tools',
+    'stream',
+    'turn',
+    'header',
+}
+FAULTS = {
+    'status',
+    'auth',
+    'overloaded',
+    'context',
+    'hang',
+    'slow',
+    'reset',
+    'drop',
+    'late_error',
+    'no_end',
+    'malformed',
+    'content_type',
+    'no_usage',
+    'empty',
+    'big',
+    'trickle',
+}
 REPLIES = {'text', 'json', 'echo', 'thinking', 'tool_calls', 'finish', 'usage', 'fault', 'first_ms', 'chunk_ms'}
 RULES = {'match', 'times', 'reply', 'replies', 'fault', 'first_ms', 'chunk_ms', 'name'}
 SCRIPTS = {'keys', 'models', 'context_tokens', 'chunk', 'strict_roles', 'strict', 'rules', 'default'}
@@ -104,9 +134,15 @@ class Rule:
     def matches(self, service, path, headers, facts, raw):
         if self.times is not None and self.hits >= self.times:
             return False
-        texts = {'provider': service.name, 'path': path, 'user': facts.user, 'system': facts.system, 'body': raw,
-                 'tool_result': '\n'.join(facts.tool_results),
-                 'all': '\n'.join(text for _, text in facts.messages)}
+        texts = {
+            'provider': service.name,
+            'path': path,
+            'user': facts.user,
+            'system': facts.system,
+            'body': raw,
+            'tool_result': '\n'.join(facts.tool_results),
+            'all': '\n'.join(text for _, text in facts.messages),
+        }
         values = {'after_tools': bool(facts.tool_results), 'stream': facts.stream, 'turn': facts.turns}
         for key, want in self.match.items():
             if key in texts:
@@ -163,8 +199,13 @@ def filled(value, words):
 
 def reply_of(reply, fault, facts, number):
     """A reply in the neutral form that llm_wire renders."""
-    words = {'user': facts.user, 'tool_result': '\n'.join(facts.tool_results), 'model': facts.model,
-             'n': str(number), 'turn': str(facts.turns)}
+    words = {
+        'user': facts.user,
+        'tool_result': '\n'.join(facts.tool_results),
+        'model': facts.model,
+        'n': str(number),
+        'turn': str(facts.turns),
+    }
     text = reply.get('text', '')
     if 'json' in reply:
         text = json.dumps(reply['json'], ensure_ascii=False)
@@ -181,15 +222,28 @@ def reply_of(reply, fault, facts, number):
             arguments = json.loads(raw)
         except ValueError:
             arguments = {}
-        calls.append({'id': call.get('id') or llm_wire.new_id('call_'), 'name': call['name'], 'raw': raw,
-                      'arguments': arguments if isinstance(arguments, dict) else {}})
+        calls.append(
+            {
+                'id': call.get('id') or llm_wire.new_id('call_'),
+                'name': call['name'],
+                'raw': raw,
+                'arguments': arguments if isinstance(arguments, dict) else {},
+            }
+        )
     usage = reply.get('usage', {})
     silent = usage is None or (fault and fault['kind'] == 'no_usage')
     usage = usage or {}
-    return {'text': text, 'calls': calls, 'thinking': filled(reply.get('thinking', ''), words),
-            'finish': reply.get('finish'), 'usage': not silent, 'input': usage.get('input', facts.tokens),
-            'output': usage.get('output', llm_wire.tokens_of(text + ''.join(call['raw'] for call in calls))),
-            'cached': usage.get('cached', 0), 'reasoning': usage.get('reasoning', 0)}
+    return {
+        'text': text,
+        'calls': calls,
+        'thinking': filled(reply.get('thinking', ''), words),
+        'finish': reply.get('finish'),
+        'usage': not silent,
+        'input': usage.get('input', facts.tokens),
+        'output': usage.get('output', llm_wire.tokens_of(text + ''.join(call['raw'] for call in calls))),
+        'cached': usage.get('cached', 0),
+        'reasoning': usage.get('reasoning', 0),
+    }
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -227,7 +281,7 @@ class Handler(BaseHTTPRequestHandler):
                         return False
                 except OSError:
                     return False
-                if self.server.stopping.wait(min(left, 0.05)):      # pipelined bytes: no reason to stop waiting
+                if self.server.stopping.wait(min(left, 0.05)):  # pipelined bytes: no reason to stop waiting
                     return False
             if self.server.stopping.is_set():
                 return False
@@ -274,8 +328,14 @@ class Handler(BaseHTTPRequestHandler):
             return self.control()
         state = self.server
         number = state.enter()
-        self.record = {'n': number, 'time': started, 'method': self.command, 'path': self.path,
-                       'headers': self.lower, 'status': 0}
+        self.record = {
+            'n': number,
+            'time': started,
+            'method': self.command,
+            'path': self.path,
+            'headers': self.lower,
+            'status': 0,
+        }
         try:
             self.answer(number)
         except (BrokenPipeError, ConnectionResetError, TimeoutError):
@@ -318,8 +378,17 @@ class Handler(BaseHTTPRequestHandler):
             return self.plain()
         if service:
             return self.send(405, {'error': 'method not allowed'}, {'Allow': 'POST'})
-        return self.send(404, {'error': {'message': f'Unknown request URL: {self.command} {self.path_only}.',
-                                         'type': 'invalid_request_error', 'param': None, 'code': 'unknown_url'}})
+        return self.send(
+            404,
+            {
+                'error': {
+                    'message': f'Unknown request URL: {self.command} {self.path_only}.',
+                    'type': 'invalid_request_error',
+                    'param': None,
+                    'code': 'unknown_url',
+                }
+            },
+        )
 
     def listing(self):
         """The services' lists of models, and Ollama's small talk; true when it was one of them."""
@@ -328,29 +397,81 @@ class Handler(BaseHTTPRequestHandler):
         if path == '/api/version':
             self.send(200, {'version': '0.12.0'})
         elif path == '/api/tags':
-            self.send(200, {'models': [{'name': name, 'model': name, 'modified_at': '2025-01-01T00:00:00Z', 'size': 1,
-                                        'digest': '0' * 64, 'details': {'format': 'gguf', 'family': 'fake'}}
-                                       for name in names]})
+            self.send(
+                200,
+                {
+                    'models': [
+                        {
+                            'name': name,
+                            'model': name,
+                            'modified_at': '2025-01-01T00:00:00Z',
+                            'size': 1,
+                            'digest': '0' * 64,
+                            'details': {'format': 'gguf', 'family': 'fake'},
+                        }
+                        for name in names
+                    ]
+                },
+            )
         elif path == '/api/show' and self.command == 'POST':
-            self.send(200, {'details': {'family': 'fake'}, 'model_info': {'fake.context_length': 8192},
-                            'capabilities': ['completion', 'tools']})
+            self.send(
+                200,
+                {
+                    'details': {'family': 'fake'},
+                    'model_info': {'fake.context_length': 8192},
+                    'capabilities': ['completion', 'tools'],
+                },
+            )
         elif path == '/v1/models' and 'anthropic-version' in self.lower:
-            self.send(200, {'data': [{'type': 'model', 'id': name, 'display_name': name,
-                                      'created_at': '2025-01-01T00:00:00Z'} for name in names],
-                            'has_more': False, 'first_id': names[0], 'last_id': names[-1]})
+            self.send(
+                200,
+                {
+                    'data': [
+                        {'type': 'model', 'id': name, 'display_name': name, 'created_at': '2025-01-01T00:00:00Z'}
+                        for name in names
+                    ],
+                    'has_more': False,
+                    'first_id': names[0],
+                    'last_id': names[-1],
+                },
+            )
         elif path.endswith('/v1/models'):
-            self.send(200, {'object': 'list', 'data': [{'id': name, 'object': 'model', 'created': 1735689600,
-                                                        'owned_by': 'fake'} for name in names]})
+            self.send(
+                200,
+                {
+                    'object': 'list',
+                    'data': [
+                        {'id': name, 'object': 'model', 'created': 1735689600, 'owned_by': 'fake'} for name in names
+                    ],
+                },
+            )
         elif path == '/v1beta/models':
-            self.send(200, {'models': [{'name': f'models/{name}', 'inputTokenLimit': 8192,
-                                        'supportedGenerationMethods': ['generateContent']} for name in names]})
+            self.send(
+                200,
+                {
+                    'models': [
+                        {
+                            'name': f'models/{name}',
+                            'inputTokenLimit': 8192,
+                            'supportedGenerationMethods': ['generateContent'],
+                        }
+                        for name in names
+                    ]
+                },
+            )
         else:
             return False
         return True
 
     def plain(self):
-        request = argparse.Namespace(method=self.command, path=self.path_only, query=self.query, headers=self.lower,
-                                     body=self.body, wait=self.wait)
+        request = argparse.Namespace(
+            method=self.command,
+            path=self.path_only,
+            query=self.query,
+            headers=self.lower,
+            body=self.body,
+            wait=self.wait,
+        )
         self.record['body'] = self.body.decode('utf-8', 'replace')[:100000]
         answer = self.server.api.handle(request)
         if answer.act == 'hang':
@@ -384,10 +505,17 @@ class Handler(BaseHTTPRequestHandler):
         except llm_wire.Refused as refused:
             record['refused'] = refused.body
             return self.send(refused.status, refused.body, refused.headers)
-        record.update(model=facts.model, stream=facts.stream, user=facts.user, tool_results=facts.tool_results,
-                      tools=facts.tools, body=body)
-        rule, reply, fault, pace = script.choose(service, self.path_only, self.lower, facts,
-                                                 self.body.decode('utf-8', 'replace'))
+        record.update(
+            model=facts.model,
+            stream=facts.stream,
+            user=facts.user,
+            tool_results=facts.tool_results,
+            tools=facts.tools,
+            body=body,
+        )
+        rule, reply, fault, pace = script.choose(
+            service, self.path_only, self.lower, facts, self.body.decode('utf-8', 'replace')
+        )
         if rule is None:
             return self.send(500, service.trouble(500, None), {'X-Fake': 'no rule matches'})
         record.update(rule=rule.number, fault=fault['kind'] if fault else None)
@@ -426,8 +554,9 @@ class Handler(BaseHTTPRequestHandler):
     def refuse(self, service, fault, facts):
         """Faults that come instead of a reply; true when this was one."""
         kind = fault['kind']
-        status = {'auth': 401, 'overloaded': 529 if service.name == 'anthropic' else 503}.get(kind,
-                                                                                             fault.get('status'))
+        status = {'auth': 401, 'overloaded': 529 if service.name == 'anthropic' else 503}.get(
+            kind, fault.get('status')
+        )
         if kind in ('status', 'auth', 'overloaded'):
             after = fault.get('retry_after')
             headers = {} if after is None else {'Retry-After': str(after)}
@@ -445,8 +574,11 @@ class Handler(BaseHTTPRequestHandler):
         elif kind == 'empty':
             self.send(200, b'', {'Content-Type': service.stream_type if facts.stream else 'application/json'})
         elif kind == 'content_type':
-            self.send(200, fault.get('body', '<html><body>gateway</body></html>').encode(),
-                      {'Content-Type': fault.get('type', 'text/html')})
+            self.send(
+                200,
+                fault.get('body', '<html><body>gateway</body></html>').encode(),
+                {'Content-Type': fault.get('type', 'text/html')},
+            )
         else:
             return False
         return True
@@ -456,7 +588,7 @@ class Handler(BaseHTTPRequestHandler):
         kind = fault['kind'] if fault else None
         headers = {'request-id' if service.name == 'anthropic' else 'x-request-id': llm_wire.new_id('req_')}
         if kind == 'malformed':
-            return self.send(200, body[:-max(1, len(body) // 3)], headers)
+            return self.send(200, body[: -max(1, len(body) // 3)], headers)
         if kind == 'drop':
             return self.cut_short(body, fault.get('after', len(body) // 2), 'application/json')
         if kind == 'late_error':
@@ -487,7 +619,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.put(b',' + service.late_error()[6:-2] if as_array else service.late_error())
                 break
             if sent == after and kind == 'malformed':
-                piece = piece[:max(8, len(piece) // 2)].rstrip() + b'\n\n'
+                piece = piece[: max(8, len(piece) // 2)].rstrip() + b'\n\n'
             if pause and sent and not self.wait(pause):
                 return self.break_off(False)
             self.put(piece, pause > 0, kind == 'trickle')
@@ -500,7 +632,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def put(self, data, flush=False, trickle=False):
         """One chunk; or with trickle a chunk for every byte."""
-        for part in ([data[i:i + 1] for i in range(len(data))] if trickle else [data]):
+        for part in ([data[i : i + 1] for i in range(len(data))] if trickle else [data]):
             self.wfile.write(b'%x\r\n%s\r\n' % (len(part), part))
             if flush or trickle:
                 self.wfile.flush()
@@ -553,8 +685,14 @@ class Server(ThreadingHTTPServer):
             by_status = collections.Counter(str(record['status']) for record in self.log)
             by_provider = collections.Counter(record.get('provider', 'http') for record in self.log)
             by_rule = collections.Counter(str(record['rule']) for record in self.log if 'rule' in record)
-            return {'requests': self.count, 'in_flight': self.in_flight, 'in_flight_max': self.in_flight_max,
-                    'by_status': by_status, 'by_provider': by_provider, 'by_rule': by_rule}
+            return {
+                'requests': self.count,
+                'in_flight': self.in_flight,
+                'in_flight_max': self.in_flight_max,
+                'by_status': by_status,
+                'by_provider': by_provider,
+                'by_rule': by_rule,
+            }
 
     def reset(self):
         with self.lock:
@@ -578,7 +716,7 @@ def main():
     options = parser.parse_args()
     script = None
     if options.script:
-        with (sys.stdin if options.script == '-' else open(options.script, encoding='utf-8')) as opened:
+        with sys.stdin if options.script == '-' else open(options.script, encoding='utf-8') as opened:
             script = json.load(opened)
     try:
         Script(script or {})

@@ -15,6 +15,7 @@ children    starts processes that would live for an hour; their numbers go to FI
 floods      sends notifications and requests as fast as it can, and answers
 slow        answers each call after a second
 """
+
 import json
 import os
 import signal
@@ -68,8 +69,10 @@ def main():
         while True:
             print('this is not a message')
     if HABIT == 'children':
-        pids = [subprocess.Popen(['sh', '-c', 'sleep 3600 & echo $!; wait'], stdout=subprocess.PIPE).stdout.readline()
-                for _ in range(2)]
+        pids = [
+            subprocess.Popen(['sh', '-c', 'sleep 3600 & echo $!; wait'], stdout=subprocess.PIPE).stdout.readline()
+            for _ in range(2)
+        ]
         with open(sys.argv[2], 'wb') as file:
             file.write(b''.join(pids))
     for line in sys.stdin:
@@ -78,9 +81,16 @@ def main():
         if HABIT == 'silent' or 'id' not in message:
             continue
         if method == 'initialize':
-            say({'id': message['id'], 'result': {
-                'protocolVersion': '2025-06-18', 'capabilities': {'tools': {'listChanged': True}},
-                'serverInfo': {'name': 'bad', 'version': HABIT}}})
+            say(
+                {
+                    'id': message['id'],
+                    'result': {
+                        'protocolVersion': '2025-06-18',
+                        'capabilities': {'tools': {'listChanged': True}},
+                        'serverInfo': {'name': 'bad', 'version': HABIT},
+                    },
+                }
+            )
         elif method == 'tools/list':
             say({'id': message['id'], 'result': {'tools': [{'name': 'echo', 'inputSchema': {'type': 'object'}}]}})
             if HABIT == 'deaf':

@@ -3,6 +3,7 @@
 
 Run: python3 tests/fake/test_fakes.py (about two seconds, standard library only).
 """
+
 import base64
 import http.client
 import json
@@ -18,18 +19,26 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
-import ledger       # noqa: E402
-import llm_server   # noqa: E402
+import ledger  # noqa: E402
+import llm_server  # noqa: E402
 
 TOOL = {'type': 'function', 'function': {'name': 'look', 'parameters': {'type': 'object'}}}
 A_TOOL = {'name': 'look', 'input_schema': {'type': 'object'}}
 CALL = {'id': 'c1', 'type': 'function', 'function': {'name': 'look', 'arguments': '{}'}}
 USE = {'type': 'tool_use', 'id': 't1', 'name': 'look', 'input': {}}
 RESULT = {'type': 'tool_result', 'tool_use_id': 't1', 'content': 'seen'}
-PATHS = {'openai': '/v1/chat/completions', 'anthropic': '/v1/messages', 'ollama': '/api/chat',
-         'gemini': '/v1beta/models/g:generateContent'}
-HEADERS = {'openai': {'Authorization': 'Bearer k'}, 'anthropic': {'x-api-key': 'k', 'anthropic-version': '2023-06-01'},
-           'ollama': {}, 'gemini': {'x-goog-api-key': 'k'}}
+PATHS = {
+    'openai': '/v1/chat/completions',
+    'anthropic': '/v1/messages',
+    'ollama': '/api/chat',
+    'gemini': '/v1beta/models/g:generateContent',
+}
+HEADERS = {
+    'openai': {'Authorization': 'Bearer k'},
+    'anthropic': {'x-api-key': 'k', 'anthropic-version': '2023-06-01'},
+    'ollama': {},
+    'gemini': {'x-goog-api-key': 'k'},
+}
 
 
 def user(text='hi'):
@@ -90,7 +99,9 @@ class Fake(unittest.TestCase):
         return answer.status, answer.headers, answer.read()
 
     def chat(self, provider, body, headers=None, path=None):
-        status, fields, raw = self.ask(path or PATHS[provider], body, HEADERS[provider] if headers is None else headers)
+        status, fields, raw = self.ask(
+            path or PATHS[provider], body, HEADERS[provider] if headers is None else headers
+        )
         return status, fields, json.loads(raw)
 
     def texts(self, count, provider='openai', text='hi'):
@@ -112,8 +123,10 @@ class Whole(Fake):
         value = {name: self.chat(name, request_of(name))[2] for name in PATHS}
         self.assertEqual(value['openai']['usage']['total_tokens'], 13)
         self.assertEqual(value['openai']['usage']['prompt_tokens_details']['cached_tokens'], 4)
-        self.assertEqual((value['anthropic']['usage']['input_tokens'],
-                          value['anthropic']['usage']['cache_read_input_tokens']), (6, 4))
+        self.assertEqual(
+            (value['anthropic']['usage']['input_tokens'], value['anthropic']['usage']['cache_read_input_tokens']),
+            (6, 4),
+        )
         self.assertEqual((value['ollama']['prompt_eval_count'], value['ollama']['eval_count']), (10, 3))
         self.assertEqual(value['gemini']['usageMetadata']['totalTokenCount'], 13)
 
@@ -145,7 +158,9 @@ class Streams(Fake):
         return fields['Content-Type'], raw
 
     def test_openai(self):
-        self.start({'default': {'text': 'one two three four', 'tool_calls': [{'name': 'look', 'arguments': {'a': 1}}]}})
+        self.start(
+            {'default': {'text': 'one two three four', 'tool_calls': [{'name': 'look', 'arguments': {'a': 1}}]}}
+        )
         kind, raw = self.raw('openai', request_of('openai', stream=True, stream_options={'include_usage': True}))
         got = [value for _, value in events(raw)]
         self.assertEqual((kind, got[-1]), ('text/event-stream', '[DONE]'))
@@ -165,18 +180,29 @@ class Streams(Fake):
         self.assertTrue(all('usage' not in value for _, value in events(raw)[:-1]))
 
     def test_anthropic(self):
-        self.start({'default': {'thinking': 'hm', 'text': 'a longer text than one piece',
-                                'tool_calls': [{'name': 'look', 'arguments': {'a': 1}}]}})
+        self.start(
+            {
+                'default': {
+                    'thinking': 'hm',
+                    'text': 'a longer text than one piece',
+                    'tool_calls': [{'name': 'look', 'arguments': {'a': 1}}],
+                }
+            }
+        )
         _, raw = self.raw('anthropic', request_of('anthropic', stream=True))
         got = events(raw)
         self.assertTrue(all(name == value['type'] for name, value in got))
-        self.assertEqual([got[0][0], got[1][0], got[2][0], got[-2][0], got[-1][0]],
-                         ['message_start', 'content_block_start', 'ping', 'message_delta', 'message_stop'])
+        self.assertEqual(
+            [got[0][0], got[1][0], got[2][0], got[-2][0], got[-1][0]],
+            ['message_start', 'content_block_start', 'ping', 'message_delta', 'message_stop'],
+        )
         deltas = [value['delta'] for name, value in got if name == 'content_block_delta']
         self.assertEqual(''.join(delta.get('text', '') for delta in deltas), 'a longer text than one piece')
         self.assertEqual(json.loads(''.join(delta.get('partial_json', '') for delta in deltas)), {'a': 1})
-        self.assertEqual({delta['type'] for delta in deltas},
-                         {'thinking_delta', 'signature_delta', 'text_delta', 'input_json_delta'})
+        self.assertEqual(
+            {delta['type'] for delta in deltas},
+            {'thinking_delta', 'signature_delta', 'text_delta', 'input_json_delta'},
+        )
         self.assertEqual(got[-2][1]['delta']['stop_reason'], 'tool_use')
         starts = [value['content_block']['type'] for name, value in got if name == 'content_block_start']
         self.assertEqual(starts, ['thinking', 'text', 'tool_use'])
@@ -184,7 +210,7 @@ class Streams(Fake):
     def test_ollama(self):
         self.start({'default': {'text': 'word after word after word'}})
         body = request_of('ollama')
-        del body['stream']      # streaming is what it does unless told otherwise
+        del body['stream']  # streaming is what it does unless told otherwise
         kind, raw = self.raw('ollama', body)
         lines = [json.loads(line) for line in raw.splitlines()]
         self.assertEqual(kind, 'application/x-ndjson')
@@ -199,7 +225,9 @@ class Streams(Fake):
         got = [value for _, value in events(raw)]
         self.assertEqual(kind, 'text/event-stream')
         self.assertEqual(''.join(reply_text('gemini', value) for value in got), 'word after word after word')
-        self.assertEqual(['finishReason' in value['candidates'][0] for value in got], [False] * (len(got) - 1) + [True])
+        self.assertEqual(
+            ['finishReason' in value['candidates'][0] for value in got], [False] * (len(got) - 1) + [True]
+        )
         kind, raw = self.raw('gemini', request_of('gemini'), path)
         self.assertEqual(''.join(reply_text('gemini', v) for v in json.loads(raw)), 'word after word after word')
 
@@ -218,50 +246,64 @@ class Strictness(Fake):
     def test_openai(self):
         answer = {'role': 'tool', 'tool_call_id': 'c1', 'content': 'seen'}
         calls = {'role': 'assistant', 'content': None, 'tool_calls': [CALL]}
-        self.check('openai', [
-            (None, {'temperature': 0.5, 'tools': [TOOL]}),
-            (None, {'messages': [user(), calls, answer], 'tools': [TOOL]}),
-            ('unknown_parameter', {'max_token': 5}),
-            ('stream_options', {'stream_options': {'include_usage': True}}),
-            ('decimal_out_of_range', {'temperature': 3}),
-            ('invalid_type', {'temperature': 'warm'}),
-            ('unsupported_parameter', {'model': 'o3', 'max_tokens': 5}),
-            ('empty_array', {'messages': []}),
-            ('empty_array', {'tools': []}),
-            ('did not have response messages: c1', {'messages': [user(), calls]}),
-            ('did not have response messages: c1', {'messages': [user(), calls, user('more')]}),
-            ('must be a response', {'messages': [user(), answer]}),
-            ('must be a response', {'messages': [user(), calls, dict(answer, tool_call_id='c2')]}),
-            ('got null', {'messages': [{'role': 'user', 'content': None}]}),
-            ('Invalid value', {'messages': [{'role': 'robot', 'content': 'x'}]}),
-            ('does not match pattern', {'tools': [{'type': 'function', 'function': {'name': 'a b'}}]}),
-            ('expected a string', {'messages': [user(), dict(calls, tool_calls=[
-                dict(CALL, function={'name': 'look', 'arguments': {}})]), answer]}),
-            ("contain the word 'json'", {'response_format': {'type': 'json_object'}}),
-            ('json_schema.name', {'response_format': {'type': 'json_schema', 'json_schema': {}}}),
-            ('tool_choice', {'tool_choice': 'auto'}),
-        ])
+        self.check(
+            'openai',
+            [
+                (None, {'temperature': 0.5, 'tools': [TOOL]}),
+                (None, {'messages': [user(), calls, answer], 'tools': [TOOL]}),
+                ('unknown_parameter', {'max_token': 5}),
+                ('stream_options', {'stream_options': {'include_usage': True}}),
+                ('decimal_out_of_range', {'temperature': 3}),
+                ('invalid_type', {'temperature': 'warm'}),
+                ('unsupported_parameter', {'model': 'o3', 'max_tokens': 5}),
+                ('empty_array', {'messages': []}),
+                ('empty_array', {'tools': []}),
+                ('did not have response messages: c1', {'messages': [user(), calls]}),
+                ('did not have response messages: c1', {'messages': [user(), calls, user('more')]}),
+                ('must be a response', {'messages': [user(), answer]}),
+                ('must be a response', {'messages': [user(), calls, dict(answer, tool_call_id='c2')]}),
+                ('got null', {'messages': [{'role': 'user', 'content': None}]}),
+                ('Invalid value', {'messages': [{'role': 'robot', 'content': 'x'}]}),
+                ('does not match pattern', {'tools': [{'type': 'function', 'function': {'name': 'a b'}}]}),
+                (
+                    'expected a string',
+                    {
+                        'messages': [
+                            user(),
+                            dict(calls, tool_calls=[dict(CALL, function={'name': 'look', 'arguments': {}})]),
+                            answer,
+                        ]
+                    },
+                ),
+                ("contain the word 'json'", {'response_format': {'type': 'json_object'}}),
+                ('json_schema.name', {'response_format': {'type': 'json_schema', 'json_schema': {}}}),
+                ('tool_choice', {'tool_choice': 'auto'}),
+            ],
+        )
 
     def test_anthropic(self):
         use = {'role': 'assistant', 'content': [USE]}
-        self.check('anthropic', [
-            (None, {'tools': [A_TOOL], 'system': 'be brief'}),
-            (None, {'messages': [user(), use, user([RESULT])], 'tools': [A_TOOL]}),
-            ('Extra inputs', {'frequency_penalty': 1}),
-            ('at least one', {'messages': []}),
-            ('range: 0..1', {'temperature': 1.5}),
-            ('first message', {'messages': [{'role': 'assistant', 'content': 'x'}]}),
-            ('roles must alternate', {'messages': [user(), user()]}),
-            ('top-level `system`', {'messages': [{'role': 'system', 'content': 'x'}]}),
-            ('t1', {'messages': [user(), use]}),
-            ('without `tool_result`', {'messages': [user(), use, user('no')]}),
-            ('unexpected `tool_use_id`', {'messages': [user([RESULT])]}),
-            ('must come first', {'messages': [user(), use, user([{'type': 'text', 'text': 'a'}, RESULT])]}),
-            ('non-empty', {'messages': [user('')]}),
-            ('trailing whitespace', {'messages': [user(), {'role': 'assistant', 'content': 'so '}]}),
-            ('input_schema', {'tools': [{'name': 'look'}]}),
-            ('valid integer', {'max_tokens': '5'}),
-        ])
+        self.check(
+            'anthropic',
+            [
+                (None, {'tools': [A_TOOL], 'system': 'be brief'}),
+                (None, {'messages': [user(), use, user([RESULT])], 'tools': [A_TOOL]}),
+                ('Extra inputs', {'frequency_penalty': 1}),
+                ('at least one', {'messages': []}),
+                ('range: 0..1', {'temperature': 1.5}),
+                ('first message', {'messages': [{'role': 'assistant', 'content': 'x'}]}),
+                ('roles must alternate', {'messages': [user(), user()]}),
+                ('top-level `system`', {'messages': [{'role': 'system', 'content': 'x'}]}),
+                ('t1', {'messages': [user(), use]}),
+                ('without `tool_result`', {'messages': [user(), use, user('no')]}),
+                ('unexpected `tool_use_id`', {'messages': [user([RESULT])]}),
+                ('must come first', {'messages': [user(), use, user([{'type': 'text', 'text': 'a'}, RESULT])]}),
+                ('non-empty', {'messages': [user('')]}),
+                ('trailing whitespace', {'messages': [user(), {'role': 'assistant', 'content': 'so '}]}),
+                ('input_schema', {'tools': [{'name': 'look'}]}),
+                ('valid integer', {'max_tokens': '5'}),
+            ],
+        )
 
     def test_anthropic_needs_max_tokens_and_version(self):
         self.start()
@@ -273,39 +315,51 @@ class Strictness(Fake):
 
     def test_ollama(self):
         call = {'function': {'name': 'look', 'arguments': '{}'}}
-        self.check('ollama', [
-            (None, {'max_tokens': 5}),      # what it does not know it ignores
-            ('invalid role', {'messages': [{'role': 'developer', 'content': 'x'}]}),
-            ('model is required', {'model': ''}),
-            ('arguments', {'messages': [user(), {'role': 'assistant', 'content': '', 'tool_calls': [call]}]}),
-        ])
+        self.check(
+            'ollama',
+            [
+                (None, {'max_tokens': 5}),  # what it does not know it ignores
+                ('invalid role', {'messages': [{'role': 'developer', 'content': 'x'}]}),
+                ('model is required', {'model': ''}),
+                ('arguments', {'messages': [user(), {'role': 'assistant', 'content': '', 'tool_calls': [call]}]}),
+            ],
+        )
 
     def test_gemini(self):
         asks = {'role': 'model', 'parts': [{'functionCall': {'name': 'look', 'args': {}}}]}
         says = {'role': 'user', 'parts': [{'functionResponse': {'name': 'look', 'response': {'a': 1}}}]}
         first = {'role': 'user', 'parts': [{'text': 'hi'}]}
-        self.check('gemini', [
-            (None, {'generationConfig': {'maxOutputTokens': 5}}),
-            (None, {'generation_config': {'max_output_tokens': 5}}),
-            (None, {'contents': [first, asks, says]}),
-            ('Unknown name \\"max_tokens\\"', {'max_tokens': 5}),
-            ('generation_config', {'generationConfig': {'max': 5}}),
-            ('not specified', {'contents': []}),
-            ('valid role', {'contents': [{'role': 'assistant', 'parts': [{'text': 'x'}]}]}),
-            ('must not be empty', {'contents': [{'role': 'user', 'parts': []}]}),
-            ('number of function response', {'contents': [first, asks, first]}),
-            ('comes immediately', {'contents': [first, asks]}),
-            ('required oneof', {'contents': [{'role': 'user', 'parts': [{}]}]}),
-        ])
+        self.check(
+            'gemini',
+            [
+                (None, {'generationConfig': {'maxOutputTokens': 5}}),
+                (None, {'generation_config': {'max_output_tokens': 5}}),
+                (None, {'contents': [first, asks, says]}),
+                ('Unknown name \\"max_tokens\\"', {'max_tokens': 5}),
+                ('generation_config', {'generationConfig': {'max': 5}}),
+                ('not specified', {'contents': []}),
+                ('valid role', {'contents': [{'role': 'assistant', 'parts': [{'text': 'x'}]}]}),
+                ('must not be empty', {'contents': [{'role': 'user', 'parts': []}]}),
+                ('number of function response', {'contents': [first, asks, first]}),
+                ('comes immediately', {'contents': [first, asks]}),
+                ('required oneof', {'contents': [{'role': 'user', 'parts': [{}]}]}),
+            ],
+        )
 
     def test_keys(self):
         self.start({'keys': ['right']})
-        rows = [('openai', {}, 401), ('openai', {'Authorization': 'Bearer wrong'}, 401),
-                ('openai', {'Authorization': 'Bearer right'}, 200), ('anthropic', {}, 401),
-                ('anthropic', {'x-api-key': 'wrong'}, 401),
-                ('anthropic', {'x-api-key': 'right', 'anthropic-version': '2023-06-01'}, 200), ('ollama', {}, 200),
-                ('gemini', {}, 403), ('gemini', {'x-goog-api-key': 'wrong'}, 400),
-                ('gemini', {'x-goog-api-key': 'right'}, 200)]
+        rows = [
+            ('openai', {}, 401),
+            ('openai', {'Authorization': 'Bearer wrong'}, 401),
+            ('openai', {'Authorization': 'Bearer right'}, 200),
+            ('anthropic', {}, 401),
+            ('anthropic', {'x-api-key': 'wrong'}, 401),
+            ('anthropic', {'x-api-key': 'right', 'anthropic-version': '2023-06-01'}, 200),
+            ('ollama', {}, 200),
+            ('gemini', {}, 403),
+            ('gemini', {'x-goog-api-key': 'wrong'}, 400),
+            ('gemini', {'x-goog-api-key': 'right'}, 200),
+        ]
         for provider, headers, want in rows:
             with self.subTest(provider=provider, headers=headers):
                 self.assertEqual(self.chat(provider, request_of(provider), headers)[0], want)
@@ -317,8 +371,12 @@ class Strictness(Fake):
 
     def test_context(self):
         self.start({'context_tokens': 10})
-        words = {'openai': 'context_length_exceeded', 'anthropic': 'prompt is too long', 'ollama': 'context length',
-                 'gemini': 'input token count'}
+        words = {
+            'openai': 'context_length_exceeded',
+            'anthropic': 'prompt is too long',
+            'ollama': 'context length',
+            'gemini': 'input token count',
+        }
         for provider, want in words.items():
             status, _, value = self.chat(provider, request_of(provider, 'long ' * 50))
             self.assertEqual((status, want in json.dumps(value)), (400, True), provider)
@@ -326,20 +384,30 @@ class Strictness(Fake):
 
 class Rules(Fake):
     def test_matching(self):
-        self.start({'rules': [
-            {'match': {'user': '^bye'}, 'reply': {'text': 'by user'}},
-            {'match': {'model': 'big-*'}, 'reply': {'text': 'by model'}},
-            {'match': {'provider': 'gemini'}, 'reply': {'text': 'by provider'}},
-            {'match': {'tools': 'look', 'after_tools': False}, 'reply': {'tool_calls': [{'name': 'look'}]}},
-            {'match': {'tool_result': 'rain'}, 'reply': {'text': 'umbrella: $tool_result'}},
-            {'match': {'header': {'X-Run': '^7$'}}, 'reply': {'json': {'by': 'header'}}}]})
+        self.start(
+            {
+                'rules': [
+                    {'match': {'user': '^bye'}, 'reply': {'text': 'by user'}},
+                    {'match': {'model': 'big-*'}, 'reply': {'text': 'by model'}},
+                    {'match': {'provider': 'gemini'}, 'reply': {'text': 'by provider'}},
+                    {'match': {'tools': 'look', 'after_tools': False}, 'reply': {'tool_calls': [{'name': 'look'}]}},
+                    {'match': {'tool_result': 'rain'}, 'reply': {'text': 'umbrella: $tool_result'}},
+                    {'match': {'header': {'X-Run': '^7$'}}, 'reply': {'json': {'by': 'header'}}},
+                ]
+            }
+        )
         self.assertEqual(self.texts(1, text='bye bye'), ['by user'])
-        self.assertEqual(reply_text('openai', self.chat('openai', request_of('openai', model='big-1'))[2]), 'by model')
+        self.assertEqual(
+            reply_text('openai', self.chat('openai', request_of('openai', model='big-1'))[2]), 'by model'
+        )
         self.assertEqual(self.texts(1, 'gemini'), ['by provider'])
         value = self.chat('openai', request_of('openai', tools=[TOOL]))[2]
         call = value['choices'][0]['message']['tool_calls'][0]
-        after = [user(), value['choices'][0]['message'],
-                 {'role': 'tool', 'tool_call_id': call['id'], 'content': 'heavy rain'}]
+        after = [
+            user(),
+            value['choices'][0]['message'],
+            {'role': 'tool', 'tool_call_id': call['id'], 'content': 'heavy rain'},
+        ]
         for message in after:
             for key in ('refusal', 'annotations'):
                 message.pop(key, None)
@@ -349,8 +417,7 @@ class Rules(Fake):
         self.assertEqual(json.loads(reply_text('openai', value)), {'by': 'header'})
 
     def test_times_and_sequences(self):
-        self.start({'rules': [{'times': 2, 'reply': {'text': 'early'}},
-                              {'replies': [{'text': 'a'}, {'text': 'b'}]}]})
+        self.start({'rules': [{'times': 2, 'reply': {'text': 'early'}}, {'replies': [{'text': 'a'}, {'text': 'b'}]}]})
         self.assertEqual(self.texts(5), ['early', 'early', 'a', 'b', 'b'])
         self.ask('/_reset', {})
         self.assertEqual(self.texts(1), ['early'])
@@ -358,8 +425,12 @@ class Rules(Fake):
     def test_strict_and_bad_scripts(self):
         self.start({'strict': True, 'rules': [{'match': {'user': 'x'}, 'reply': {'text': 'y'}}]})
         self.assertEqual(self.chat('openai', request_of('openai'))[0], 500)
-        for bad in ({'rule': []}, {'rules': [{'match': {'usr': 'x'}}]}, {'rules': [{'fault': 'sleepy'}]},
-                    {'rules': [{'reply': {'txt': 'x'}}]}):
+        for bad in (
+            {'rule': []},
+            {'rules': [{'match': {'usr': 'x'}}]},
+            {'rules': [{'fault': 'sleepy'}]},
+            {'rules': [{'reply': {'txt': 'x'}}]},
+        ):
             self.assertEqual(self.ask('/_script', bad)[0], 400, bad)
         self.assertEqual(self.ask('/_script', {'default': {'text': 'new'}})[0], 200)
         self.assertEqual(self.texts(1), ['new'])
@@ -374,8 +445,9 @@ class Rules(Fake):
             while len(open(path).readlines()) < 2 and time.monotonic() < deadline:
                 self.ask('/_stats')
             lines = [json.loads(line) for line in open(path)]
-        self.assertEqual([(line['n'], line['user'], line['status']) for line in lines],
-                         [(1, 'logged', 200), (2, 'logged', 200)])
+        self.assertEqual(
+            [(line['n'], line['user'], line['status']) for line in lines], [(1, 'logged', 200), (2, 'logged', 200)]
+        )
         self.assertEqual(lines[0]['body']['model'], 'm')
 
 
@@ -388,10 +460,12 @@ class Faults(Fake):
         self.assertEqual(got[0][2]['error']['code'], 'rate_limit_exceeded')
 
     def test_error_shapes(self):
-        rows = [('openai', 500, ('error', 'type'), 'server_error'),
-                ('anthropic', 529, ('error', 'type'), 'overloaded_error'),
-                ('gemini', 503, ('error', 'status'), 'UNAVAILABLE'), ('gemini', 429, ('error', 'status'),
-                                                                      'RESOURCE_EXHAUSTED')]
+        rows = [
+            ('openai', 500, ('error', 'type'), 'server_error'),
+            ('anthropic', 529, ('error', 'type'), 'overloaded_error'),
+            ('gemini', 503, ('error', 'status'), 'UNAVAILABLE'),
+            ('gemini', 429, ('error', 'status'), 'RESOURCE_EXHAUSTED'),
+        ]
         self.start()
         for provider, status, place, want in rows:
             self.ask('/_script', {'rules': [{'fault': {'status': status, 'retry_after': 2}}]})
@@ -428,8 +502,12 @@ class Faults(Fake):
     def test_bad_bodies(self):
         stream = request_of('openai', stream=True)
         self.assertRaises(ValueError, json.loads, self.broken('malformed')[1])
-        self.assertTrue(any(isinstance(value, str) and value != '[DONE]'
-                            for _, value in events(self.broken('malformed', stream)[1])))
+        self.assertTrue(
+            any(
+                isinstance(value, str) and value != '[DONE]'
+                for _, value in events(self.broken('malformed', stream)[1])
+            )
+        )
         self.assertEqual(self.broken('empty')[:2], (200, b''))
         self.assertTrue(self.broken('content_type')[1].startswith(b'<html>'))
         self.assertNotIn('usage', json.loads(self.broken('no_usage')[1]))
@@ -469,8 +547,10 @@ class PlainApi(Fake):
     def test_echo_and_status(self):
         self.start()
         value = self.get('/api/echo?a=1', {'x': 1}, {'X-Y': 'z'}, 'PUT')[2]
-        self.assertEqual((value['method'], value['query'], value['body'], value['headers']['x-y']),
-                         ('PUT', {'a': '1'}, {'x': 1}, 'z'))
+        self.assertEqual(
+            (value['method'], value['query'], value['body'], value['headers']['x-y']),
+            ('PUT', {'a': '1'}, {'x': 1}, 'z'),
+        )
         path = '/api/status/503?times=2&retry_after=3'
         got = [self.get(path) for _ in range(3)]
         self.assertEqual([status for status, _, _ in got], [503, 503, 200])
@@ -480,8 +560,11 @@ class PlainApi(Fake):
     def test_auth(self):
         self.start()
         basic = 'Basic ' + base64.b64encode(b'ann:pw').decode()
-        rows = [('/api/auth/bearer/t', {'Authorization': 'Bearer t'}), ('/api/auth/key/X-Key/v', {'x-key': 'v'}),
-                ('/api/auth/basic/ann/pw', {'Authorization': basic})]
+        rows = [
+            ('/api/auth/bearer/t', {'Authorization': 'Bearer t'}),
+            ('/api/auth/key/X-Key/v', {'x-key': 'v'}),
+            ('/api/auth/basic/ann/pw', {'Authorization': basic}),
+        ]
         for path, headers in rows:
             self.assertEqual((self.get(path)[0], self.get(path, headers=headers)[0]), (401, 200), path)
             self.assertIn('WWW-Authenticate', self.get(path)[1])
@@ -520,8 +603,12 @@ class LedgerTest(unittest.TestCase):
         self.path = os.path.join(folder.name, 'ledger')
 
     def spawn(self, *arguments):
-        child = subprocess.Popen([sys.executable, os.path.join(HERE, 'ledger.py'), *arguments],
-                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        child = subprocess.Popen(
+            [sys.executable, os.path.join(HERE, 'ledger.py'), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         self.addCleanup(child.wait)
         self.addCleanup(child.stdout.close)
         self.addCleanup(child.stdin.close)
@@ -529,7 +616,9 @@ class LedgerTest(unittest.TestCase):
         return child
 
     def rpc(self, child, number, method, params=None):
-        child.stdin.write(json.dumps({'jsonrpc': '2.0', 'id': number, 'method': method, 'params': params or {}}) + '\n')
+        child.stdin.write(
+            json.dumps({'jsonrpc': '2.0', 'id': number, 'method': method, 'params': params or {}}) + '\n'
+        )
         child.stdin.flush()
         line = child.stdout.readline()
         return json.loads(line) if line else None
@@ -570,6 +659,7 @@ class LedgerTest(unittest.TestCase):
             self.addCleanup(connection.close)
             connection.request('POST', '/append', json.dumps({'entry': 'e', 'key': key}))
             return connection.getresponse().status
+
         self.assertEqual([append('a'), append('b')], [200, 200])
         self.assertRaises(http.client.RemoteDisconnected, append, 'c')
         os.kill(child.pid, signal.SIGKILL)
@@ -583,8 +673,7 @@ class LedgerTest(unittest.TestCase):
             opened.write('{"key": "a", "entry": "x"}\n{"key": "a", "entry": "x"}\n{"key": "b"')
         done = subprocess.run(run, capture_output=True, text=True)
         self.assertEqual(done.returncode, 1)
-        self.assertEqual(json.loads(done.stdout),
-                         {'entries': 2, 'keys': 1, 'torn': 1, 'duplicates': {'a': 2}})
+        self.assertEqual(json.loads(done.stdout), {'entries': 2, 'keys': 1, 'torn': 1, 'duplicates': {'a': 2}})
 
 
 class CommandLine(unittest.TestCase):
@@ -606,7 +695,8 @@ class CommandLine(unittest.TestCase):
 if __name__ == '__main__':
     # The last line is the one the other test programs end with.
     result = unittest.TextTestRunner(verbosity=1 if '-v' not in sys.argv else 2).run(
-        unittest.defaultTestLoader.loadTestsFromModule(sys.modules[__name__]))
+        unittest.defaultTestLoader.loadTestsFromModule(sys.modules[__name__])
+    )
     bad = len(result.failures) + len(result.errors)
     print(f'{result.testsRun - bad} passed, {bad} failed')
     sys.exit(bad > 0)

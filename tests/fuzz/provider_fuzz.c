@@ -19,7 +19,8 @@ enum { STREAM = 4, CUT = 8, REFUSED = 16, SELECTED = 32 };
 
 static const char *const providers[] = {"openai", "anthropic", "gemini", "ollama"};
 
-struct try {
+struct
+try {
     const uint8_t *data;
     size_t size;
     unsigned select;
@@ -68,13 +69,12 @@ answer_calls(json_t *messages, const json_t *calls)
 {
     size_t i;
     json_t *c;
-    json_array_foreach(calls, i, c)
-    {
+    json_array_foreach (calls, i, c) {
         json_t *parts = json_array();
         json_array_append_new(parts, part_text("{\"r\":1}", 7));
-        json_array_append_new(messages,
-                              message_tool_result(json_str(c, "id", ""), json_str(c, "name", ""),
-                                                  parts, i % 2 != 0));
+        json_array_append_new(
+            messages,
+            message_tool_result(json_str(c, "id", ""), json_str(c, "name", ""), parts, i % 2 != 0));
     }
 }
 
