@@ -19,9 +19,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define GRACE_MS 2000 /* between SIGTERM and SIGKILL when we were killed */
-#define PIDS_MAX 32768
-#define AGAIN_MS 20 /* a tree is swept again until it is empty: it may be forking meanwhile */
+#define GRACE_MS  2000 /* between SIGTERM and SIGKILL when we were killed */
+#define PIDS_MAX  32768
+#define BLIND_MAX 250 /* sweeps without /proc: 5 s */
+#define AGAIN_MS  20  /* a tree is swept again until it is empty: it may be forking meanwhile */
 
 struct family {
     int pid, parent;
@@ -88,11 +89,13 @@ family_read(void)
     return n;
 }
 
-/* Signals every living descendant; returns how many there were. */
-static int
-tree_signal(int signum)
+/* Signals every living descendant; false when /proc does not show who they are (a bare chroot):
+ * then only the child's own group can be reached. */
+static bool
+tree_signal(int signum, int child)
 {
-    int n = family_read(), found = 0, self = getpid();
+    int n = family_read(), self = getpid();
+    kill(-child, signum);
     for (bool more = true; more;) {
         more = false;
         for (int i = 0; i < n; i++) {
@@ -103,11 +106,10 @@ tree_signal(int signum)
                 continue;
             kill(family[i].pid, signum);
             family[i].pid = -family[i].pid;
-            found++;
             more = true;
         }
     }
-    return found;
+    return n > 0;
 }
 
 static void
@@ -148,6 +150,7 @@ watch(int control, int child, int signals)
     bool orphaned = false, killing = false;
     int64_t kill_at = INT64_MAX;
     bool child_ended = false;
+    int blind = 0;
     for (;;) {
         struct pollfd fds[2] = {{.fd = orphaned ? -1 : control, .events = POLLIN},
                                 {.fd = signals, .events = POLLIN}};
@@ -156,12 +159,12 @@ watch(int control, int child, int signals)
         char order;
         ssize_t n = fds[0].revents ? recv(control, &order, 1, MSG_DONTWAIT) : -1;
         if (n == 1 && order == CUSTODIAN_TERM)
-            tree_signal(SIGTERM);
+            tree_signal(SIGTERM, child);
         if (n == 1 && order == CUSTODIAN_KILL)
             killing = true;
         if (fds[0].revents && n == 0) { /* our maker is gone */
             orphaned = true;
-            tree_signal(SIGTERM);
+            tree_signal(SIGTERM, child);
             kill_at = clock_ms() + GRACE_MS;
         }
         struct signalfd_siginfo info;
@@ -171,12 +174,13 @@ watch(int control, int child, int signals)
             return;
         if (!child_ended && kill(child, 0) != 0) { /* it left others behind: they end with it */
             child_ended = true;
-            tree_signal(SIGTERM);
+            tree_signal(SIGTERM, child);
             kill_at = MIN(kill_at, clock_ms() + GRACE_MS);
         }
         if (killing || clock_ms() >= kill_at) {
             killing = true;
-            tree_signal(SIGKILL);
+            if (!tree_signal(SIGKILL, child) && ++blind == BLIND_MAX)
+                return; /* who is left cannot be found */
         }
     }
 }
