@@ -78,6 +78,8 @@ struct err *MUST engine_resume(struct engine *e, const char *id, enum in_doubt i
                                struct run **OWN ret_run) YIELDS;
 /* Waits until it has ended, waits for something outside, or was interrupted. */
 struct err *MUST run_wait(struct run *r, int64_t deadline_ms) YIELDS;
+/* fn is called once when the run is over, from its own fiber; it must not wait. At most one. */
+void run_on_end(struct run *r, void (*fn)(void *ctx, struct run *r), void *ctx);
 void run_unref(struct run *OWN r); /* accepts NULL; the run itself goes on */
 const char *run_id(const struct run *r);
 const json_t *run_started(const struct run *r); /* body of its first record */

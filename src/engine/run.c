@@ -249,6 +249,8 @@ run_main(void *arg)
     r->over = true;
     engine_forget(r);
     waitq_wake_all(&r->waiting);
+    if (r->on_end)
+        r->on_end(r->on_end_ctx, r);
     run_unref(r);
 }
 
@@ -306,6 +308,16 @@ bool
 run_was_interrupted(const struct run *r)
 {
     return r->interrupted;
+}
+
+void
+run_on_end(struct run *r, void (*fn)(void *ctx, struct run *r), void *ctx)
+{
+    assert(!r->on_end);
+    r->on_end = fn;
+    r->on_end_ctx = ctx;
+    if (r->over)
+        fn(ctx, r);
 }
 
 struct err *

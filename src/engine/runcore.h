@@ -64,6 +64,8 @@ struct run {
     bool over, cancelled, interrupted;
     char *parked; /* why it waits */
     struct waitq waiting;
+    void (*on_end)(void *ctx, struct run *r);
+    void *on_end_ctx;
     int64_t started_ms, started_wall_ms;
 };
 
