@@ -350,6 +350,7 @@ class Handler(BaseHTTPRequestHandler):
     def control(self):
         state, what = self.server, self.path_only
         if what == '/_log':
+            state.settle()
             return self.send(200, list(state.log))
         if what == '/_stats':
             return self.send(200, state.stats())
@@ -680,7 +681,15 @@ class Server(ThreadingHTTPServer):
                 self.file.write(json.dumps(record, ensure_ascii=False) + '\n')
                 self.file.flush()
 
+    def settle(self):
+        """An answer is sent before it is logged: whoever asks right behind it waits for the line. Requests
+        that hang never get one, so not for long."""
+        deadline = time.monotonic() + 0.1
+        while self.in_flight and time.monotonic() < deadline:
+            time.sleep(0.002)  # tidy: another thread of this server writes
+
     def stats(self):
+        self.settle()
         with self.lock:
             by_status = collections.Counter(str(record['status']) for record in self.log)
             by_provider = collections.Counter(record.get('provider', 'http') for record in self.log)
