@@ -73,6 +73,15 @@ headers_fini(struct headers *h)
     *h = (struct headers){0};
 }
 
+const struct param authentication_params[] = {
+    {"type", P_ENUM, 0, "how", .choices = NAMES("bearer", "api_key", "basic", "oauth2")},
+    {"token", P_STRING, PARAM_SECRET, "of bearer"},
+    {"key", P_STRING, PARAM_SECRET, "of api_key"},
+    {"header", P_STRING, 0, "of api_key"},
+    {"username", P_STRING, 0, "of basic"},
+    {"password", P_STRING, PARAM_SECRET, "of basic"},
+    {0}};
+
 static struct err *
 authentication(const json_t *auth, struct headers *h)
 {

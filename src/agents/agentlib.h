@@ -14,6 +14,7 @@ struct headers {
 };
 void headers_add(struct headers *h, const char *name, const char *value); /* copies */
 void headers_fini(struct headers *h);
+extern const struct param authentication_params[]; /* what `authentication` may hold */
 /* From `authentication` ({type: bearer|api_key|basic, ...}) and `headers` of an expanded
  * definition. oauth2 is refused as not there yet. */
 struct err *MUST headers_of(const json_t *def, struct headers *h);

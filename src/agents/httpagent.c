@@ -192,18 +192,12 @@ const struct kind http_kind = {
     .doc = "an HTTP API; the action is \"METHOD /path\"",
     .roles = ROLE_AGENT,
     .effect = EFFECT_ONCE,
-    .params = FIELDS(
-        {"endpoint", P_STRING, PARAM_REQUIRED | PARAM_NONEMPTY, "the URL",
-         .also = NAMES("url", "base_url")},
-        {"method", P_ENUM, 0, "when the action does not say",
-         .choices = NAMES("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")},
-        {"headers", P_MAP, 0, "sent with each request", .fields = ITEM("header", P_STRING)},
-        {"authentication", P_OBJECT, 0, "who is asking",
-         .fields = FIELDS(
-             {"type", P_ENUM, 0, "how", .choices = NAMES("bearer", "api_key", "basic", "oauth2")},
-             {"token", P_STRING, PARAM_SECRET, "of bearer"},
-             {"key", P_STRING, PARAM_SECRET, "of api_key"}, {"header", P_STRING, 0, "of api_key"},
-             {"username", P_STRING, 0, "of basic"},
-             {"password", P_STRING, PARAM_SECRET, "of basic"})}),
+    .params =
+        FIELDS({"endpoint", P_STRING, PARAM_REQUIRED | PARAM_NONEMPTY, "the URL",
+                .also = NAMES("url", "base_url")},
+               {"method", P_ENUM, 0, "when the action does not say",
+                .choices = NAMES("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")},
+               {"headers", P_MAP, 0, "sent with each request", .fields = ITEM("header", P_STRING)},
+               {"authentication", P_OBJECT, 0, "who is asking", .fields = authentication_params}),
     .run = http_run,
 };

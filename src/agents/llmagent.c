@@ -506,12 +506,6 @@ const struct kind llm_kind = {
              FIELDS({"max_tokens", P_INT, 0, "estimated tokens at most", .min = 100, .max = 1e8},
                     {"strategy", P_ENUM, 0, "what to do beyond", .choices = NAMES("trim")})},
         {"endpoint", P_STRING, 0, "a chat-completions URL, instead of a profile"},
-        {"authentication", P_OBJECT, 0, "for the endpoint",
-         .fields = FIELDS(
-             {"type", P_ENUM, 0, "how", .choices = NAMES("bearer", "api_key", "basic", "oauth2")},
-             {"token", P_STRING, PARAM_SECRET, "of bearer"},
-             {"key", P_STRING, PARAM_SECRET, "of api_key"}, {"header", P_STRING, 0, "of api_key"},
-             {"username", P_STRING, 0, "of basic"},
-             {"password", P_STRING, PARAM_SECRET, "of basic"})}),
+        {"authentication", P_OBJECT, 0, "for the endpoint", .fields = authentication_params}),
     .run = llm_run,
 };

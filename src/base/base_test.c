@@ -151,6 +151,13 @@ hashes(void **s)
         for (size_t k = 0; k <= n; k++)
             assert_int_equal(crc32c(crc32c(0, odd, k), odd + k, n - k), crc32c(0, odd, n));
     }
+    static const struct {
+        const char *text;
+        int want;
+    } fours[] = {{"00e9", 0xe9}, {"FFFFx", 0xffff}, {"d83D", 0xd83d},
+                 {"123", -1},    {"12g4", -1},      {"", -1}};
+    for (size_t i = 0; i < COUNT(fours); i++)
+        assert_int_equal(hex4_decode(fours[i].text, strlen(fours[i].text)), fours[i].want);
     char *b = base64_encode("hi!\0", 4);
     assert_string_equal(b, "aGkhAA==");
     size_t n;

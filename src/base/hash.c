@@ -20,6 +20,25 @@ hex_encode(const void *bytes, size_t n, char *ret_hex)
     ret_hex[2 * n] = '\0';
 }
 
+int
+hex4_decode(const char *text, size_t n)
+{
+    int value = 0;
+    if (n < 4)
+        return -1;
+    for (size_t i = 0; i < 4; i++) {
+        char c = text[i];
+        int digit = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
+        if (digit < 0)
+            return -1;
+        value = value * 16 + digit;
+    }
+    return value;
+}
+
 void
 sha256_hex(const void *bytes, size_t n, char ret_hex[SHA256_HEX])
 {

@@ -16,6 +16,10 @@ uint64_t hash_name(const char *s);                          /* keyed per process
 uint64_t hash_fnv(const void *bytes, size_t n);             /* stable; for sharding and seeds */
 void hex_encode(const void *bytes, size_t n, char *ret_hex); /* writes 2n digits and a NUL */
 
+/* The number that four hex digits make (JSON's \u); -1 when there are fewer, or another character.
+ */
+int hex4_decode(const char *text, size_t n);
+
 /* RFC 4648 base64 with padding. malloc'd, NUL-terminated. */
 char *OWN base64_encode(const void *bytes, size_t n);
 /* NULL when the text is not base64; white space is not accepted. */

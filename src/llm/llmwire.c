@@ -1,5 +1,6 @@
 /* llmwire.c - URLs, headers and JSON bodies of requests; reading JSON that is not quite JSON. */
 #include "llm/llmwire.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "llm/llm.h"
 #include <assert.h>
@@ -291,25 +292,6 @@ params_stop(const struct llm_profile *p)
 
 /* ---- reading ----------------------------------------------------------------------------------*/
 
-static int
-hex4(const char *p, size_t n)
-{
-    int value = 0;
-    if (n < 4)
-        return -1;
-    for (size_t i = 0; i < 4; i++) {
-        char c = p[i];
-        int digit = c >= '0' && c <= '9'   ? c - '0'
-                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                           : -1;
-        if (digit < 0)
-            return -1;
-        value = value * 16 + digit;
-    }
-    return value;
-}
-
 /* Length of the escape at p (p[0] is a backslash) and whether it stands for a character at all. */
 static size_t
 escape_len(const char *p, size_t n, bool *ret_good)
@@ -317,11 +299,11 @@ escape_len(const char *p, size_t n, bool *ret_good)
     *ret_good = true;
     if (n < 2 || p[1] != 'u')
         return MIN(n, (size_t)2);
-    int unit = hex4(p + 2, n - 2);
+    int unit = hex4_decode(p + 2, n - 2);
     if (unit < 0)
         return 2; /* not ours to mend: the parser will say so */
     bool high = unit >= 0xd800 && unit < 0xdc00, low = unit >= 0xdc00 && unit < 0xe000;
-    int next = high && n >= 12 && p[6] == '\\' && p[7] == 'u' ? hex4(p + 8, n - 8) : -1;
+    int next = high && n >= 12 && p[6] == '\\' && p[7] == 'u' ? hex4_decode(p + 8, n - 8) : -1;
     if (high && next >= 0xdc00 && next < 0xe000)
         return 12;
     *ret_good = unit != 0 && !high && !low;

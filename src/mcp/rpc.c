@@ -1,5 +1,6 @@
 /* rpc.c - reading and writing single messages, and the errors inside them. */
 #include "mcp/rpc.h"
+#include "base/hash.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,32 +14,13 @@ rpc_msg_fini(struct rpc_msg *m)
 
 /* ---- repair ---------------------------------------------------------------- */
 
-static int
-hex_value(const char *p, const char *end)
-{
-    int v = 0;
-    if (end - p < 4)
-        return -1;
-    for (int i = 0; i < 4; i++) {
-        char c = p[i];
-        int digit = c >= '0' && c <= '9'   ? c - '0'
-                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                           : -1;
-        if (digit < 0)
-            return -1;
-        v = v * 16 + digit;
-    }
-    return v;
-}
-
 /* The second half of a surrogate pair as an escape at p. */
 static bool
 is_low_half(const char *p, const char *end)
 {
     if (end - p < 6 || p[0] != '\\' || p[1] != 'u')
         return false;
-    int v = hex_value(p + 2, end);
+    int v = hex4_decode(p + 2, (size_t)(end - (p + 2)));
     return v >= 0xDC00 && v <= 0xDFFF;
 }
 
@@ -49,7 +31,7 @@ repair_escapes(char *p, char *end)
 {
     bool changed = false;
     while ((p = memchr(p, '\\', (size_t)(end - p))) && end - p >= 2) {
-        int v = p[1] == 'u' ? hex_value(p + 2, end) : -1;
+        int v = p[1] == 'u' ? hex4_decode(p + 2, (size_t)(end - (p + 2))) : -1;
         if (v < 0) {
             p += 2;
         } else if (v >= 0xD800 && v <= 0xDBFF && is_low_half(p + 6, end)) {
