@@ -19,6 +19,7 @@
 
 #define CONNECTIONS_MAX   1024
 #define REQUEST_BYTES_MAX ((size_t)1 << 20)
+#define LINE_BYTES        64
 #define LEDGER_BYTES_MAX  ((size_t)1 << 30)
 #define ANSWER_MS_MAX     8
 #define DROP_ONE_OF       200 /* POSTs that are carried out and not answered */
@@ -36,12 +37,16 @@ struct ledger {
     struct pollfd polled[CONNECTIONS_MAX + 2];
 };
 
+/* A kill cuts a write short where it enters the next page of the file. No line does: their length
+ * divides a page's. */
 bool
 ledger_append(int fd, const char *life, const char *key)
 {
-    AUTO(freep) char *line = xasprintf("%s %s\n", life, key);
-    size_t n = strlen(line);
-    return write(fd, line, n) == (ssize_t)n && fdatasync(fd) == 0;
+    char line[LINE_BYTES + 1];
+    if (snprintf(line, sizeof line, "%-*s %s\n", LINE_BYTES - TORTURE_KEY_LEN - 2, life, key) !=
+        LINE_BYTES)
+        return false;
+    return write(fd, line, LINE_BYTES) == LINE_BYTES && fdatasync(fd) == 0;
 }
 
 struct err *
@@ -55,9 +60,10 @@ ledger_read(const char *path, size_t *offset, ledger_line_fn fn, void *ctx)
             break;
         *end = '\0';
         unsigned life = (unsigned)strtoul(line, &key, 10);
-        if (*key != ' ' || strlen(key + 1) != TORTURE_KEY_LEN)
+        key += strspn(key, " ");
+        if (end - line != LINE_BYTES - 1 || strlen(key) != TORTURE_KEY_LEN)
             return FAIL(ERR_INVALID, "a line of the ledger is torn: '%s'", line);
-        fn(ctx, life, key + 1);
+        fn(ctx, life, key);
         *offset += (size_t)(end - line) + 1;
     }
     return NULL;

@@ -46,6 +46,7 @@ TOOLS = [
         'annotations': {'readOnlyHint': True},
     },
 ]
+LINE_BYTES = 512
 VERSIONS = ('2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05')
 
 
@@ -58,7 +59,9 @@ class Ledger:
 
     def append(self, key, entry):
         """Carries the effect out; returns its number and whether the answer is to be lost."""
-        line = json.dumps({'key': key, 'entry': entry, 'time': time.time(), 'by': self.by}).encode() + b'\n'
+        # A kill cuts a write where it enters the file's next page; padded lines stay within one.
+        line = json.dumps({'key': key, 'entry': entry, 'time': time.time(), 'by': self.by}).encode()
+        line = line.ljust(LINE_BYTES - 1) + b'\n'
         if os.write(self.fd, line) != len(line):
             raise OSError('short write')
         os.fsync(self.fd)
