@@ -78,6 +78,8 @@ tutti_resume(struct tutti *engine, const char *run_id, const char *in_doubt, str
  * The status tells how the run ended. */
 TUTTI_API enum tutti_status
 tutti_wait(struct tutti_run *run, int64_t timeout_ms, char **document, char **error);
+/* The document without its `nodes`, small however many there are: how it stands now, or ended. */
+TUTTI_API char *tutti_result(struct tutti_run *run);
 TUTTI_API const char *tutti_run_id(const struct tutti_run *run);
 TUTTI_API enum tutti_status tutti_cancel(struct tutti_run *run, char **error);
 TUTTI_API void tutti_release(struct tutti_run *run); /* the run itself goes on. Accepts NULL */

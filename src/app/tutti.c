@@ -150,7 +150,7 @@ struct call {
     const struct tutti_request *request;
     const char *file, *id, *in_doubt;
     int64_t timeout_ms;
-    enum run_status status; /* of document */
+    bool whole; /* with the nodes */
     char *document;
     struct err *e;
 };
@@ -284,14 +284,18 @@ wait_main(void *arg)
     struct call *c = arg;
     struct run *r = c->run->run;
     c->e = run_wait(r, rt_after(c->timeout_ms));
+}
+
+static void
+document_main(void *arg)
+{
+    struct call *c = arg;
+    AUTO(json_freep) json_t *doc = NULL;
+    c->e = run_document(c->run->run, c->whole, &doc);
     if (c->e)
         return;
-    json_t *doc = run_document(r);
-    run_status_parse(json_str(doc, "status", ""), &c->status);
-    json_t *shown = app_redact_json(c->t->app, doc);
+    AUTO(json_freep) json_t *shown = app_redact_json(c->t->app, doc);
     c->document = json_text(shown);
-    json_decref(shown);
-    json_decref(doc);
 }
 
 static void
@@ -404,15 +408,24 @@ status_of_run(enum run_status status, bool interrupted)
 enum tutti_status
 tutti_wait(struct tutti_run *run, int64_t timeout_ms, char **document, char **error)
 {
-    struct call c = {.t = run->engine, .run = run, .timeout_ms = timeout_ms, .status = RUN_FAILED};
+    struct call c = {.t = run->engine, .run = run, .timeout_ms = timeout_ms, .whole = true};
     rt_run(run->engine->rt, wait_main, &c);
+    if (!c.e && document)
+        rt_run(run->engine->rt, document_main, &c);
     if (c.e)
         return give_up(run->engine, c.e, error);
-    enum tutti_status status = status_of_run(c.status, run_was_interrupted(run->run));
     if (document)
-        *document = STEAL(c.document);
-    free(c.document);
-    return status;
+        *document = c.document;
+    return status_of_run(run_state(run->run), run_was_interrupted(run->run));
+}
+
+char *
+tutti_result(struct tutti_run *run)
+{
+    struct call c = {.t = run->engine, .run = run};
+    rt_run(run->engine->rt, document_main, &c);
+    err_drop(c.e); /* none: without nodes nothing is read */
+    return c.document;
 }
 
 const char *

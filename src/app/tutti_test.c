@@ -157,6 +157,12 @@ endings(void **state)
         assert_member(&p, "run", tutti_run_id(run));
         assert_int_equal(wait_for(&p, run, 0), row[i].end); /* once more is the same */
         assert_int_equal(tutti_wait(run, -1, NULL, NULL), row[i].end);
+        tutti_free(p.document);
+        p.document = tutti_result(run); /* the same without the nodes */
+        assert_member(&p, "status", row[i].status);
+        assert_member(&p, "text", row[i].text);
+        assert_member(&p, "error", row[i].error);
+        assert_member(&p, "nodes", "");
         tutti_release(run);
     }
     place_end(&p);

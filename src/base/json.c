@@ -17,9 +17,9 @@ json_freep(json_t **j)
 
 /* jansson nests up to 2048 on input, which recursion elsewhere cannot afford: count first. */
 static bool
-depth_ok(const char *p, size_t n)
+depth_ok(const char *p, size_t n, int max)
 {
-    size_t depth = 0;
+    int depth = 0;
     bool in_string = false;
     for (size_t i = 0; i < n; i++) {
         char c = p[i];
@@ -31,7 +31,7 @@ depth_ok(const char *p, size_t n)
         } else if (c == '"') {
             in_string = true;
         } else if (c == '{' || c == '[') {
-            if (++depth > JSON_DEPTH_MAX)
+            if (++depth > max)
                 return false;
         } else if ((c == '}' || c == ']') && depth) {
             depth--;
@@ -40,16 +40,16 @@ depth_ok(const char *p, size_t n)
     return true;
 }
 
-struct err *
-json_parse(const char *text, size_t n, json_t **ret_json)
+static struct err *
+parse(const char *text, size_t n, int depth, json_t **ret_json)
 {
-    json_t *plain = json_read_plain(text, n);
+    json_t *plain = json_read_plain(text, n, depth);
     if (plain) {
         *ret_json = plain;
         return NULL;
     }
-    if (!depth_ok(text, n))
-        return FAIL(ERR_INVALID, "not JSON: nested deeper than %d", JSON_DEPTH_MAX);
+    if (!depth_ok(text, n, depth))
+        return FAIL(ERR_INVALID, "not JSON: nested deeper than %d", depth);
     json_error_t why;
     json_t *j = json_loadb(text, n, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &why);
     if (!j && json_error_code(&why) == json_error_numeric_overflow)
@@ -59,6 +59,32 @@ json_parse(const char *text, size_t n, json_t **ret_json)
         return FAIL(ERR_INVALID, "not JSON: %s at line %d, column %d", why.text, why.line,
                     why.column);
     *ret_json = j;
+    return NULL;
+}
+
+struct err *
+json_parse(const char *text, size_t n, json_t **ret_json)
+{
+    return parse(text, n, JSON_DEPTH_MAX, ret_json);
+}
+
+struct err *
+json_parse_own(const char *text, size_t n, json_t **ret_json)
+{
+    return parse(text, n, JSON_DEPTH_OWN_MAX, ret_json);
+}
+
+struct err *
+json_pick(const char *text, size_t n, const struct json_want *want, size_t count)
+{
+    AUTO(json_freep) json_t *whole = NULL;
+    if (json_pick_plain(text, n, want, count))
+        return NULL;
+    PASS(json_parse_own(text, n, &whole));
+    if (!json_is_object(whole))
+        return FAIL(ERR_INVALID, "not a JSON object");
+    for (size_t i = 0; i < count; i++)
+        *want[i].at = json_incref(json_object_get(whole, want[i].name));
     return NULL;
 }
 

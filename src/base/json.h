@@ -7,13 +7,23 @@
 #include "base/str.h"
 #include <jansson.h>
 
-#define JSON_DEPTH_MAX 128 /* nesting accepted from outside; deeper input is an error */
+#define JSON_DEPTH_MAX     128 /* nesting accepted from outside; deeper input is an error */
+#define JSON_DEPTH_OWN_MAX 256 /* of what we wrote: values from outside, and what we put around */
 
 void json_freep(json_t **j); /* AUTO(json_freep) json_t *j */
 
 /* Any JSON value. Duplicate keys, invalid UTF-8, NUL in strings and depth over JSON_DEPTH_MAX are
  * errors (ERR_INVALID with the offset). Integers beyond 64 bits become reals. */
 struct err *MUST json_parse(const char *text, size_t n, json_t **OWN ret_json);
+/* Of a text that we wrote: only the members of an object that are wanted are read, which is quick;
+ * others are passed over unseen. *at is NULL where there is no such member. */
+struct json_want {
+    const char *name;
+    json_t **OWN at;
+};
+struct err *MUST json_pick(const char *text, size_t n, const struct json_want *want, size_t count);
+/* json_parse for a text that we wrote. */
+struct err *MUST json_parse_own(const char *text, size_t n, json_t **OWN ret_json);
 /* Compact, in order of insertion, numbers as short as they can be. NULL is written as null. */
 void json_write(struct str *s, const json_t *j);
 char *OWN json_text(const json_t *j);

@@ -1,16 +1,18 @@
-/* jsonread.c - a small recursive reader; depth is bounded by JSON_DEPTH_MAX. */
+/* jsonread.c - a small recursive reader of bounded depth. */
 #include "base/jsonread.h"
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define DIGITS_MAX 18 /* any integer of so many fits 64 bits */
-#define NUMBER_MAX 63 /* bytes of a real */
+#define DIGITS_MAX 18 /* any integer of so many fits 64 bits; one that does not is a real */
+#define NUMBER_MAX 63 /* bytes of a long number */
+#define KEY_MAX    64 /* bytes of a key, with its end */
 
 struct reader {
     const char *p, *end;
     struct str text; /* the string or key with escapes that is being read */
-    int depth;
+    int depth, depth_max;
 };
 
 static json_t *read_value(struct reader *r);
@@ -201,10 +203,8 @@ read_number(struct reader *r)
     if (last == first || !end || (*first == '0' && last - first > 1))
         return NULL;
     r->p = end;
-    if (end == last) {
+    if (end == last && last - first <= DIGITS_MAX) {
         json_int_t value = 0;
-        if (last - first > DIGITS_MAX)
-            return NULL;
         for (; first < last; first++)
             value = value * 10 + (*first - '0');
         return json_integer(minus ? -value : value);
@@ -214,6 +214,10 @@ read_number(struct reader *r)
         return NULL;
     memcpy(text, from, n);
     text[n] = '\0';
+    errno = 0;
+    const long long whole = end == last ? strtoll(text, NULL, 10) : 0;
+    if (end == last && !errno)
+        return json_integer(whole);
     const double value = strtod(text, &stop); /* a locale may want another decimal point */
     return *stop || !isfinite(value) ? NULL : json_real(value);
 }
@@ -233,10 +237,10 @@ take_word(struct reader *r, const char *word)
 static bool
 read_member(struct reader *r, json_t *object)
 {
-    char key[64];
+    char key[KEY_MAX];
     struct run run;
     skip_space(r);
-    if (!take(r, '"') || !read_run(r, &run) || run.n >= sizeof key)
+    if (!take(r, '"') || !read_run(r, &run) || run.n >= KEY_MAX)
         return false;
     memcpy(key, run.p, run.n);
     key[run.n] = '\0';
@@ -280,7 +284,7 @@ read_members(struct reader *r, json_t *to, char close)
 static json_t *
 read_structure(struct reader *r, json_t *to, char close)
 {
-    if (r->depth == JSON_DEPTH_MAX) {
+    if (r->depth == r->depth_max) {
         json_decref(to);
         return NULL;
     }
@@ -310,9 +314,9 @@ read_value(struct reader *r)
 }
 
 json_t *
-json_read_plain(const char *text, size_t n)
+json_read_plain(const char *text, size_t n, int depth)
 {
-    struct reader r = {.p = text, .end = text + n};
+    struct reader r = {.p = text, .end = text + n, .depth_max = depth};
     json_t *j = read_value(&r);
     skip_space(&r);
     str_fini(&r.text);
@@ -320,4 +324,90 @@ json_read_plain(const char *text, size_t n)
         return j;
     json_decref(j);
     return NULL;
+}
+
+/* Behind the opening quote, to behind the closing one. */
+static bool
+skip_string(struct reader *r)
+{
+    for (; r->p < r->end; r->p++) {
+        if (*r->p == '"') {
+            r->p++;
+            return true;
+        }
+        if (*r->p == '\\')
+            r->p++;
+    }
+    return false;
+}
+
+/* To the comma or bracket behind a value. It is not judged: only strings and brackets count. */
+static bool
+skip_value(struct reader *r)
+{
+    size_t depth = 0;
+    while (r->p < r->end) {
+        const char c = *r->p;
+        if ((c == ',' || c == '}' || c == ']') && !depth)
+            return true;
+        r->p++;
+        if (c == '"' && !skip_string(r))
+            return false;
+        depth += c == '{' || c == '[';
+        depth -= c == '}' || c == ']';
+    }
+    return false;
+}
+
+static bool
+pick_member(struct reader *r, const struct json_want *want, size_t count)
+{
+    json_t **at = NULL;
+    skip_space(r);
+    const char *key = r->p + 1;
+    if (!take(r, '"') || !skip_string(r))
+        return false;
+    const size_t n = (size_t)(r->p - 1 - key);
+    for (size_t i = 0; i < count && !at; i++)
+        at = strncmp(want[i].name, key, n) == 0 && !want[i].name[n] ? want[i].at : NULL;
+    skip_space(r);
+    if (!take(r, ':') || (at && *at))
+        return false;
+    if (!at)
+        return skip_value(r);
+    *at = read_value(r);
+    return *at != NULL;
+}
+
+static bool
+pick_members(struct reader *r, const struct json_want *want, size_t count)
+{
+    skip_space(r);
+    if (!take(r, '{'))
+        return false;
+    skip_space(r);
+    if (take(r, '}'))
+        return true;
+    while (pick_member(r, want, count)) {
+        skip_space(r);
+        if (take(r, ','))
+            continue;
+        return take(r, '}');
+    }
+    return false;
+}
+
+bool
+json_pick_plain(const char *text, size_t n, const struct json_want *want, size_t count)
+{
+    struct reader r = {.p = text, .end = text + n, .depth = 1, .depth_max = JSON_DEPTH_OWN_MAX};
+    for (size_t i = 0; i < count; i++)
+        *want[i].at = NULL;
+    bool taken = pick_members(&r, want, count);
+    skip_space(&r);
+    taken = taken && r.p == r.end;
+    str_fini(&r.text);
+    for (size_t i = 0; i < count && !taken; i++)
+        json_freep(want[i].at);
+    return taken;
 }

@@ -4,11 +4,14 @@
  * every call. This reader takes strings in one piece. It never has the last word: whatever it does
  * not take (a mistake, an escape that is no character, a number of many digits) it leaves to
  * jansson, which then reads or refuses it with its reasons. What it takes has exactly the value
- * jansson would give. json_parse uses it; nobody else needs it. */
+ * jansson would give. json_parse and json_pick use it; nobody else needs it. */
 #ifndef BASE_JSONREAD_H
 #define BASE_JSONREAD_H
 #include "base/json.h"
 
-json_t *OWN json_read_plain(const char *text, size_t n); /* NULL: not for this reader */
+/* depth: how far it may be nested. NULL: not for this reader. */
+json_t *OWN json_read_plain(const char *text, size_t n, int depth);
+/* json_pick of an object; false: not for this reader, and nothing is set. */
+bool json_pick_plain(const char *text, size_t n, const struct json_want *want, size_t count);
 
 #endif

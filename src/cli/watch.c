@@ -101,7 +101,8 @@ watch_run(struct watch *w, struct tutti_run *run, bool strict)
     char *document = NULL, *error = NULL;
     enum tutti_status status;
     do {
-        status = tutti_wait(run, w->live && w->progress ? TICK_MS : -1, &document, &error);
+        status = tutti_wait(run, w->live && w->progress ? TICK_MS : -1,
+                            w->opts.json ? &document : NULL, &error);
         if (w->progress)
             progress_tick(w->progress, rt_wall_ms());
         if (status == TUTTI_TIMEOUT) {
@@ -111,6 +112,8 @@ watch_run(struct watch *w, struct tutti_run *run, bool strict)
     } while (status == TUTTI_TIMEOUT);
     if (w->progress)
         progress_finish(w->progress);
+    if (!error && !document)
+        document = tutti_result(run);
     if (document)
         result_show(w, tutti_run_id(run), document, status);
     if (error)

@@ -87,8 +87,8 @@ struct flow *run_flow(const struct run *r);     /* borrowed */
 enum run_status run_state(const struct run *r);
 bool run_is_over(const struct run *r); /* nothing of it runs here any more */
 bool run_was_interrupted(const struct run *r);
-/* The document of `tutti run --json`. */
-json_t *OWN run_document(const struct run *r);
+/* The document of `tutti run --json`; without its `nodes` it is small, however many there are. */
+struct err *MUST run_document(const struct run *r, bool nodes, json_t **OWN ret_doc);
 void run_cancel(struct run *r);    /* ends it: cancelled */
 void run_interrupt(struct run *r); /* leaves it resumable */
 

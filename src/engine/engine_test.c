@@ -194,7 +194,9 @@ read_back(struct scene *s)
     note(s, "wait", run_wait(r, DEADLINE_NONE));
     str_addf(&s->out, "heard %u and %u\n", first, second);
     engine_unsubscribe(s->e, one);
-    AUTO(json_freep) json_t *doc = NULL, *here = run_document(r);
+    AUTO(json_freep) json_t *doc = NULL;
+    AUTO(json_freep) json_t *here = NULL;
+    assert_ok(run_document(r, true, &here));
     note(s, "document", engine_document(s->e, run_id(r), &doc));
     str_addf(&s->out, "the same: %d\n", json_equal(doc, here));
     show(s, run_id(r));

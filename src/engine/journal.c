@@ -1,5 +1,6 @@
-/* journal.c - bodies of records, the document of a run, the memory of a resumed one. */
+/* journal.c - bodies of records, the document of a run, what a resumed one finds. */
 #include "engine/journal.h"
+#include "base/map.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,27 +43,51 @@ record_encode(const json_t *body, struct str *to)
     json_write(to, body);
 }
 
-struct err *
-record_decode(const void *bytes, size_t n, json_t **ret_body)
+static struct err *
+format_check(const struct record *rec)
 {
-    const char *p = bytes;
-    if (n < 2 || p[0] != JOURNAL_FORMAT)
-        return FAIL(ERR_INVALID,
-                    "a journal record of an unknown format (written by a newer version?)");
-    TRY(json_parse(p + 1, n - 1, ret_body), "a journal record");
+    return rec->body_len > 1 && rec->body[0] == JOURNAL_FORMAT
+               ? NULL
+               : FAIL(ERR_INVALID,
+                      "a journal record of an unknown format (written by a newer version?)");
+}
+
+struct err *
+record_decode(const struct record *rec, json_t **ret_body)
+{
+    PASS(format_check(rec));
+    TRY(json_parse_own(rec->body + 1, rec->body_len - 1, ret_body), "a journal record");
     if (json_is_object(*ret_body))
         return NULL;
     json_freep(ret_body);
     return FAIL(ERR_INVALID, "a journal record that is not an object");
 }
 
-/* ---- view ------------------------------------------------------------------ */
+static struct err *
+record_pick(const struct record *rec, const struct json_want *want, size_t count)
+{
+    PASS(format_check(rec));
+    TRY(json_pick(rec->body + 1, rec->body_len - 1, want, count), "a journal record");
+    return NULL;
+}
 
+/* ---- the view -------------------------------------------------------------- */
+
+struct kept { /* a body as it is stored */
+    char *body;
+    size_t len;
+};
+struct place {        /* what happened at a path: of a node or of a step */
+    struct kept node; /* its end, else its first start */
+    bool is_node, node_ended;
+    bool begun, done, failed; /* of a step: its intent; its last end */
+    char *target;             /* of the intent */
+    struct kept step;
+};
 struct view {
     char *run_id;
     json_t *started, *ended, *waiting;
-    json_t *nodes; /* path -> body of its end, or of its start */
-    json_t *open;  /* path -> target of steps that have an intent and no end */
+    struct map *places; /* path -> struct place */
     struct usage usage;
     enum run_status status;
 };
@@ -72,8 +97,7 @@ view_new(const char *run_id)
 {
     struct view *v = xcalloc(1, sizeof *v);
     v->run_id = xstrdup(run_id);
-    v->nodes = json_object();
-    v->open = json_object();
+    v->places = map_new();
     v->status = RUN_RUNNING;
     return v;
 }
@@ -81,57 +105,142 @@ view_new(const char *run_id)
 void
 view_free(struct view *v)
 {
+    void *value;
     if (!v)
         return;
+    for (size_t i = 0; map_next(v->places, &i, NULL, &value);) {
+        struct place *p = value;
+        free(p->node.body);
+        free(p->step.body);
+        free(p->target);
+        free(p);
+    }
+    map_free(v->places);
     free(v->run_id);
     json_decref(v->started);
     json_decref(v->ended);
     json_decref(v->waiting);
-    json_decref(v->nodes);
-    json_decref(v->open);
     free(v);
 }
 
-static void
-replace(json_t **at, json_t *with)
+static struct place *
+place_at(struct view *v, const char *path)
 {
-    json_decref(*at);
-    *at = json_incref(with);
+    struct place *p = map_get(v->places, path);
+    if (!p) {
+        p = xcalloc(1, sizeof *p);
+        map_put(v->places, path, p);
+    }
+    return p;
 }
 
-void
-view_feed(struct view *v, enum record_kind kind, const char *path, json_t *body)
+static void
+keep(struct kept *k, const struct record *rec)
 {
-    struct usage u;
-    switch (kind) {
+    k->body = xrealloc(k->body, rec->body_len);
+    memcpy(k->body, rec->body, rec->body_len);
+    k->len = rec->body_len;
+}
+
+static struct record
+kept_record(const struct kept *k)
+{
+    return (struct record){.body = k->body, .body_len = k->len};
+}
+
+static struct err *
+replace(json_t **at, const struct record *rec)
+{
+    json_freep(at);
+    return record_decode(rec, at);
+}
+
+static struct err *
+run_feed(struct view *v, const struct record *rec)
+{
+    switch (rec->kind) {
     case REC_RUN_STARTED:
-        replace(&v->started, body);
-        break;
-    case REC_RUN_RESUMED:
-        v->status = RUN_RUNNING;
-        break;
+        return replace(&v->started, rec);
     case REC_RUN_WAITING:
-        replace(&v->waiting, body);
+        PASS(replace(&v->waiting, rec));
         v->status = RUN_WAITING;
-        break;
+        return NULL;
     case REC_RUN_ENDED:
-        replace(&v->ended, body);
-        run_status_parse(json_str(body, "status", ""), &v->status);
-        break;
+        PASS(replace(&v->ended, rec));
+        run_status_parse(json_str(v->ended, "status", ""), &v->status);
+        return NULL;
+    default:
+        v->status = RUN_RUNNING;
+        return NULL;
+    }
+}
+
+static struct err *
+node_feed(struct view *v, const struct record *rec)
+{
+    PASS(format_check(rec));
+    struct place *p = place_at(v, rec->path);
+    if (rec->kind == REC_NODE_ENDED || !p->is_node)
+        keep(&p->node, rec);
+    p->is_node = true;
+    p->node_ended |= rec->kind == REC_NODE_ENDED;
+    return NULL;
+}
+
+static struct err *
+step_feed(struct view *v, const struct record *rec, bool recall)
+{
+    AUTO(json_freep) json_t *usage = NULL;
+    AUTO(json_freep) json_t *target = NULL;
+    const struct json_want want[] = {{"usage", &usage}, {"target", &target}};
+    PASS(record_pick(rec, want, rec->kind == REC_STEP_INTENT ? COUNT(want) : 1));
+    if (rec->kind == REC_STEP_INTENT) {
+        struct place *p = place_at(v, rec->path);
+        free(p->target);
+        p->target = xstrdup(json_is_string(target) ? json_string_value(target) : "");
+        p->begun = true;
+        p->done = p->failed = false;
+        return NULL;
+    }
+    struct usage u;
+    usage_from_json(usage, &u);
+    usage_add(&v->usage, &u);
+    struct place *p = recall ? place_at(v, rec->path) : map_get(v->places, rec->path);
+    if (!p || p->done) /* a success stays, whatever comes later */
+        return NULL;
+    p->done = rec->kind == REC_STEP_DONE;
+    p->failed = !p->done;
+    if (recall)
+        keep(&p->step, rec);
+    return NULL;
+}
+
+static struct err *
+feed(struct view *v, const struct record *rec, bool recall)
+{
+    switch (rec->kind) {
     case REC_NODE_STARTED:
     case REC_NODE_ENDED:
-        json_object_set(v->nodes, path, body);
-        break;
+        return node_feed(v, rec);
+    case REC_STEP_INTENT:
     case REC_STEP_DONE:
     case REC_STEP_FAILED:
-        usage_from_json(json_object_get(body, "usage"), &u);
-        usage_add(&v->usage, &u);
-        json_object_del(v->open, path);
-        break;
-    case REC_STEP_INTENT:
-        json_object_set(v->open, path, json_object_get(body, "target"));
-        break;
+        return step_feed(v, rec, recall);
+    default:
+        return run_feed(v, rec);
     }
+}
+
+struct err *
+view_feed(struct view *v, const struct record *rec)
+{
+    return feed(v, rec, false);
+}
+
+struct err *
+view_recall(struct view *v, const struct record *rec)
+{
+    return feed(v, rec, true);
 }
 
 enum run_status
@@ -145,6 +254,8 @@ view_started(const struct view *v)
 {
     return v->started;
 }
+
+/* ---- the document ---------------------------------------------------------- */
 
 static json_t *
 member(const json_t *obj, const char *key)
@@ -165,18 +276,27 @@ text_of(const json_t *body)
     return json_string(s);
 }
 
+/* What of a node was begun and never recorded as ended, or NULL. */
+static const char *
+in_doubt_below(const struct view *v, const char *path)
+{
+    size_t n = strlen(path);
+    const char *name;
+    void *value;
+    for (size_t i = 0; map_next(v->places, &i, &name, &value);) {
+        const struct place *p = value;
+        if (p->begun && !p->done && !p->failed && strncmp(name, path, n) == 0 && name[n] == '/')
+            return p->target;
+    }
+    return NULL;
+}
+
 /* The run ended first: another node failed while this one waited for somebody to look, or it was
  * cancelled while nobody had it. Nothing of it goes on. */
 static void
 node_cut_off(const struct view *v, const char *path, json_t *d)
 {
-    const char *open, *in_doubt = NULL;
-    json_t *target;
-    size_t n = strlen(path);
-    json_object_foreach (v->open, open, target) {
-        if (strncmp(open, path, n) == 0 && open[n] == '/')
-            in_doubt = json_string_value(target);
-    }
+    const char *in_doubt = in_doubt_below(v, path);
     json_object_set_new(d, "status", json_string(node_status_name(NODE_CANCELLED)));
     json_object_set_new(d, "error",
                         in_doubt ? json_stringf("the run ended while '%s' was in doubt: it may "
@@ -186,30 +306,54 @@ node_cut_off(const struct view *v, const char *path, json_t *d)
 }
 
 static json_t *
+usage_of(const json_t *body)
+{
+    const json_t *usage = json_object_get(body, "usage");
+    struct usage u;
+    usage_from_json(usage, &u);
+    return usage ? usage_to_json(&u) : json_null();
+}
+
+static json_t *
 node_document(const struct view *v, const char *path, const json_t *body)
 {
-    static const char *const copied[] = {"output",  "error",       "attempts",
-                                         "started", "duration_ms", "usage"};
+    static const char *const copied[] = {"error", "attempts", "started", "duration_ms"};
     json_t *d = json_object();
-    json_object_set_new(d, "type", member(body, "type"));
-    json_object_set_new(d, "agent", member(body, "agent"));
     const char *status = json_str(body, "status", "running");
-    json_object_set_new(d, "status", json_string(status));
-    for (size_t i = 0; i < COUNT(copied); i++) {
-        json_object_set_new(d, copied[i], member(body, copied[i]));
-        if (i == 0)
-            json_object_set_new(d, "text", text_of(body));
-    }
+    json_object_set_new_nocheck(d, "type", member(body, "type"));
+    json_object_set_new_nocheck(d, "agent", member(body, "agent"));
+    json_object_set_new_nocheck(d, "status", json_string(status));
+    json_object_set_new_nocheck(d, "output", member(body, "output"));
+    json_object_set_new_nocheck(d, "text", text_of(body));
+    for (size_t i = 0; i < COUNT(copied); i++)
+        json_object_set_new_nocheck(d, copied[i], member(body, copied[i]));
+    json_object_set_new_nocheck(d, "usage", usage_of(body));
     if (v->ended && strcmp(status, "running") == 0)
         node_cut_off(v, path, d);
     return d;
 }
 
-json_t *
-view_document(const struct view *v, int64_t now_wall_ms)
+static struct err *
+nodes_document(const struct view *v, json_t *nodes)
 {
-    json_t *d = json_object(), *nodes = json_object(), *body;
     const char *path;
+    void *value;
+    for (size_t i = 0; map_next(v->places, &i, &path, &value);) {
+        const struct place *p = value;
+        AUTO(json_freep) json_t *body = NULL;
+        if (!p->is_node)
+            continue;
+        struct record rec = kept_record(&p->node);
+        PASS(record_decode(&rec, &body));
+        json_object_set_new(nodes, path, node_document(v, path, body));
+    }
+    return NULL;
+}
+
+struct err *
+view_document(const struct view *v, int64_t now_wall_ms, bool with_nodes, json_t **ret_doc)
+{
+    AUTO(json_freep) json_t *d = json_object();
     int64_t started = json_int(v->started, "at", now_wall_ms);
     int64_t ended = json_int(v->ended, "at", now_wall_ms);
     json_object_set_new(d, "run", json_string(v->run_id));
@@ -218,89 +362,68 @@ view_document(const struct view *v, int64_t now_wall_ms)
     json_object_set_new(d, "output", member(v->ended, "output"));
     json_object_set_new(d, "text", text_of(v->ended));
     json_object_set_new(d, "error", member(v->ended, "error"));
-    json_object_foreach (v->nodes, path, body)
-        json_object_set_new(nodes, path, node_document(v, path, body));
-    json_object_set_new(d, "nodes", nodes);
+    if (with_nodes) {
+        json_t *nodes = json_object();
+        json_object_set_new(d, "nodes", nodes);
+        PASS(nodes_document(v, nodes));
+    }
     json_object_set_new(d, "usage", usage_to_json(&v->usage));
     json_object_set_new(d, "duration_ms", json_integer(MAX(ended - started, 0)));
     if (v->status == RUN_WAITING)
         json_object_set_new(d, "waiting", member(v->waiting, "reason"));
     if (json_object_get(v->started, "goal"))
         json_object_set(d, "goal", json_object_get(v->started, "goal"));
-    return d;
+    *ret_doc = STEAL(d);
+    return NULL;
 }
 
-/* ---- memo ------------------------------------------------------------------ */
+/* ---- what a resumed run finds ---------------------------------------------- */
 
-struct memo {
-    json_t *nodes, *done, *failed; /* path -> body */
-    json_t *intents, *started;     /* path -> body */
-};
-
-struct memo *
-memo_new(void)
+bool
+view_node_ended(const struct view *v, const char *path)
 {
-    struct memo *m = xcalloc(1, sizeof *m);
-    m->nodes = json_object();
-    m->done = json_object();
-    m->failed = json_object();
-    m->intents = json_object();
-    m->started = json_object();
-    return m;
+    const struct place *p = map_get(v->places, path);
+    return p && p->node_ended;
 }
 
-void
-memo_free(struct memo *m)
+struct err *
+view_node_pick(const struct view *v, const char *path, const struct json_want *want, size_t count)
 {
-    if (!m)
-        return;
-    json_decref(m->nodes);
-    json_decref(m->done);
-    json_decref(m->failed);
-    json_decref(m->intents);
-    json_decref(m->started);
-    free(m);
+    const struct place *p = map_get(v->places, path);
+    for (size_t i = 0; i < count; i++)
+        *want[i].at = NULL;
+    if (!p || !p->is_node)
+        return NULL;
+    struct record rec = kept_record(&p->node);
+    return record_pick(&rec, want, count);
 }
 
-void
-memo_feed(struct memo *m, enum record_kind kind, const char *path, json_t *body)
+struct err *
+view_node_started(const struct view *v, const char *path, int64_t *ret_ms)
 {
-    json_t *to = kind == REC_NODE_ENDED     ? m->nodes
-                 : kind == REC_STEP_DONE    ? m->done
-                 : kind == REC_STEP_FAILED  ? m->failed
-                 : kind == REC_STEP_INTENT  ? m->intents
-                 : kind == REC_NODE_STARTED ? m->started
-                                            : NULL;
-    if (to && !(kind == REC_NODE_STARTED && json_object_get(to, path)))
-        json_object_set(to, path, body);
-}
-
-json_t *
-memo_node(const struct memo *m, const char *path)
-{
-    return m ? json_object_get(m->nodes, path) : NULL;
-}
-
-json_t *
-memo_step(const struct memo *m, const char *path, bool *ret_failed)
-{
-    json_t *body = m ? json_object_get(m->done, path) : NULL;
-    *ret_failed = false;
-    if (body || !m)
-        return body;
-    body = json_object_get(m->failed, path);
-    *ret_failed = body != NULL;
-    return body;
+    AUTO(json_freep) json_t *at = NULL;
+    const struct json_want want = {"at", &at};
+    PASS(view_node_pick(v, path, &want, 1));
+    *ret_ms = json_integer_value(at);
+    return NULL;
 }
 
 bool
-memo_intent(const struct memo *m, const char *path)
+view_step_begun(const struct view *v, const char *path)
 {
-    return m && json_object_get(m->intents, path);
+    const struct place *p = map_get(v->places, path);
+    return p && p->begun;
 }
 
-int64_t
-memo_started(const struct memo *m, const char *path)
+struct err *
+view_step(const struct view *v, const char *path, json_t **ret_body, bool *ret_failed)
 {
-    return m ? json_int(json_object_get(m->started, path), "at", 0) : 0;
+    const struct place *p = map_get(v->places, path);
+    *ret_body = NULL;
+    *ret_failed = false;
+    if (!p || !p->step.body)
+        return NULL;
+    *ret_failed = p->failed;
+    struct record rec = kept_record(&p->step);
+    return record_decode(&rec, ret_body);
 }

@@ -5,7 +5,6 @@
 #ifndef ENGINE_JOURNAL_H
 #define ENGINE_JOURNAL_H
 #include "base/json.h"
-#include "base/map.h"
 #include "model/kind.h"
 #include "model/status.h"
 
@@ -24,29 +23,40 @@ enum record_kind { /* stored numbers */
 };
 const char *record_event(enum record_kind kind, const json_t *body); /* the event it is */
 
+struct record { /* as it is stored; borrowed */
+    enum record_kind kind;
+    const char *path, *body;
+    size_t body_len;
+};
 void record_encode(const json_t *body, struct str *to);
-struct err *MUST record_decode(const void *bytes, size_t n, json_t **OWN ret_body);
+struct err *MUST record_decode(const struct record *rec, json_t **OWN ret_body);
 
-/* Everything that can be shown of a run, fed record by record. */
+/* What is known of a run, fed record by record: its document, and what a resumed run finds by path.
+ * Bodies stay as they are stored until somebody asks: a run holds little while it goes on, and one
+ * of ten thousand steps is taken up again in a moment. */
 struct view;
 struct view *OWN view_new(const char *run_id);
-void view_free(struct view *OWN v);
-void view_feed(struct view *v, enum record_kind kind, const char *path, json_t *body);
+void view_free(struct view *OWN v); /* accepts NULL */
+struct err *MUST view_feed(struct view *v, const struct record *rec);
+/* The same for a record of a former life: what steps gave is kept too, to be found again. */
+struct err *MUST view_recall(struct view *v, const struct record *rec);
 enum run_status view_status(const struct view *v);
-/* {run, workflow, status, output, text, error, nodes, usage, duration_ms} as users get it. now: for
- * runs that have not ended. */
-json_t *OWN view_document(const struct view *v, int64_t now_wall_ms);
 const json_t *view_started(const struct view *v); /* body of REC_RUN_STARTED, or NULL */
+/* {run, workflow, status, output, text, error, usage, duration_ms} as users get it; with `nodes`
+ * also {nodes}. now: for runs that have not ended. */
+struct err *MUST view_document(const struct view *v, int64_t now_wall_ms, bool nodes,
+                               json_t **OWN ret_doc);
 
-/* What a resumed run finds by path. */
-struct memo;
-struct memo *OWN memo_new(void);
-void memo_free(struct memo *OWN m);
-void memo_feed(struct memo *m, enum record_kind kind, const char *path, json_t *body);
-json_t *memo_node(const struct memo *m, const char *path);                   /* REC_NODE_ENDED */
-json_t *memo_step(const struct memo *m, const char *path, bool *ret_failed); /* done or failed */
-bool memo_intent(const struct memo *m, const char *path);
-int64_t
-memo_started(const struct memo *m, const char *path); /* wall ms of REC_NODE_STARTED, or 0 */
+bool view_node_ended(const struct view *v, const char *path);
+/* Members of REC_NODE_ENDED, else of the first REC_NODE_STARTED; each is NULL where there is none.
+ */
+struct err *MUST view_node_pick(const struct view *v, const char *path,
+                                const struct json_want *want, size_t count);
+/* Wall ms of the first start of a node that has not ended; 0: it was not started. */
+struct err *MUST view_node_started(const struct view *v, const char *path, int64_t *ret_ms);
+bool view_step_begun(const struct view *v, const char *path); /* REC_STEP_INTENT */
+/* REC_STEP_DONE, else REC_STEP_FAILED, else NULL. */
+struct err *MUST view_step(const struct view *v, const char *path, json_t **OWN ret_body,
+                           bool *ret_failed);
 
 #endif

@@ -10,6 +10,12 @@ parse(const char *text)
     return j;
 }
 
+static struct err *
+decode(const char *bytes, size_t n, json_t **ret_body)
+{
+    return record_decode(&(struct record){.body = bytes, .body_len = n}, ret_body);
+}
+
 static void
 codec(void **state)
 {
@@ -22,16 +28,32 @@ codec(void **state)
         AUTO(str_fini) struct str bytes = STR_INIT;
         record_encode(body, &bytes);
         assert_int_equal(bytes.p[0], JOURNAL_FORMAT);
-        assert_ok(record_decode(bytes.p, bytes.len, &back));
+        assert_ok(decode(bytes.p, bytes.len, &back));
         assert_true(json_equal(body, back));
         for (size_t n = 0; n < bytes.len; n++) { /* cut anywhere: refused, never half read */
             json_t *half = NULL;
-            struct err *e = record_decode(bytes.p, n, &half);
+            struct err *e = decode(bytes.p, n, &half);
             assert_non_null(e);
             assert_null(half);
             err_free(e);
         }
     }
+}
+
+/* What an agent may return, nested as deep as it may be, can be read again with all around it. */
+static void
+deep(void **state)
+{
+    (void)state;
+    json_t *value = json_array();
+    for (int i = 1; i < JSON_DEPTH_MAX; i++)
+        value = json_pack("[o]", value);
+    AUTO(json_freep) json_t *body = json_pack("{s{s{so}}}", "value", "a", "b", value);
+    AUTO(json_freep) json_t *back = NULL;
+    AUTO(str_fini) struct str bytes = STR_INIT;
+    record_encode(body, &bytes);
+    assert_ok(decode(bytes.p, bytes.len, &back));
+    assert_true(json_equal(body, back));
 }
 
 static void
@@ -51,14 +73,13 @@ damaged(void **state)
     };
     json_t *body = NULL;
     for (size_t i = 0; i < COUNT(row); i++) {
-        assert_err(record_decode(row[i].bytes, strlen(row[i].bytes), &body), ERR_INVALID,
-                   row[i].told);
+        assert_err(decode(row[i].bytes, strlen(row[i].bytes), &body), ERR_INVALID, row[i].told);
         assert_null(body);
     }
     static const char *const broken[] = {"1{", "1{\"a\":}", "1{\"a\":\"\xff\"}", "1{} ?",
                                          "1{\"a\":1,\"a\":2}"};
     for (size_t i = 0; i < COUNT(broken); i++) {
-        struct err *e = record_decode(broken[i], strlen(broken[i]), &body);
+        struct err *e = decode(broken[i], strlen(broken[i]), &body);
         assert_non_null(e);
         AUTO(freep) char *text = err_text(e);
         assert_true(str_starts(text, "a journal record: "));
@@ -104,16 +125,24 @@ struct line {
     const char *path, *body;
 };
 
+typedef struct err *(*feed_fn)(struct view *v, const struct record *rec);
+
 static void
-feed(struct view *v, struct memo *m, const struct line *lines, size_t n)
+feed(struct view *v, feed_fn fn, const struct line *lines, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        AUTO(json_freep) json_t *body = parse(lines[i].body);
-        if (v)
-            view_feed(v, (enum record_kind)lines[i].kind, lines[i].path, body);
-        if (m)
-            memo_feed(m, (enum record_kind)lines[i].kind, lines[i].path, body);
+        AUTO(freep) char *body = xasprintf("1%s", lines[i].body);
+        struct record rec = {(enum record_kind)lines[i].kind, lines[i].path, body, strlen(body)};
+        assert_ok(fn(v, &rec));
     }
+}
+
+static json_t *
+document(const struct view *v, int64_t now)
+{
+    json_t *d = NULL;
+    assert_ok(view_document(v, now, true, &d));
+    return d;
 }
 
 static const struct line story[] = {
@@ -142,9 +171,9 @@ document_waiting(void **state)
     (void)state;
     struct view *v = view_new("R1");
     assert_null(view_started(v));
-    feed(v, NULL, story, COUNT(story));
+    feed(v, view_feed, story, COUNT(story));
     assert_int_equal(view_status(v), RUN_WAITING);
-    AUTO(json_freep) json_t *d = view_document(v, 1500);
+    AUTO(json_freep) json_t *d = document(v, 1500);
     AUTO(freep) char *text = json_text(d);
     assert_string_equal(
         text,
@@ -153,7 +182,8 @@ document_waiting(void **state)
         "\"error\":null,\"nodes\":{"
         "\"a\":{\"type\":\"task\",\"agent\":\"ann\",\"status\":\"completed\",\"output\":[1,2],"
         "\"text\":\"[1,2]\",\"error\":null,\"attempts\":2,\"started\":1001,\"duration_ms\":9,"
-        "\"usage\":{\"tool_calls\":1}},"
+        "\"usage\":{\"input_tokens\":0,\"output_tokens\":0,\"cached_tokens\":0,\"model_calls\":0,"
+        "\"tool_calls\":1,\"cost_usd\":0.0}},"
         "\"b\":{\"type\":\"task\",\"agent\":\"bob\",\"status\":\"running\",\"output\":null,"
         "\"text\":null,\"error\":null,\"attempts\":null,\"started\":null,\"duration_ms\":null,"
         "\"usage\":null}},"
@@ -190,9 +220,9 @@ document_ends(void **state)
                                      {REC_RUN_WAITING, "", "{\"reason\":\"x\"}"},
                                      {REC_RUN_RESUMED, "", "{\"at\":1200}"},
                                      {REC_RUN_ENDED, "", row[i].ended}};
-        feed(v, NULL, lines, COUNT(lines));
+        feed(v, view_feed, lines, COUNT(lines));
         assert_int_equal(view_status(v), row[i].status);
-        AUTO(json_freep) json_t *d = view_document(v, 9000);
+        AUTO(json_freep) json_t *d = document(v, 9000);
         AUTO(freep) char *output = json_text(json_object_get(d, "output"));
         AUTO(freep) char *text = json_text(json_object_get(d, "text"));
         AUTO(freep) char *error = json_text(json_object_get(d, "error"));
@@ -208,41 +238,151 @@ document_ends(void **state)
 /* What is recorded is found by path; the first start of a node counts, a success before a failure.
  */
 static void
-memo(void **state)
+recall(void **state)
 {
     (void)state;
-    struct memo *m = memo_new();
+    struct view *v = view_new("R1");
     bool failed;
     static const struct line more[] = {
-        {REC_NODE_STARTED, "a", "{\"at\":7777}"},
+        {REC_NODE_STARTED, "b", "{\"at\":7777}"},
         {REC_STEP_FAILED, "a/call", "{\"error\":{}}"},
+        {REC_NODE_ENDED, "c", "{\"status\":\"skipped\"}"},
+        {REC_STEP_INTENT, "b/call", "{\"target\":\"till\"}"},
     };
-    feed(NULL, m, story, COUNT(story));
-    feed(NULL, m, more, COUNT(more));
-    assert_string_equal(json_str(memo_node(m, "a"), "agent", ""), "ann");
-    assert_null(memo_node(m, "b"));
-    assert_int_equal(memo_started(m, "a"), 1001);
-    assert_int_equal(memo_started(m, "b"), 1011);
-    assert_int_equal(memo_started(m, "c"), 0);
-    assert_int_equal(json_int(json_object_get(memo_step(m, "a/call", &failed), "value"), "x", 0),
-                     1);
+    feed(v, view_recall, story, COUNT(story));
+    feed(v, view_recall, more, COUNT(more));
+    assert_true(view_node_ended(v, "a"));
+    assert_true(view_node_ended(v, "c"));
+    assert_false(view_node_ended(v, "b"));
+    assert_false(view_node_ended(v, "e"));
+    int64_t started;
+    assert_ok(view_node_started(v, "b", &started));
+    assert_int_equal(started, 1011);
+    assert_ok(view_node_started(v, "e", &started));
+    assert_int_equal(started, 0);
+
+    AUTO(json_freep) json_t *step = NULL;
+    AUTO(json_freep) json_t *turn = NULL;
+    AUTO(json_freep) json_t *none = NULL;
+    assert_ok(view_step(v, "a/call", &step, &failed));
+    assert_int_equal(json_int(json_object_get(step, "value"), "x", 0), 1);
     assert_false(failed);
-    assert_non_null(memo_step(m, "a/turn[0]", &failed));
+    assert_ok(view_step(v, "a/turn[0]", &turn, &failed));
+    assert_string_equal(json_str(json_object_get(turn, "error"), "kind", ""), "limit");
     assert_true(failed);
-    assert_null(memo_step(m, "a/turn[1]", &failed));
-    assert_false(failed);
-    assert_true(memo_intent(m, "a/call"));
-    assert_false(memo_intent(m, "a/turn[0]"));
-    memo_free(m);
-    /* a run that was not resumed has none */
-    assert_null(memo_node(NULL, "a"));
-    assert_null(memo_step(NULL, "a", &failed));
-    assert_false(memo_intent(NULL, "a"));
-    assert_int_equal(memo_started(NULL, "a"), 0);
-    memo_free(NULL);
+    static const char *const open[] = {"a/turn[1]", "b/call", "b"};
+    for (size_t i = 0; i < COUNT(open); i++) {
+        assert_ok(view_step(v, open[i], &none, &failed));
+        assert_null(none);
+        assert_false(failed);
+    }
+    assert_true(view_step_begun(v, "a/call"));
+    assert_true(view_step_begun(v, "b/call"));
+    assert_false(view_step_begun(v, "a/turn[0]"));
+    assert_false(view_step_begun(v, "x"));
+    view_free(v);
     view_free(NULL);
 }
 
-TESTS(journal_test, cmocka_unit_test(codec), cmocka_unit_test(damaged),
+/* Only what was asked for comes out of a node's end; nothing comes of one that has none. */
+static void
+node_members(void **state)
+{
+    (void)state;
+    struct view *v = view_new("R1");
+    feed(v, view_feed, story, COUNT(story));
+    static const char *const paths[] = {"a", "b", "x"};
+    for (size_t i = 0; i < COUNT(paths); i++) {
+        AUTO(json_freep) json_t *output = NULL;
+        AUTO(json_freep) json_t *error = NULL;
+        const struct json_want want[] = {{"output", &output}, {"error", &error}};
+        assert_ok(view_node_pick(v, paths[i], want, COUNT(want)));
+        assert_int_equal(json_array_size(output), i == 0 ? 2 : 0);
+        assert_null(error);
+    }
+    view_free(v);
+}
+
+/* Who asks for the sum of 10,000 steps gets no list of them. */
+static void
+document_small(void **state)
+{
+    (void)state;
+    struct view *v = view_new("R1");
+    feed(v, view_feed, story, COUNT(story));
+    AUTO(json_freep) json_t *d = NULL;
+    assert_ok(view_document(v, 1500, false, &d));
+    assert_null(json_object_get(d, "nodes"));
+    assert_int_equal(json_int(json_object_get(d, "usage"), "input_tokens", 0), 5);
+    assert_string_equal(json_str(d, "waiting", ""), "somebody has to look");
+    view_free(v);
+}
+
+/* The run ended while something of a node was open: what may have happened is named. */
+static void
+document_cut_off(void **state)
+{
+    (void)state;
+    static const struct line lines[] = {
+        {REC_RUN_STARTED, "", "{\"at\":1000}"},
+        {REC_NODE_STARTED, "pay", "{\"status\":\"running\"}"},
+        {REC_STEP_INTENT, "pay/call", "{\"target\":\"till\"}"},
+        {REC_NODE_STARTED, "payer", "{\"status\":\"running\"}"},
+        {REC_STEP_INTENT, "payer/call", "{\"target\":\"purse\"}"},
+        {REC_STEP_DONE, "payer/call", "{\"value\":1}"},
+        {REC_RUN_ENDED, "", "{\"status\":\"cancelled\",\"at\":2000}"},
+    };
+    struct view *v = view_new("R1");
+    feed(v, view_feed, lines, COUNT(lines));
+    AUTO(json_freep) json_t *d = document(v, 0);
+    const json_t *pay = json_at(d, "nodes", "pay", NULL),
+                 *payer = json_at(d, "nodes", "payer", NULL);
+    assert_string_equal(json_str(pay, "status", ""), "cancelled");
+    assert_string_equal(json_str(pay, "error", ""),
+                        "the run ended while 'till' was in doubt: it may have been carried out");
+    assert_string_equal(json_str(payer, "error", ""), "the run ended first");
+    view_free(v);
+}
+
+/* Each kind of record, damaged in each way, is refused by name, when it is fed or when it is read.
+ */
+static void
+damaged_records(void **state)
+{
+    (void)state;
+    static const enum record_kind kinds[] = {REC_RUN_STARTED,  REC_RUN_WAITING, REC_RUN_ENDED,
+                                             REC_NODE_STARTED, REC_NODE_ENDED,  REC_STEP_INTENT,
+                                             REC_STEP_DONE,    REC_STEP_FAILED};
+    static const struct {
+        const char *body, *error;
+    } row[] = {
+        {"", "a journal record of an unknown format (written by a newer version?)"},
+        {"2{}", "a journal record of an unknown format (written by a newer version?)"},
+        {"1{\"usage\":", "a journal record: not JSON: "},
+        {"1[1]", NULL},
+    };
+    for (size_t k = 0; k < COUNT(kinds); k++) {
+        for (size_t i = 0; i < COUNT(row); i++) {
+            struct view *v = view_new("R1");
+            struct record rec = {kinds[k], "a", row[i].body, strlen(row[i].body)};
+            struct err *e = view_recall(v, &rec);
+            json_t *doc = NULL;
+            if (!e)
+                e = view_document(v, 0, true, &doc);
+            assert_null(doc);
+            assert_non_null(e);
+            assert_int_equal(err_kind(e), ERR_INVALID);
+            AUTO(freep) char *text = err_text(e);
+            if (row[i].error && !str_starts(text, row[i].error))
+                fail_msg("kind %d: %s", (int)kinds[k], text);
+            err_free(e);
+            view_free(v);
+        }
+    }
+}
+
+TESTS(journal_test, cmocka_unit_test(codec), cmocka_unit_test(deep), cmocka_unit_test(damaged),
       cmocka_unit_test(event_names), cmocka_unit_test(document_waiting),
-      cmocka_unit_test(document_ends), cmocka_unit_test(memo))
+      cmocka_unit_test(document_ends), cmocka_unit_test(document_small),
+      cmocka_unit_test(document_cut_off), cmocka_unit_test(recall), cmocka_unit_test(node_members),
+      cmocka_unit_test(damaged_records))

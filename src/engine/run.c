@@ -72,17 +72,20 @@ commit_outcome(const struct run *r, const struct pending *last, struct store_com
     }
 }
 
-static void
-batch_published(struct run *r, const struct pending *batch, size_t n, int64_t first_seq)
+static struct err *
+batch_committed(struct run *r, const struct pending *batch, const struct str *bodies, size_t n,
+                int64_t first_seq)
 {
     for (size_t i = 0; i < n; i++) {
-        view_feed(r->view, batch[i].kind, batch[i].path, batch[i].body);
+        struct record rec = {batch[i].kind, batch[i].path, bodies[i].p, bodies[i].len};
+        PASS(view_feed(r->view, &rec));
         if (batch[i].kind != REC_NODE_STARTED) /* told when it happened: this record travels late */
             run_publish(r, (struct run_event){.name = record_event(batch[i].kind, batch[i].body),
                                               .path = batch[i].path,
                                               .seq = first_seq + (int64_t)i,
                                               .detail = batch[i].body});
     }
+    return NULL;
 }
 
 void
@@ -118,7 +121,7 @@ commit_batch(struct run *r)
     r->engine->stats.records += (int64_t)n;
     if (!e) {
         r->committed += n;
-        batch_published(r, batch, n, first_seq);
+        e = batch_committed(r, batch, bodies, n, first_seq);
     }
     for (size_t i = 0; i < n; i++)
         str_fini(&bodies[i]);
@@ -267,7 +270,6 @@ run_unref(struct run *r)
     json_decref(r->info);
     free(r->message);
     free(r->parked);
-    memo_free(r->memo);
     view_free(r->view);
     pending_free(r->pending.at, r->pending.len);
     err_free(r->broken);
@@ -328,10 +330,10 @@ run_wait(struct run *r, int64_t deadline_ms)
     return r->broken ? broken_again(r) : NULL;
 }
 
-json_t *
-run_document(const struct run *r)
+struct err *
+run_document(const struct run *r, bool nodes, json_t **ret_doc)
 {
-    return view_document(r->view, rt_wall_ms());
+    return view_document(r->view, rt_wall_ms(), nodes, ret_doc);
 }
 
 void
@@ -413,8 +415,7 @@ static struct err *
 run_found(struct run *r, const struct run_request *req, const json_t *body)
 {
     static const char *const compared[] = {"workflow", "def", "input", "inputs"};
-    struct reading to = {NULL, r->view};
-    PASS(store_read(r->engine->opts.store, r->lease.id, 1, run_read, &to));
+    PASS(store_read(r->engine->opts.store, r->lease.id, 1, run_read, r->view));
     const json_t *first = view_started(r->view);
     for (size_t i = 0; i < COUNT(compared); i++) {
         const json_t *a = json_object_get(first, compared[i]),
@@ -489,8 +490,13 @@ engine_start(struct engine *e, const struct run_request *req, struct run **ret_r
         }
         r = run_here(r);
     } else {
+        struct record rec = {REC_RUN_STARTED, "", bytes.p, bytes.len};
+        err = view_feed(r->view, &rec);
+        if (err) {
+            run_unref(r);
+            return err;
+        }
         run_set_input(r, body);
-        view_feed(r->view, REC_RUN_STARTED, "", body);
         run_publish(
             r, (struct run_event){.name = EVENT_RUN_STARTED, .path = "", .seq = 1, .detail = body});
         run_launch(r);
@@ -504,16 +510,15 @@ engine_resume(struct engine *e, const char *id, enum in_doubt in_doubt, struct r
 {
     struct store_lease lease;
     TRY(store_claim(e->opts.store, id, &lease), "resuming '%s'", id);
-    struct reading to = {memo_new(), view_new(lease.id)};
-    struct err *err = store_read(e->opts.store, lease.id, 1, run_read, &to);
+    struct view *view = view_new(lease.id);
+    struct err *err = store_read(e->opts.store, lease.id, 1, run_recall, view);
     struct flow *f = NULL;
-    if (!err && !view_started(to.view))
+    if (!err && !view_started(view))
         err = FAIL(ERR_INVALID, "the journal does not begin with the start of a run");
     if (!err)
-        err = flow_stored(e, json_str(view_started(to.view), "def", ""), &f);
+        err = flow_stored(e, json_str(view_started(view), "def", ""), &f);
     if (err) {
-        memo_free(to.memo);
-        view_free(to.view);
+        view_free(view);
         bool was = fiber_shield(true);
         err_drop(store_release(e->opts.store, &lease, INT64_MAX));
         fiber_shield(was);
@@ -521,8 +526,7 @@ engine_resume(struct engine *e, const char *id, enum in_doubt in_doubt, struct r
     }
     struct run *r = run_new(e, f);
     r->lease = lease;
-    r->memo = to.memo;
-    r->view = to.view;
+    r->view = view;
     r->in_doubt = in_doubt;
     run_set_input(r, view_started(r->view));
     run_append(r, REC_RUN_RESUMED, "",

@@ -52,7 +52,6 @@ struct run {
     bool scope_open;
     json_t *input, *inputs, *info; /* info: run.{id,name,started} for expressions */
     char *message;                 /* input as text */
-    struct memo *memo;             /* resumed runs only */
     enum in_doubt in_doubt;
     struct view *view;
     VEC(struct pending) pending;
@@ -92,12 +91,9 @@ void run_publish(struct run *r, struct run_event ev);
 
 int64_t engine_expiry(const struct engine *e); /* of a run that ends now, for the store */
 
-/* stored.c: feeds one stored record to both; for store_read, whose ctx is a struct reading. */
-struct reading {
-    struct memo *memo; /* or NULL */
-    struct view *view;
-};
-struct err *MUST run_read(void *reading, const struct store_record *rec);
+/* stored.c: for store_read, whose ctx is a struct view; recall: of a run that goes on. */
+struct err *MUST run_read(void *view, const struct store_record *rec);
+struct err *MUST run_recall(void *view, const struct store_record *rec);
 
 /* run.c: a record as it is stored, secrets taken out. */
 void run_encode(const struct engine *e, const json_t *body, struct str *to);

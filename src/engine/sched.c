@@ -169,7 +169,7 @@ node_record(struct graph_state *gs, const struct node *n, const char *path, enum
 {
     struct work w = node_work(gs, n, path);
     struct work_end end = {.status = status, .error = e, .started_wall_ms = rt_wall_ms()};
-    if (!memo_node(gs->run->memo, path))
+    if (!view_node_ended(gs->run->view, path))
         run_append(gs->run, REC_NODE_ENDED, path, work_end_body(&w, &end), false);
 }
 
@@ -178,8 +178,9 @@ node_run(struct graph_state *gs, const struct node *n, const char *path, struct 
 {
     AUTO(prepared_fini) struct prepared p = {0};
     struct work w = node_work(gs, n, path);
-    int64_t started = memo_started(gs->run->memo, path);
-    if (!memo_node(gs->run->memo, path)) {
+    if (!view_node_ended(gs->run->view, path)) {
+        int64_t started;
+        PASS(view_node_started(gs->run->view, path, &started));
         struct err *e = node_prepare(gs, n, started ? started : rt_wall_ms(), &p);
         if (e) {
             node_record(gs, n, path, NODE_FAILED, e);
@@ -305,20 +306,30 @@ deps_verdict(const struct graph_state *gs, const struct node *n)
     return VERDICT_RUN;
 }
 
+/* What a former life decided. */
+static struct err *
+verdict_recorded(const struct view *v, const char *path, enum verdict *ret)
+{
+    AUTO(json_freep) json_t *status = NULL;
+    const struct json_want want = {"status", &status};
+    PASS(view_node_pick(v, path, &want, 1));
+    bool skipped = str_eq(json_string_value(status), node_status_name(NODE_SKIPPED));
+    *ret = skipped ? VERDICT_SKIP : VERDICT_RUN;
+    return NULL;
+}
+
 static struct err *
 node_verdict(struct graph_state *gs, const struct node *n, const char *path, enum verdict *ret)
 {
-    json_t *end = memo_node(gs->run->memo, path);
+    int64_t started;
+    if (view_node_ended(gs->run->view, path))
+        return verdict_recorded(gs->run->view, path, ret);
     *ret = deps_verdict(gs, n);
-    if (end) { /* it was decided before */
-        *ret = strcmp(json_str(end, "status", ""), "skipped") == 0 ? VERDICT_SKIP : VERDICT_RUN;
-        return NULL;
-    }
     if (*ret == VERDICT_FAIL)
         return FAIL(ERR_INVALID, "too few branches completed: %u are needed", n->quorum);
     if (*ret != VERDICT_RUN || !n->when)
         return NULL;
-    int64_t started = memo_started(gs->run->memo, path);
+    PASS(view_node_started(gs->run->view, path, &started));
     struct evaluation x = {.condition = n->when,
                            .scope = scope_of(gs, started ? started : rt_wall_ms())};
     rt_deep(evaluate, &x);

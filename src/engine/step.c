@@ -284,10 +284,11 @@ hosted_step(struct host *base, const struct step *s, json_t **ret_value)
     AUTO(freep) char *path = xasprintf("%s/%s", h->path, s->name);
     struct stepping st = {.h = h, .s = s, .path = path};
     bool failed, settled = false;
-    json_t *body = memo_step(h->run->memo, path, &failed);
+    AUTO(json_freep) json_t *body = NULL;
+    PASS(view_step(h->run->view, path, &body, &failed));
     if (body)
         return recorded(h, body, failed, ret_value);
-    if (s->effect == EFFECT_ONCE && memo_intent(h->run->memo, path)) {
+    if (s->effect == EFFECT_ONCE && view_step_begun(h->run->view, path)) {
         PASS(doubt_resolve(&st, ret_value, &settled));
         if (settled)
             return NULL;

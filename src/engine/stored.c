@@ -3,15 +3,28 @@
 #include "engine/runcore.h"
 #include <string.h>
 
-struct err *
-run_read(void *ctx, const struct store_record *rec)
+static struct record
+record_of(const struct store_record *rec)
 {
-    struct reading *to = ctx;
-    AUTO(json_freep) json_t *body = NULL;
-    TRY(record_decode(rec->body, rec->body_len, &body), "record %lld", (long long)rec->seq);
-    view_feed(to->view, (enum record_kind)rec->kind, rec->path, body);
-    if (to->memo)
-        memo_feed(to->memo, (enum record_kind)rec->kind, rec->path, body);
+    return (struct record){.kind = (enum record_kind)rec->kind,
+                           .path = rec->path,
+                           .body = rec->body,
+                           .body_len = rec->body_len};
+}
+
+struct err *
+run_read(void *view, const struct store_record *stored)
+{
+    struct record rec = record_of(stored);
+    TRY(view_feed(view, &rec), "record %lld", (long long)stored->seq);
+    return NULL;
+}
+
+struct err *
+run_recall(void *view, const struct store_record *stored)
+{
+    struct record rec = record_of(stored);
+    TRY(view_recall(view, &rec), "record %lld", (long long)stored->seq);
     return NULL;
 }
 
@@ -50,11 +63,11 @@ engine_document(struct engine *e, const char *id, json_t **ret_doc)
 {
     struct store_run row = {0};
     PASS(engine_find_run(e, id, &row));
-    struct reading to = {NULL, view_new(row.id)};
-    struct err *err = store_read(e->opts.store, row.id, 1, run_read, &to);
+    struct view *view = view_new(row.id);
+    struct err *err = store_read(e->opts.store, row.id, 1, run_read, view);
     if (!err)
-        *ret_doc = view_document(to.view, rt_wall_ms());
-    view_free(to.view);
+        err = view_document(view, rt_wall_ms(), true, ret_doc);
+    view_free(view);
     store_run_fini(&row);
     return err;
 }
@@ -70,10 +83,11 @@ tell_record(void *ctx, const struct store_record *rec)
 {
     struct telling *t = ctx;
     AUTO(json_freep) json_t *body = NULL;
-    TRY(record_decode(rec->body, rec->body_len, &body), "record %lld", (long long)rec->seq);
+    struct record stored = record_of(rec);
+    TRY(record_decode(&stored, &body), "record %lld", (long long)rec->seq);
     struct run_event ev = {
         .run = t->run,
-        .name = record_event((enum record_kind)rec->kind, body),
+        .name = record_event(stored.kind, body),
         .path = rec->path,
         .seq = rec->seq,
         .wall_ms =

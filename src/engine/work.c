@@ -26,24 +26,34 @@ work_end_body(const struct work *w, const struct work_end *end)
 
 /* The reply or the failure that the journal has. */
 static struct err *
-recorded(const json_t *body, struct reply *ret_reply)
+recorded(const struct view *v, const char *path, struct reply *ret_reply)
 {
+    AUTO(json_freep) json_t *status_name = NULL;
+    AUTO(json_freep) json_t *output = NULL;
+    AUTO(json_freep) json_t *text = NULL;
+    AUTO(json_freep) json_t *usage = NULL;
+    AUTO(json_freep) json_t *kind_name = NULL;
+    AUTO(json_freep) json_t *error = NULL;
+    const struct json_want want[] = {{"status", &status_name}, {"output", &output},
+                                     {"text", &text},          {"usage", &usage},
+                                     {"kind", &kind_name},     {"error", &error}};
     enum node_status status = NODE_FAILED;
-    enum err_kind kind = ERR_TRANSIENT;
-    usage_from_json(json_object_get(body, "usage"), &ret_reply->usage);
-    json_t *output = json_object_get(body, "output");
-    const char *text = json_str(body, "text", NULL);
+    enum err_kind kind = ERR_CANCELLED;
+    PASS(view_node_pick(v, path, want, COUNT(want)));
+    usage_from_json(usage, &ret_reply->usage);
     if (output)
         reply_set_json(ret_reply, json_incref(output));
-    if (text) {
+    if (json_is_string(text)) {
         free(ret_reply->text);
-        ret_reply->text = xstrdup(text);
+        ret_reply->text = xstrdup(json_string_value(text));
     }
-    node_status_parse(json_str(body, "status", ""), &status);
+    node_status_parse(json_is_string(status_name) ? json_string_value(status_name) : "", &status);
     if (status == NODE_COMPLETED)
         return NULL;
-    err_kind_parse(json_str(body, "kind", "cancelled"), &kind);
-    return FAIL(kind, "%s", json_str(body, "error", node_status_name(status)));
+    if (json_is_string(kind_name))
+        err_kind_parse(json_string_value(kind_name), &kind);
+    return FAIL(kind, "%s",
+                json_is_string(error) ? json_string_value(error) : node_status_name(status));
 }
 
 /* When a deadline around it passes, fibers further in are told that they are cancelled: what they
@@ -99,15 +109,15 @@ within_total(struct run *r, const struct work *w, int64_t started_wall_ms, struc
 struct err *
 work_run(struct run *r, const struct work *w, struct reply *ret_reply)
 {
-    json_t *body = memo_node(r->memo, w->path);
-    if (body)
-        return recorded(body, ret_reply);
     unsigned attempts = 1;
-    int64_t started = memo_started(r->memo, w->path);
+    int64_t started;
+    if (view_node_ended(r->view, w->path))
+        return recorded(r->view, w->path, ret_reply);
+    PASS(view_node_started(r->view, w->path, &started));
     if (!started) {
         started = rt_wall_ms();
-        body = json_pack("{ss ss* sI ss}", "type", w->type, "agent", w->worker, "at", started,
-                         "status", "running");
+        json_t *body = json_pack("{ss ss* sI ss}", "type", w->type, "agent", w->worker, "at",
+                                 started, "status", "running");
         run_publish(
             r, (struct run_event){.name = EVENT_NODE_STARTED, .path = w->path, .detail = body});
         run_append(r, REC_NODE_STARTED, w->path, body, true);

@@ -161,7 +161,7 @@ play_main(void *arg)
     if (!e)
         e = run_wait(run, DEADLINE_NONE);
     if (!e && !p->crashed)
-        p->out->doc = run_document(run);
+        e = run_document(run, true, &p->out->doc);
     if (e && !p->crashed)
         p->out->error = err_text(e);
     err_free(e);

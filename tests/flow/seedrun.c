@@ -269,7 +269,11 @@ take_outcome(struct life *l)
     static const enum in_doubt beliefs[] = {IN_DOUBT_RETRY, IN_DOUBT_DONE, IN_DOUBT_FAIL,
                                             IN_DOUBT_PARK};
     struct seed *s = l->s;
-    AUTO(json_freep) json_t *doc = run_document(l->run);
+    AUTO(json_freep) json_t *doc = NULL;
+    struct err *read = run_document(l->run, true, &doc);
+    if (read)
+        seed_fault(s, "its document cannot be read");
+    err_free(read);
     const char *status = json_str(doc, "status", "");
     s->in_doubt = IN_DOUBT_PARK;
     if (is_end(status)) {
