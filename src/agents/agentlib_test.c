@@ -190,7 +190,7 @@ replies(void **state)
         reply_from_text(&r, row[i].bytes, strlen(row[i].bytes));
         AUTO(freep) char *output = json_text(r.output);
         assert_string_equal(output, row[i].output);
-        assert_string_equal(r.text, row[i].text);
+        assert_string_equal(reply_text(&r), row[i].text);
         reply_fini(&r);
     }
 }

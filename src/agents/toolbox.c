@@ -265,8 +265,9 @@ use_agent(struct host *child, struct tool_use *u, const char *agent)
     struct task t = {.message = json_str(args, "message", ""), .effect = -1};
     struct err *e = child->ops->call(child, "agent", agent, &t, &reply);
     if (!e) {
+        const char *text = reply_text(&reply);
         json_t *parts = json_array();
-        json_array_append_new(parts, part_text(reply.text, strlen(reply.text)));
+        json_array_append_new(parts, part_text(text, strlen(text)));
         u->result = message_tool_result(json_str(u->call, "id", ""), json_str(u->call, "name", ""),
                                         parts, false);
     }

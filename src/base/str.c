@@ -34,6 +34,15 @@ str_reserve(struct str *s, size_t more)
 }
 
 void
+str_fit(struct str *s)
+{
+    if (!s->p)
+        return;
+    s->cap = s->len + 1;
+    s->p = xrealloc(s->p, s->cap);
+}
+
+void
 str_addn(struct str *s, const void *bytes, size_t n)
 {
     str_reserve(s, n);

@@ -15,6 +15,7 @@ struct str {
 void str_fini(struct str *s);
 void str_reset(struct str *s); /* len 0, memory kept */
 void str_reserve(struct str *s, size_t more);
+void str_fit(struct str *s); /* gives back what is not used */
 void str_add(struct str *s, const char *text);
 void str_addn(struct str *s, const void *bytes, size_t n);
 void str_addc(struct str *s, char c);

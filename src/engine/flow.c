@@ -42,6 +42,7 @@ engine_free(struct engine *e)
     assert(!map_len(e->flows)); /* flows and runs are given back first */
     map_free(e->flows);
     map_free(e->breakers);
+    str_fini(&e->encoding);
     vec_fini(&e->runs);
     vec_fini(&e->subscribers);
     json_decref(e->nothing);

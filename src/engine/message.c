@@ -5,7 +5,7 @@
 static const char *
 text_of(const struct node_state *s)
 {
-    return s->reply.text ? s->reply.text : "";
+    return reply_text(&s->reply);
 }
 
 static void
@@ -106,7 +106,8 @@ step_view(const struct node_state *s)
 {
     json_t *usage = usage_to_json(&s->reply.usage);
     return json_pack("{ss sO? ss? ss? so}", "status", node_status_name(s->status), "output",
-                     s->reply.output, "text", s->reply.text, "error", s->error, "usage", usage);
+                     s->reply.output, "text", s->reply.output ? reply_text(&s->reply) : NULL,
+                     "error", s->error, "usage", usage);
 }
 
 /* ---- output of a graph ----------------------------------------------------- */
@@ -115,7 +116,7 @@ static void
 reply_copy(struct reply *to, const struct node_state *s)
 {
     to->output = json_incref(s->reply.output);
-    to->text = xstrdup(text_of(s));
+    to->text = s->reply.text ? xstrdup(s->reply.text) : NULL;
 }
 
 static void

@@ -24,10 +24,29 @@ run_publish(struct run *r, struct run_event ev)
 /* ---- the journal ----------------------------------------------------------- */
 
 void
+run_encode(const struct engine *e, const json_t *body, struct str *to)
+{
+    record_encode(body, to);
+    if (e->opts.redact)
+        e->opts.redact(e->opts.ctx, to);
+}
+
+/* Kept as bytes: thousands of runs may be waiting for the disk. */
+void
 run_append(struct run *r, enum record_kind kind, const char *path, json_t *body, bool lazy)
 {
+    struct engine *e = r->engine;
     assert(body); /* json_pack gave nothing: a text that is not UTF-8 */
-    vec_push(&r->pending, ((struct pending){kind, xstrdup(path), body}));
+    str_reset(&e->encoding);
+    run_encode(e, body, &e->encoding);
+    struct pending p = {.kind = kind,
+                        .path = xstrdup(path),
+                        .bytes = xmalloc(e->encoding.len),
+                        .len = e->encoding.len,
+                        .body = e->subscribers.len ? json_incref(body) : NULL};
+    memcpy(p.bytes, e->encoding.p, p.len);
+    json_decref(body);
+    vec_push(&r->pending, p);
     r->appended++;
     if (!lazy)
         r->must_commit = r->appended;
@@ -38,6 +57,7 @@ pending_free(struct pending *p, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         free(p[i].path);
+        free(p[i].bytes);
         json_decref(p[i].body);
     }
     free(p);
@@ -73,12 +93,13 @@ commit_outcome(const struct run *r, const struct pending *last, struct store_com
 }
 
 static struct err *
-batch_committed(struct run *r, const struct pending *batch, const struct str *bodies, size_t n,
-                int64_t first_seq)
+batch_committed(struct run *r, struct pending *batch, size_t n, int64_t first_seq)
 {
     for (size_t i = 0; i < n; i++) {
-        struct record rec = {batch[i].kind, batch[i].path, bodies[i].p, bodies[i].len};
+        struct record rec = {batch[i].kind, batch[i].path, batch[i].bytes, batch[i].len};
         PASS(view_feed(r->view, &rec));
+        if (r->engine->subscribers.len && !batch[i].body) /* somebody came while it was written */
+            PASS(record_decode(&rec, &batch[i].body));
         if (batch[i].kind != REC_NODE_STARTED) /* told when it happened: this record travels late */
             run_publish(r, (struct run_event){.name = record_event(batch[i].kind, batch[i].body),
                                               .path = batch[i].path,
@@ -86,14 +107,6 @@ batch_committed(struct run *r, const struct pending *batch, const struct str *bo
                                               .detail = batch[i].body});
     }
     return NULL;
-}
-
-void
-run_encode(const struct engine *e, const json_t *body, struct str *to)
-{
-    record_encode(body, to);
-    if (e->opts.redact)
-        e->opts.redact(e->opts.ctx, to);
 }
 
 /* One commit at a time; what is appended meanwhile goes into the next one. */
@@ -105,14 +118,11 @@ commit_batch(struct run *r)
     r->pending.at = NULL;
     r->pending.len = r->pending.cap = 0;
     struct store_record *records = xcalloc(n, sizeof *records);
-    struct str *bodies = xcalloc(n, sizeof *bodies);
-    for (size_t i = 0; i < n; i++) {
-        run_encode(r->engine, batch[i].body, &bodies[i]);
+    for (size_t i = 0; i < n; i++)
         records[i] = (struct store_record){.kind = (int)batch[i].kind,
                                            .path = batch[i].path,
-                                           .body = bodies[i].p,
-                                           .body_len = bodies[i].len};
-    }
+                                           .body = batch[i].bytes,
+                                           .body_len = batch[i].len};
     struct store_commit c = {.lease = &r->lease, .records = records, .nrecords = n};
     commit_outcome(r, &batch[n - 1], &c);
     int64_t first_seq = r->lease.seq + 1;
@@ -121,11 +131,8 @@ commit_batch(struct run *r)
     r->engine->stats.records += (int64_t)n;
     if (!e) {
         r->committed += n;
-        e = batch_committed(r, batch, bodies, n, first_seq);
+        e = batch_committed(r, batch, n, first_seq);
     }
-    for (size_t i = 0; i < n; i++)
-        str_fini(&bodies[i]);
-    free(bodies);
     free(records);
     pending_free(batch, n);
     return e;
@@ -169,7 +176,7 @@ run_end(struct run *r, enum run_status status, const struct reply *reply, const 
     json_t *body = json_pack("{ss sI sO* so*}", "status", run_status_name(status), "at",
                              rt_wall_ms(), "output", reply->output, "error",
                              error ? json_string_lossy(error, strlen(error)) : NULL);
-    if (reply->text && !json_is_string(reply->output))
+    if (reply->text)
         json_object_set_new(body, "text", json_string_lossy(reply->text, strlen(reply->text)));
     run_append(r, REC_RUN_ENDED, "", body, false);
 }

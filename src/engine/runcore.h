@@ -27,6 +27,7 @@ struct engine {
     int handles;
     struct scope scope; /* of the runs' fibers */
     struct engine_stats stats;
+    struct str encoding; /* where a record is encoded */
     json_t *nothing; /* an empty object to lend */
     bool watching;   /* the fiber that looks for cancels is there */
 };
@@ -40,8 +41,9 @@ struct flow {
 };
 struct pending { /* a record that is not committed yet */
     enum record_kind kind;
-    char *path;
-    json_t *body;
+    char *path, *bytes;
+    size_t len;
+    json_t *body; /* for subscribers, if there are any */
 };
 struct run {
     struct engine *engine;

@@ -19,7 +19,7 @@ work_end_body(const struct work *w, const struct work_end *end)
                   MAX(rt_wall_ms() - end->started_wall_ms, 0), "usage", usage);
     if (e)
         json_object_set_new(body, "kind", json_string(err_kind_name(err_kind(e))));
-    if (reply->text && !json_is_string(reply->output))
+    if (reply->text)
         json_object_set_new(body, "text", json_string_lossy(reply->text, strlen(reply->text)));
     return body;
 }

@@ -289,6 +289,7 @@ exchange_run(struct exchange *x, struct answer *a)
     AUTO(wire_fini) struct wire w = {0};
     PASS(wire_user_headers(&w, p));
     PASS(x->provider->build(x->call, &w));
+    str_fit(&w.body);
     PASS(send_request(x, &w));
     wire_fini(&w); /* a large body is not kept while the model thinks */
     const int status = http_status(x->http);

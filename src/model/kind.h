@@ -49,10 +49,11 @@ struct task {                /* what an agent is asked to do; all borrowed for t
 
 struct reply {      /* what an agent answers; owned by the caller, who calls reply_fini */
     json_t *output; /* the value: structured output, or the text as a JSON string */
-    char *text;     /* the same for a person or a model */
+    char *text;     /* of another output than a string; use reply_text */
     struct usage usage;
 };
 void reply_fini(struct reply *r);
+const char *reply_text(const struct reply *r); /* for a person or a model; never NULL */
 void reply_set_text(struct reply *r, const char *text, size_t n); /* output and text */
 void reply_set_json(struct reply *r, json_t *OWN value);          /* output and text */
 

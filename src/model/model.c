@@ -139,13 +139,21 @@ reply_fini(struct reply *r)
     *r = (struct reply){0};
 }
 
+const char *
+reply_text(const struct reply *r)
+{
+    if (r->text)
+        return r->text;
+    return json_is_string(r->output) ? json_string_value(r->output) : "";
+}
+
 void
 reply_set_text(struct reply *r, const char *text, size_t n)
 {
     json_decref(r->output);
     free(r->text);
     r->output = json_string_lossy(text, n);
-    r->text = xstrndup(json_string_value(r->output), json_string_length(r->output));
+    r->text = NULL;
 }
 
 void
@@ -154,5 +162,5 @@ reply_set_json(struct reply *r, json_t *value)
     json_decref(r->output);
     free(r->text);
     r->output = value;
-    r->text = json_as_text(value);
+    r->text = json_is_string(value) ? NULL : json_as_text(value);
 }

@@ -6,6 +6,7 @@
 
 #define METHOD_LEN_MAX 20
 #define HEADERS_MAX    100
+#define READ_BYTES     1024L /* of a reply at a time: each call that waits holds so much */
 #define SET(easy, opt, value)                                                                      \
     do {                                                                                           \
         CURLcode set_rc_ = curl_easy_setopt(easy, opt, value);                                     \
@@ -220,6 +221,7 @@ call_new(struct shard *s)
     SET(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(e, CURLOPT_PIPEWAIT,
         h->tls ? 1L : 0L); /* rather a stream of one connection than many of them */
+    SET(e, CURLOPT_BUFFERSIZE, READ_BYTES);
     SET(e, CURLOPT_TCP_NODELAY, 1L);
     SET(e, CURLOPT_TCP_KEEPALIVE, 1L); /* a model may think for minutes behind a NAT */
     SET(e, CURLOPT_ACCEPT_ENCODING, h->client->encodings);
