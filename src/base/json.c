@@ -91,6 +91,7 @@ json_pick(const char *text, size_t n, const struct json_want *want, size_t count
 /* ---- writing: shorter numbers than jansson's, and much faster than its piecewise callback -------
  */
 
+#define WHOLE_MAX       1e15 /* below it 15 digits write any whole number */
 #define WRITE_DEPTH_MAX 2048 /* jansson's own bound on what it reads; our values are far below */
 
 static void
@@ -117,21 +118,6 @@ write_string(struct str *s, const char *p, size_t n)
     str_addc(s, '"');
 }
 
-/* The shortest digits that read back as the same number. */
-static void
-write_real(struct str *s, double x)
-{
-    char text[40];
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, x);
-        if (strtod(text, NULL) == x)
-            break;
-    }
-    str_add(s, text);
-    if (!strpbrk(text, ".eE"))
-        str_addn(s, ".0", 2);
-}
-
 static void
 write_integer(struct str *s, json_int_t x)
 {
@@ -143,6 +129,26 @@ write_integer(struct str *s, json_int_t x)
     if (x < 0)
         *--p = '-';
     str_addn(s, p, (size_t)(text + sizeof text - p));
+}
+
+/* The shortest digits that read back as the same number. */
+static void
+write_real(struct str *s, double x)
+{
+    char text[40];
+    if (fabs(x) < WHOLE_MAX && x == (double)(json_int_t)x && !(x == 0 && signbit(x))) {
+        write_integer(s, (json_int_t)x);
+        str_addn(s, ".0", 2);
+        return;
+    }
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, x);
+        if (strtod(text, NULL) == x)
+            break;
+    }
+    str_add(s, text);
+    if (!strpbrk(text, ".eE"))
+        str_addn(s, ".0", 2);
 }
 
 static void write_value(struct str *s, const json_t *j, bool sorted, unsigned depth);
