@@ -367,6 +367,32 @@ struct loading {
     struct err *e;
 };
 
+static struct src_pos
+pos_of(void *ctx, const char *pointer)
+{
+    return spec_pos(ctx, pointer);
+}
+
+static struct src_pos
+text_pos_of(void *ctx, const char *pointer, unsigned line, unsigned col)
+{
+    return spec_text_pos(ctx, pointer, line, col);
+}
+
+/* Names of nodes, in a file that has other mistakes: all are told in one go. */
+static struct err *
+check_partial(void *app, struct spec *spec)
+{
+    const struct app *a = app;
+    const struct plan_source source = {.doc = spec->doc,
+                                       .pos = pos_of,
+                                       .text_pos = text_pos_of,
+                                       .pos_ctx = spec,
+                                       .kinds = workflow_kinds,
+                                       .partial = true};
+    return plan_check_all(&source, engine_space(a->engine));
+}
+
 static void
 load_deep(void *arg)
 {
@@ -387,7 +413,9 @@ app_load_text(struct app *a, const char *path, const char *text, size_t n, struc
                                    .len = n,
                                    .env = &a->env,
                                    .files = &files,
-                                   .space = engine_space(a->engine)}};
+                                   .space = engine_space(a->engine),
+                                   .more = check_partial,
+                                   .more_ctx = a}};
     rt_deep(load_deep, &l);
     PASS(l.e);
     struct err *e = a->opts.model ? model_apply(l.spec->doc, a->opts.model) : NULL;
@@ -411,18 +439,6 @@ app_load(struct app *a, const char *path, struct spec **ret_spec)
     AUTO(str_fini) struct str text = STR_INIT;
     PASS(file_read(path, FILE_BYTES_MAX, &text));
     return app_load_text(a, path, str_c(&text), text.len, ret_spec);
-}
-
-static struct src_pos
-pos_of(void *ctx, const char *pointer)
-{
-    return spec_pos(ctx, pointer);
-}
-
-static struct src_pos
-text_pos_of(void *ctx, const char *pointer, unsigned line, unsigned col)
-{
-    return spec_text_pos(ctx, pointer, line, col);
 }
 
 struct err *

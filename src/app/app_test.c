@@ -133,6 +133,72 @@ models(void **state)
           "load: 'nobody.big' is neither a profile of the file nor provider.model\n");
 }
 
+/* ---- mistakes of all sorts, in one go ---------------------------------------------------------
+ */
+
+/* All that is wrong with the text, with its places. */
+static void
+load_wrong(struct scene *s, const char *text)
+{
+    struct spec *spec = NULL;
+    AUTO(freep) char *path = put(s, "flow.yaml", text);
+    AUTO(err_freep) struct err *all = app_load(s->a, path, &spec);
+    for (const struct err *e = all; e; e = err_next(e)) {
+        AUTO(freep) char *why = err_text(e);
+        str_addf(&s->out, "%u:%u: %s\n", err_pos(e).line, err_pos(e).col, why);
+    }
+    str_add(&s->out, all ? "--\n" : "valid\n");
+    spec_free(spec);
+}
+
+static void
+mistaken(struct scene *s)
+{
+    load_wrong(s, "agents:\n"
+                  "  a: {instruction: x, modle: 3}\n"
+                  "  l: {type: lua, script: \"return (\"}\n"
+                  "workflows:\n"
+                  "  main:\n"
+                  "    nodes:\n"
+                  "      - {id: one, agent: a, retry: {max_attempts: many}}\n"
+                  "      - {id: two, agent: a, depends_on: [oen]}\n"
+                  "      - {id: three, agent: b, input: \"{{ steps.tow.output }}\"}\n"
+                  "      - {id: five, agent: a, depends_on: [six]}\n"
+                  "      - {id: six, agent: a, depends_on: [five]}\n"
+                  "      - {id: six, agent: a}\n"
+                  "    output: \"{{ steps.sixx.output }}\"\n"
+                  "  odd: {type: chian, sequence: [a]}\n");
+    /* what follows from a mistake is not told: a node that is not there has no empty graph */
+    load_wrong(s, "agents: {a: {instruction: x}}\nworkflows: {main: {nodes: 3}}\n");
+    /* a file that cannot be read may have all the names */
+    load_wrong(s, "include: [nowhere.yaml]\nworkflows: {main: {nodes: [{id: x, agent: a, "
+                  "depends_on: [y]}]}}\n");
+}
+
+static void
+mistakes(void **state)
+{
+    (void)state;
+    scene((struct scene){.play = mistaken},
+          "2:23: agent 'a': unknown key 'modle' (did you mean 'model'?)\n"
+          "3:3: agent 'l': script, line 1: '(' is never closed by ')'\n"
+          "7:51: node 'one': 'retry.max_attempts' expects an integer from 1 to 1000, found the "
+          "text 'many'\n"
+          "8:42: workflow 'main': node 'two': there is no node 'oen' (did you mean 'one'?)\n"
+          "9:28: node 'three': 'agent': there is no agent or workflow 'b'\n"
+          "9:48: workflow 'main': node 'three': there is no node 'tow' (did you mean 'two'?)\n"
+          "10:14: workflow 'main': nodes wait for each other: 'five' -> 'six' -> 'five'\n"
+          "12:14: workflow 'main': node 'six' is already defined at 11:14\n"
+          "13:23: workflow 'main': output: there is no node 'sixx' (did you mean 'six'?)\n"
+          "14:15: workflow 'odd': unknown kind 'chian' (did you mean 'chain'?)\n"
+          "--\n"
+          "2:27: workflow 'main': 'nodes' expects a list of nodes, found the number 3\n"
+          "--\n"
+          "1:11: cannot include 'nowhere.yaml': reading '/nowhere.yaml': No such file or "
+          "directory\n"
+          "--\n");
+}
+
 /* ---- files ------------------------------------------------------------------------------------
  */
 
@@ -267,5 +333,5 @@ asking(void **state)
           "file or directory\n");
 }
 
-TESTS(app_test, cmocka_unit_test(models), cmocka_unit_test(files), cmocka_unit_test(found),
-      cmocka_unit_test(asking))
+TESTS(app_test, cmocka_unit_test(models), cmocka_unit_test(mistakes), cmocka_unit_test(files),
+      cmocka_unit_test(found), cmocka_unit_test(asking))

@@ -25,10 +25,10 @@ edge_missing(struct lowering *l, const struct edge *e, size_t nth)
     for (size_t i = 0; i < l->nodes.len && nth < SUGGESTED_MAX; i++)
         near_offer(&near, l->nodes.at[i]->id);
     const char *id = e->node == UINT32_MAX ? NULL : l->nodes.at[e->node]->id;
-    lower_fail(l, e->at, "%s%s%sthere is no node '%s'%s%s%s",
-               id ? "node '" : "output: ", id ? id : "", id ? "': " : "", e->dep,
-               near.best ? " (did you mean '" : "", near.best ? near.best : "",
-               near.best ? "'?)" : "");
+    lower_fail_name(l, e->at, "%s%s%sthere is no node '%s'%s%s%s",
+                    id ? "node '" : "output: ", id ? id : "", id ? "': " : "", e->dep,
+                    near.best ? " (did you mean '" : "", near.best ? near.best : "",
+                    near.best ? "'?)" : "");
 }
 
 static void
@@ -42,7 +42,7 @@ links_collect(struct lowering *l, struct links *links)
         else if (e->node == UINT32_MAX)
             continue; /* the output mentions it: it only has to be there */
         else if (dep->index == e->node)
-            lower_fail(l, e->at, "node '%s' waits for itself", dep->id);
+            lower_fail_name(l, e->at, "node '%s' waits for itself", dep->id);
         else
             vec_push(links, ((struct link){e->node, dep->index}));
     }
@@ -115,7 +115,7 @@ cycle_name(struct lowering *l, const bool *settled, unsigned at)
         str_addf(&text, "'%s' -> ", l->nodes.at[walk.at[i]]->id);
     str_addf(&text, "'%s'", l->nodes.at[at]->id);
     vec_fini(&walk);
-    lower_fail(l, l->nodes.at[at]->at, "nodes wait for each other: %s", str_c(&text));
+    lower_fail_name(l, l->nodes.at[at]->at, "nodes wait for each other: %s", str_c(&text));
 }
 
 /* Settles what waits for nothing, then what waited for that (Kahn); what is left holds a circle. */

@@ -23,7 +23,6 @@ struct lowering { /* one graph being filled */
         struct src_pos at;
     })
     edges;
-    struct err *errors; /* all of the plan; lowering goes on */
     const char *where;  /* "workflow 'etl'" for messages */
     unsigned depth;
 };
@@ -40,6 +39,8 @@ void lower_inline(struct lowering *l, struct node *node, const json_t *def, cons
 void lower_finish(struct lowering *l);
 struct src_pos lower_pos(const struct lowering *l, const char *pointer);
 void lower_fail(struct lowering *l, struct src_pos at, const char *fmt, ...) FMT(3);
+/* The same about names of nodes, which holds for a partial doc too. */
+void lower_fail_name(struct lowering *l, struct src_pos at, const char *fmt, ...) FMT(3);
 
 struct value_template *value_template_make(struct lowering *l, const json_t *value,
                                            const char *pointer, struct node *node);

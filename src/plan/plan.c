@@ -87,17 +87,33 @@ lower_text_pos(const struct lowering *l, const char *pointer)
     return l->source->text_pos(l->source->pos_ctx, pointer, 1, 1);
 }
 
+static void
+failv(struct lowering *l, struct src_pos at, const char *fmt, va_list ap)
+{
+    AUTO(str_fini) struct str s = STR_INIT;
+    if (l->plan->told++ >= MISTAKES_MAX)
+        return;
+    str_addv(&s, fmt, ap);
+    err_join(&l->plan->errors, FAIL_AT(at, ERR_INVALID, "%s: %s", l->where, str_c(&s)));
+}
+
 void
 lower_fail(struct lowering *l, struct src_pos at, const char *fmt, ...)
 {
-    AUTO(str_fini) struct str s = STR_INIT;
     va_list ap;
-    if (l->plan->told++ >= MISTAKES_MAX)
-        return;
     va_start(ap, fmt);
-    str_addv(&s, fmt, ap);
+    if (!l->source->partial)
+        failv(l, at, fmt, ap);
     va_end(ap);
-    err_join(&l->plan->errors, FAIL_AT(at, ERR_INVALID, "%s: %s", l->where, str_c(&s)));
+}
+
+void
+lower_fail_name(struct lowering *l, struct src_pos at, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    failv(l, at, fmt, ap);
+    va_end(ap);
 }
 
 struct node *
@@ -219,10 +235,19 @@ refs_note(struct lowering *l, struct expr_refs refs, const char *pointer, struct
 }
 
 static void
+graph_failed(struct plan *p, struct err *e)
+{
+    if (p->source.partial)
+        err_free(e);
+    else
+        err_join(&p->errors, e);
+}
+
+static void
 lower_failed(struct lowering *l, struct err *e, const struct node *node)
 {
     e = node ? WRAP(e, "%s: node '%s'", l->where, node->id) : WRAP(e, "%s: output", l->where);
-    err_join(&l->plan->errors, e);
+    graph_failed(l->plan, e);
 }
 
 struct template *
@@ -313,8 +338,7 @@ graph_measure(struct lowering *l, struct src_pos at)
         g->height = MAX(g->height, child->height + 1);
     }
     if (!told && g->total > PLAN_NODES_MAX)
-        lower_fail(l, at, "more than %d nodes, with those of the workflows inside",
-                   PLAN_NODES_MAX);
+        lower_fail(l, at, "more than %d nodes, with those of the workflows inside", PLAN_NODES_MAX);
     else if (!told && g->height > PLAN_DEPTH_MAX)
         lower_fail(l, at, "workflows nested deeper than %d", PLAN_DEPTH_MAX);
 }
@@ -354,7 +378,7 @@ graph_make(struct plan *p, const struct definition *d)
     } else {
         struct err *e = kind->lower(&l, def, pointer);
         if (e)
-            err_join(&p->errors, e);
+            graph_failed(p, e);
         graph_common(&l, def, pointer);
         if (!l.nodes.len && !p->errors)
             lower_fail(&l, lower_pos(&l, pointer), "there is nothing to run");
@@ -511,7 +535,7 @@ plan_check_all(const struct plan_source *source, struct expr_space *space)
         const struct kind *kind = kind_find(source, json_str(value, "type", "dag"));
         if (kind && kind->lower)
             graph_of_workflow(p, key, (struct referrer){.where = ""});
-        else
+        else if (!source->partial)
             log_warn("plan",
                      "workflow '%s': type '%s' is understood, but cannot run in this version", key,
                      json_str(value, "type", "dag"));

@@ -96,6 +96,8 @@ struct plan_source {   /* where definitions come from; all borrowed for the plan
     struct src_pos (*text_pos)(void *ctx, const char *pointer, unsigned line, unsigned col);
     void *pos_ctx;
     const struct kind *const *kinds; /* of workflows and nodes; NULL-ended */
+    /* The doc has mistakes that were told: only what is wrong with names of nodes is an error. */
+    bool partial;
 };
 /* Lowers the workflow (NULL: the only one, or the one named `main` or like the file) and all that
  * it reaches. Compiles in `space`, which must outlive the plan. */

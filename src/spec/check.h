@@ -31,7 +31,7 @@ struct pending { /* a reference, looked up when all files are read */
     const struct ynode *node;
 };
 
-struct deferred { /* a kind's own check, made when nothing else is wrong */
+struct deferred { /* a kind's own check, of a definition that has no mistake so far */
     const struct kind *kind;
     const char *pointer, *where;
     unsigned file;

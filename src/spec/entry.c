@@ -201,6 +201,7 @@ check_entry(struct check *c, const struct entry *e)
 {
     const char *what = roles[role_index(e->role)].what;
     const struct saved s = check_enter(c, what, e->name);
+    const size_t mistakes = c->problems.total;
     json_t *j = NULL;
     if (e->maps[0]->kind != Y_MAP) {
         check_unfit(c, e->maps[0], "a map");
@@ -212,7 +213,7 @@ check_entry(struct check *c, const struct entry *e)
         if (k)
             json_object_set_new(j, "type", json_string(k->name));
         entry_members(c, e, k, j);
-        if (k)
+        if (k && c->problems.total == mistakes)
             entry_defer(c, k, e->maps[0]);
     }
     check_leave(c, s);

@@ -72,6 +72,27 @@ deferred_check(struct check *c, struct spec *s)
     }
 }
 
+static unsigned
+file_index(struct check *c, const char *path)
+{
+    vec_each (&c->places->files, f) {
+        if (str_eq((*f)->path, path))
+            return (*f)->index;
+    }
+    return 0;
+}
+
+static void
+more_check(struct check *c, const struct spec_source *source, struct spec *s)
+{
+    AUTO(err_freep) struct err *found = source->more(source->more_ctx, s);
+    for (const struct err *e = found; e; e = err_next(e)) {
+        const struct src_pos at = err_pos(e);
+        AUTO(freep) char *text = err_text(e);
+        problems_add(&c->problems, file_index(c, at.file), FAIL_AT(at, ERR_INVALID, "%s", text));
+    }
+}
+
 struct err *
 spec_load(const struct spec_tables *tables, const struct spec_source *source,
           struct spec **ret_spec)
@@ -95,8 +116,9 @@ spec_load(const struct spec_tables *tables, const struct spec_source *source,
     if (!l.incomplete)
         refs_check(c, s->doc);
     s->places = c->places;
-    if (!c->problems.total)
-        deferred_check(c, s);
+    deferred_check(c, s);
+    if (c->problems.total && !l.incomplete && source->more)
+        more_check(c, source, s);
     c->places = NULL;
     if (c->problems.total)
         return problems_steal(&c->problems);

@@ -11,7 +11,8 @@
  * order of file and line (ERR_INVALID with position each; err_print shows them).
  *
  * Pure: files and environment come by callbacks. What is not here: cycles, edges and names of nodes
- * (plan), what a template's names refer to (plan), anything at run time. Not thread safe. */
+ * (plan, by the callback `more`), what a template's names refer to (plan), anything at run time.
+ * Not thread safe. */
 #ifndef SPEC_SPEC_H
 #define SPEC_SPEC_H
 #include "base/json.h"
@@ -22,6 +23,7 @@
 #define SPEC_NAME_MAX          128 /* bytes of a name of an agent, a node, ... */
 
 struct expr_space;
+struct spec;
 
 struct spec_tables { /* what kinds there are; NULL-ended lists */
     const struct kind *const *agents;
@@ -53,6 +55,10 @@ struct spec_source {  /* all borrowed for the call */
     const struct spec_env *env;     /* NULL: nothing is set */
     const struct spec_files *files; /* NULL: include and cards are errors, respectively none */
     struct expr_space *space;       /* compiles templates and conditions; NULL: a passing one */
+    /* Called when there are mistakes, with what was understood: who knows more than this folder can
+     * find others that do not follow from them, as a list with positions. May be NULL. */
+    struct err *(*more)(void *ctx, struct spec *partial)MUST;
+    void *more_ctx;
 };
 
 struct spec {
