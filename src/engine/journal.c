@@ -1,6 +1,7 @@
 /* journal.c - bodies of records, the document of a run, what a resumed one finds. */
 #include "engine/journal.h"
 #include "base/map.h"
+#include "base/vec.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,8 +85,12 @@ struct place {        /* what happened at a path: of a node or of a step */
     char *target;             /* of the intent */
     struct kept step;
 };
+struct life { /* from a process taking the run up to its last record; wall ms */
+    int64_t from, to;
+};
 struct view {
     char *run_id;
+    VEC(struct life) former;
     json_t *started, *ended, *waiting;
     struct map *places; /* path -> struct place */
     struct usage usage;
@@ -116,6 +121,7 @@ view_free(struct view *v)
         free(p);
     }
     map_free(v->places);
+    vec_fini(&v->former);
     free(v->run_id);
     json_decref(v->started);
     json_decref(v->ended);
@@ -237,10 +243,25 @@ view_feed(struct view *v, const struct record *rec)
     return feed(v, rec, false);
 }
 
+static struct err *
+life_feed(struct view *v, const struct record *rec)
+{
+    AUTO(json_freep) json_t *wall = NULL;
+    const struct json_want want = {"at", &wall};
+    PASS(record_pick(rec, &want, 1));
+    int64_t at = json_integer_value(wall);
+    if (rec->kind == REC_RUN_STARTED || rec->kind == REC_RUN_RESUMED)
+        vec_push(&v->former, ((struct life){at, at}));
+    else if (v->former.len)
+        vec_last(&v->former).to = MAX(vec_last(&v->former).to, at);
+    return NULL;
+}
+
 struct err *
 view_recall(struct view *v, const struct record *rec)
 {
-    return feed(v, rec, true);
+    PASS(feed(v, rec, true));
+    return rec->kind == REC_NODE_ENDED ? NULL : life_feed(v, rec); /* its steps told the time */
 }
 
 enum run_status
@@ -406,6 +427,15 @@ view_node_started(const struct view *v, const char *path, int64_t *ret_ms)
     PASS(view_node_pick(v, path, &want, 1));
     *ret_ms = json_integer_value(at);
     return NULL;
+}
+
+int64_t
+view_former_ms(const struct view *v, int64_t since_wall_ms)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < v->former.len; i++)
+        sum += MAX(v->former.at[i].to - MAX(v->former.at[i].from, since_wall_ms), 0);
+    return sum;
 }
 
 bool

@@ -284,6 +284,37 @@ recall(void **state)
     view_free(NULL);
 }
 
+/* What former lives worked counts, the time between them does not. */
+static void
+former_lives(void **state)
+{
+    (void)state;
+    static const struct line lines[] = {
+        {REC_RUN_STARTED, "", "{\"at\":1000}"},
+        {REC_NODE_STARTED, "a", "{\"at\":1100}"},
+        {REC_STEP_DONE, "a/x", "{\"at\":1400}"},
+        {REC_NODE_ENDED, "a", "{\"started\":1100,\"duration_ms\":300}"},
+        {REC_STEP_DONE, "b/x", "{\"at\":1300}"}, /* a clock that went back */
+        {REC_RUN_RESUMED, "", "{\"at\":900000}"},
+        {REC_RUN_RESUMED, "", "{\"at\":950000}"},
+        {REC_STEP_FAILED, "b/y", "{\"at\":950050}"},
+    };
+    static const struct {
+        int64_t since, ms;
+    } row[] = {{0, 450},     {1000, 450},  {1100, 350}, {1400, 50},
+               {950000, 50}, {950040, 10}, {950050, 0}, {999999, 0}};
+    struct view *v = view_new("R1");
+    assert_int_equal(view_former_ms(v, 0), 0);
+    feed(v, view_recall, lines, COUNT(lines));
+    for (size_t i = 0; i < COUNT(row); i++)
+        assert_int_equal(view_former_ms(v, row[i].since), row[i].ms);
+    /* what this life adds is not a former one's */
+    struct record now = {REC_RUN_RESUMED, "", "1{\"at\":970000}", 13};
+    assert_ok(view_feed(v, &now));
+    assert_int_equal(view_former_ms(v, 0), 450);
+    view_free(v);
+}
+
 /* Only what was asked for comes out of a node's end; nothing comes of one that has none. */
 static void
 node_members(void **state)
@@ -385,4 +416,4 @@ TESTS(journal_test, cmocka_unit_test(codec), cmocka_unit_test(deep), cmocka_unit
       cmocka_unit_test(event_names), cmocka_unit_test(document_waiting),
       cmocka_unit_test(document_ends), cmocka_unit_test(document_small),
       cmocka_unit_test(document_cut_off), cmocka_unit_test(recall), cmocka_unit_test(node_members),
-      cmocka_unit_test(damaged_records))
+      cmocka_unit_test(former_lives), cmocka_unit_test(damaged_records))

@@ -218,13 +218,21 @@ engine_forget(struct run *r)
     }
 }
 
+int64_t
+run_deadline(const struct run *r, int64_t started_wall_ms, int64_t total_ms)
+{
+    return rt_after(MAX(total_ms - view_former_ms(r->view, started_wall_ms), 0));
+}
+
 static void
 run_walk(struct run *r, struct reply *reply)
 {
     const struct graph *g = plan_root(r->flow->plan);
     struct task task = {.name = g->name, .message = r->message, .input = r->input};
     enum graph_end end = GRAPH_COMPLETED;
-    scope_open(&r->scope, g->timeout_ms ? rt_after(g->timeout_ms) : DEADLINE_NONE);
+    int64_t deadline =
+        g->timeout_ms ? run_deadline(r, r->started_wall_ms, g->timeout_ms) : DEADLINE_NONE;
+    scope_open(&r->scope, deadline);
     r->scope_open = true;
     if (r->cancelled || r->interrupted)
         scope_cancel(&r->scope);
@@ -236,8 +244,7 @@ run_walk(struct run *r, struct reply *reply)
         e = closed;
     else
         err_free(closed);
-    if (e && err_kind(e) == ERR_TIMEOUT && g->timeout_ms &&
-        rt_now_ms() >= r->started_ms + g->timeout_ms)
+    if (e && err_kind(e) == ERR_TIMEOUT && rt_now_ms() >= deadline)
         e = WRAP(e, "the workflow's timeout of %lld ms", (long long)g->timeout_ms);
     run_outcome(r, e, end, reply);
     err_free(e);
@@ -391,7 +398,6 @@ run_set_input(struct run *r, const json_t *started)
 static void
 run_launch(struct run *r)
 {
-    r->started_ms = rt_now_ms();
     r->refs++;
     vec_push(&r->engine->runs, r);
     r->engine->stats.runs++;

@@ -67,7 +67,7 @@ struct run {
     struct waitq waiting;
     void (*on_end)(void *ctx, struct run *r);
     void *on_end_ctx;
-    int64_t started_ms, started_wall_ms;
+    int64_t started_wall_ms;
 };
 
 /* What a kind gets as its host: one per agent call. */
@@ -128,6 +128,9 @@ json_t *OWN work_end_body(const struct work *w, const struct work_end *end);
 struct err *MUST agent_run(struct run *r, const struct work *w, int64_t started_wall_ms,
                            struct reply *ret_reply, unsigned *ret_attempts) YIELDS;
 
+/* run.c: the deadline of what may take so long in all and was started then: what former lives took
+ * of it is gone. */
+int64_t run_deadline(const struct run *r, int64_t started_wall_ms, int64_t total_ms);
 /* sched.c: runs a graph below path ("" for the root). */
 enum graph_end { GRAPH_COMPLETED, GRAPH_PARTIAL };
 struct graph_call {
@@ -135,6 +138,7 @@ struct graph_call {
     const char *path;
     const struct task *task; /* the graph's own input */
     unsigned depth;
+    int64_t started_wall_ms; /* in whatever life */
 };
 struct err *MUST graph_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,
                            enum graph_end *ret_end) YIELDS;

@@ -443,7 +443,9 @@ graph_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,
         if (!g->nodes[i]->ndeps)
             ready_add(gs, (unsigned)i);
     }
-    int64_t deadline = call->depth && g->timeout_ms ? rt_after(g->timeout_ms) : DEADLINE_NONE;
+    int64_t deadline = call->depth && g->timeout_ms
+                           ? run_deadline(r, call->started_wall_ms, g->timeout_ms)
+                           : DEADLINE_NONE;
     scope_open(&gs->scope, deadline);
     struct err *e = graph_loop(gs);
     if (e)

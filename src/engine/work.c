@@ -78,11 +78,13 @@ worker_do_it(struct run *r, const struct work *w, int64_t started_wall_ms, struc
 {
     enum graph_end end;
     if (w->child)
-        return graph_run(
-            r,
-            &(struct graph_call){
-                .g = w->child, .path = w->path, .task = &w->task, .depth = w->depth + 1},
-            ret, &end);
+        return graph_run(r,
+                         &(struct graph_call){.g = w->child,
+                                              .path = w->path,
+                                              .task = &w->task,
+                                              .depth = w->depth + 1,
+                                              .started_wall_ms = started_wall_ms},
+                         ret, &end);
     return agent_run(r, w, started_wall_ms, ret, ret_attempts);
 }
 
@@ -97,7 +99,7 @@ within_total(struct run *r, const struct work *w, int64_t started_wall_ms, struc
     if (!total)
         return true_reason(worker_do_it(r, w, started_wall_ms, ret, ret_attempts));
     struct scope scope;
-    int64_t deadline = rt_after(total);
+    int64_t deadline = run_deadline(r, started_wall_ms, total);
     scope_open(&scope, deadline);
     struct err *e = true_reason(worker_do_it(r, w, started_wall_ms, ret, ret_attempts));
     err_free(scope_close(&scope));
