@@ -69,8 +69,8 @@ struct tutti_request {
 /* Stored when it returns; goes on in the calls that follow. */
 TUTTI_API enum tutti_status tutti_start(struct tutti *engine, const struct tutti_request *request,
                                         struct tutti_run **run, char **error);
-/* in_doubt: NULL or "park", "done", "retry", "fail" for a step that must not be repeated and was
- * under way when its process ended. */
+/* in_doubt: "done", "retry", "fail" or "park" for the steps that must not be repeated and were
+ * under way when their process ended; for some of them "NODE=done,OTHER=retry"; NULL: "park". */
 TUTTI_API enum tutti_status
 tutti_resume(struct tutti *engine, const char *run_id, const char *in_doubt, struct tutti_run **run,
              char **error);

@@ -466,7 +466,7 @@ app_flow(struct app *a, struct spec *spec, const char *workflow, struct flow **r
 }
 
 struct err *
-app_resume(struct app *a, const char *id, enum in_doubt in_doubt, struct run **ret_run)
+app_resume(struct app *a, const char *id, const char *in_doubt, struct run **ret_run)
 {
     struct run *r = NULL;
     struct store_run row = {0};

@@ -45,7 +45,7 @@ struct err *MUST app_load_text(struct app *a, const char *path, const char *text
 struct err *MUST app_flow(struct app *a, struct spec *spec, const char *workflow,
                           struct flow **OWN ret_flow) YIELDS;
 /* Resumes with the tool servers of the stored definition. */
-struct err *MUST app_resume(struct app *a, const char *id, enum in_doubt in_doubt,
+struct err *MUST app_resume(struct app *a, const char *id, const char *in_doubt,
                             struct run **OWN ret_run) YIELDS;
 /* All workflows of the file, for `validate`. */
 const char *app_root(const struct app *a); /* folder of the file loaded last; NULL: none was */

@@ -306,7 +306,7 @@ asked(struct scene *s)
              strstr(told, "\"box\"") != NULL, strstr(told, "\"off\"") != NULL,
              json_str(schema, "$schema", "none"));
     struct run *run = NULL;
-    note(s, "resume", app_resume(s->a, "nowhere", IN_DOUBT_PARK, &run));
+    note(s, "resume", app_resume(s->a, "nowhere", NULL, &run));
 }
 
 static void

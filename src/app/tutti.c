@@ -186,7 +186,7 @@ take_up(struct app *a, struct run **run)
     struct run *again = NULL;
     if (!run_is_over(*run) || run_state(*run) != RUN_RUNNING)
         return NULL;
-    struct err *e = app_resume(a, run_id(*run), IN_DOUBT_PARK, &again);
+    struct err *e = app_resume(a, run_id(*run), NULL, &again);
     if (e && err_kind(e) == ERR_LIMIT) {
         err_drop(e);
         return NULL;
@@ -245,28 +245,11 @@ start_main(void *arg)
 }
 
 static struct err *
-in_doubt_parse(const char *text, enum in_doubt *ret)
-{
-    static const char *const names[] = {"park", "done", "retry", "fail"};
-    *ret = IN_DOUBT_PARK;
-    for (size_t i = 0; text && i < COUNT(names); i++) {
-        if (strcmp(text, names[i]) == 0) {
-            *ret = (enum in_doubt)i;
-            return NULL;
-        }
-    }
-    return text ? FAIL(ERR_INVALID, "in doubt: '%s' is none of park, done, retry, fail", text)
-                : NULL;
-}
-
-static struct err *
 resume(struct call *c)
 {
-    enum in_doubt in_doubt;
     struct run *run = NULL;
-    PASS(in_doubt_parse(c->in_doubt, &in_doubt));
     PASS(app_ready(c->t, NULL));
-    PASS(app_resume(c->t->app, c->id, in_doubt, &run));
+    PASS(app_resume(c->t->app, c->id, c->in_doubt, &run));
     c->run = handle_new(c->t, run);
     return NULL;
 }

@@ -26,6 +26,7 @@ static const char spec[] =
     "  token: {type: chain, sequence: [show]}\n"
     "  gated: {type: chain, sequence: [gate]}\n"
     "  doored: {type: chain, sequence: [door]}\n"
+    "  doors: {nodes: [{id: left, agent: door}, {id: right, agent: door}]}\n"
     "  strict:\n"
     "    inputs: {type: object, required: [city]}\n"
     "    nodes: [{id: a, agent: echo, input: \"{{ inputs.city }}\"}]\n";
@@ -348,6 +349,55 @@ in_doubt(void **state)
     }
 }
 
+/* Two at once, and one answer for each. */
+static void
+both_in_doubt(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *answer;
+        enum tutti_status resumed, end;
+        const char *key, *value; /* of the document, or the error */
+    } row[] = {
+        {NULL, TUTTI_OK, TUTTI_WAITING, "waiting",
+         "in doubt: 'exec:door' at left/exec was under way when the process ended, and may have "
+         "been carried out; look, then resume with --in-doubt done, retry or fail; in doubt: "
+         "'exec:door' at right/exec was under way when the process ended, and may have been "
+         "carried "
+         "out; look, then resume with --in-doubt done, retry or fail"},
+        {"middle=done", TUTTI_USAGE, TUTTI_OK, NULL,
+         "nothing is in doubt at 'middle'; there is 'left/exec', 'right/exec'"},
+        {"left=yes", TUTTI_USAGE, TUTTI_OK, NULL,
+         "in doubt: 'yes' is none of park, done, retry, fail"},
+        {"left=done,right=retry", TUTTI_OK, TUTTI_OK, "output",
+         "{\"left\":null,\"right\":\"open\"}"},
+        {"left=done", TUTTI_OK, TUTTI_WAITING, "status", "waiting"},
+        {"retry", TUTTI_OK, TUTTI_OK, "output", "{\"left\":\"open\",\"right\":\"open\"}"},
+    };
+    for (size_t i = 0; i < COUNT(row); i++) {
+        struct place p;
+        struct tutti_run *run = NULL;
+        place_make(&p);
+        place_open(&p);
+        assert_int_equal(start(&p, (struct tutti_request){.workflow = "doors"}, &run), TUTTI_OK);
+        assert_int_equal(wait_for(&p, run, 50), TUTTI_TIMEOUT);
+        AUTO(freep) char *id = xstrdup(tutti_run_id(run));
+        tutti_close(p.t); /* interrupts it */
+        write_file(p.open, "");
+        place_open(&p);
+        tutti_free(p.error);
+        p.error = NULL;
+        assert_int_equal(tutti_resume(p.t, id, row[i].answer, &run, &p.error), row[i].resumed);
+        if (row[i].resumed == TUTTI_OK) {
+            assert_int_equal(wait_for(&p, run, -1), row[i].end);
+            assert_member(&p, row[i].key, row[i].value);
+        } else if (!strstr(p.error, row[i].value)) {
+            fail_msg("%s: %s", row[i].answer, p.error);
+        }
+        place_end(&p);
+    }
+}
+
 static void
 signalled(void **state)
 {
@@ -470,5 +520,5 @@ nothing(void **state)
 
 TESTS(tutti_test, cmocka_unit_test(endings), cmocka_unit_test(refusals), cmocka_unit_test(no_file),
       cmocka_unit_test(store_unusable), cmocka_unit_test(same_run), cmocka_unit_test(cancelled),
-      cmocka_unit_test(in_doubt), cmocka_unit_test(signalled), cmocka_unit_test(events),
-      cmocka_unit_test(secrets_hidden), cmocka_unit_test(nothing))
+      cmocka_unit_test(in_doubt), cmocka_unit_test(both_in_doubt), cmocka_unit_test(signalled),
+      cmocka_unit_test(events), cmocka_unit_test(secrets_hidden), cmocka_unit_test(nothing))

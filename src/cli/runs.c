@@ -266,7 +266,8 @@ const struct command cmd_runs = {
     "runs",
     "runs ls [--live] [--status S] [--workflow W] [--all] | show ID | logs ID | cancel ID "
     "[--force] | prune [--older-than 30d]\n"
-    "             | resume ID [--in-doubt park|done|retry|fail]   (all: [--store DIR] [--json])",
+    "             | resume ID [--in-doubt [NODE=]park|done|retry|fail,...]   (all: [--store DIR] "
+    "[--json])",
     "list, show, resume and cancel runs",
     runs_main,
 };

@@ -20,8 +20,7 @@
 #define LINGER_MS     60000 /* of a process that nobody ends */
 #define LINGER_ONE_OF 8
 
-/* All classes of effects. At most one step that may not be repeated is under way at a time: a run's
- * doubts are answered together. */
+/* All classes of effects; two steps that may not be repeated can be under way at once. */
 static const char flow_text[] =
     "profiles:\n"
     "  quick: {provider: script, delay: 2ms, default: \"I thought about it.\"}\n"
@@ -59,7 +58,7 @@ static const char flow_text[] =
     "      - {id: sum, agent: join, depends_on: [put, right, price]}\n"
     "      - {id: order, agent: order, depends_on: [sum]}\n"
     "      - {id: write, agent: writer, depends_on: [order]}\n"
-    "      - {id: pay, agent: pay, depends_on: [write], when: \"inputs.n % 4 == 0\"}\n"
+    "      - {id: pay, agent: pay, depends_on: [sum], when: \"inputs.n % 4 == 0\"}\n"
     "      - {id: mail, agent: mail, depends_on: [write], when: \"inputs.n % 4 == 2\"}\n"
     "      - {id: last, agent: join, depends_on: [write, pay, mail]}\n";
 
@@ -191,44 +190,43 @@ ledger_line(void *ctx, unsigned life, const char *key)
     map_put(((struct work *)ctx)->ledger, key, ctx);
 }
 
-struct doubts {
-    struct map *open; /* path -> key, owned: intents without an end */
+struct open_steps {
+    struct map *keys; /* path -> key, owned: intents without an end */
 };
 
 static struct err *
 doubt_record(void *ctx, const struct run_event *ev)
 {
-    struct doubts *d = ctx;
+    struct open_steps *o = ctx;
     const char *key = json_str(ev->detail, "key", NULL);
     if (strcmp(ev->name, EVENT_STEP_STARTED) == 0 && key)
-        free(map_put(d->open, ev->path, xstrdup(key)));
+        free(map_put(o->keys, ev->path, xstrdup(key)));
     else if (strcmp(ev->name, EVENT_STEP_COMPLETED) == 0 ||
              strcmp(ev->name, EVENT_STEP_FAILED) == 0)
-        free(map_del(d->open, ev->path));
+        free(map_del(o->keys, ev->path));
     return NULL;
 }
 
-/* What somebody who looked would say: the ledger has it, or it has not. */
+/* What somebody who looked would say of each: the ledger has it, or it has not. */
 static struct err *
-doubt_decide(struct work *w, const char *id, enum in_doubt *ret_verdict)
+doubt_decide(struct work *w, const char *id, struct str *to)
 {
-    struct doubts d = {map_new()};
+    struct open_steps o = {map_new()};
     AUTO(freep) char *path = path_join(w->opts->dir, "ledger");
-    size_t known = 0, n = 0;
+    const char *step;
     void *key;
-    struct err *e = engine_history(app_engine(w->app), id, doubt_record, &d);
+    struct err *e = engine_history(app_engine(w->app), id, doubt_record, &o);
     if (!e)
         e = ledger_read(path, &w->ledger_read, ledger_line, w);
-    for (size_t i = 0; map_next(d.open, &i, NULL, &key); n++) {
-        known += map_has(w->ledger, key);
+    for (size_t i = 0; map_next(o.keys, &i, &step, &key);) {
+        str_addf(to, "%s%s=%s", to->len ? "," : "", step,
+                 map_has(w->ledger, key) ? "done" : "retry");
         free(key);
     }
-    map_free(d.open);
-    PASS(e);
-    if (n != 1)
-        return FAIL(ERR_BUG, "the run '%s' waits with %zu steps in doubt", id, n);
-    *ret_verdict = known ? IN_DOUBT_DONE : IN_DOUBT_RETRY;
-    return NULL;
+    map_free(o.keys);
+    if (!e && !to->len)
+        return FAIL(ERR_BUG, "the run '%s' waits, and no step of it is in doubt", id);
+    return e;
 }
 
 /* ---- runs ------------------------------------------------------------------------------------ */
@@ -258,13 +256,13 @@ go_on(struct work *w, const struct live *l)
     enum run_status status = l->status;
     bool decides = w->opts->settled || w->opts->finish;
     for (unsigned i = 0; i < RESUMES_MAX && status < RUN_ENDED; i++) {
-        enum in_doubt verdict = IN_DOUBT_PARK;
+        AUTO(str_fini) struct str verdict = STR_INIT;
         struct run *run;
         if (status == RUN_WAITING && !decides)
             return NULL;
         if (status == RUN_WAITING)
             PASS(doubt_decide(w, l->id, &verdict));
-        struct err *e = app_resume(w->app, l->id, verdict, &run);
+        struct err *e = app_resume(w->app, l->id, verdict.p, &run);
         if (e && others_have_it(e)) {
             w->held++;
             err_drop(e);

@@ -66,15 +66,10 @@ struct run_request {
  * *ret_existing: the run_id is taken by the same start; the run is then only found, not started. */
 struct err *MUST engine_start(struct engine *e, const struct run_request *req,
                               struct run **OWN ret_run, bool *ret_existing) YIELDS;
-enum in_doubt { /* what to believe of a `once` step that was under way when the process died */
-                IN_DOUBT_PARK,  /* ask: the run waits */
-                IN_DOUBT_DONE,  /* it was carried out; its result is lost: null */
-                IN_DOUBT_RETRY, /* it was not: run it */
-                IN_DOUBT_FAIL,  /* let it fail */
-};
-/* Claims the run and goes on with it. ERR_LIMIT: another process has it; ERR_INVALID: it has ended.
- */
-struct err *MUST engine_resume(struct engine *e, const char *id, enum in_doubt in_doubt,
+/* Claims the run and goes on with it. in_doubt: what to believe of `once` steps that were under way
+ * when the process died (doubt.h); NULL: the run waits for an answer. ERR_LIMIT: another process
+ * has it; ERR_INVALID: it has ended, or the answer is for a step that is not in doubt. */
+struct err *MUST engine_resume(struct engine *e, const char *id, const char *in_doubt,
                                struct run **OWN ret_run) YIELDS;
 /* Waits until it has ended, waits for something outside, or was interrupted. */
 struct err *MUST run_wait(struct run *r, int64_t deadline_ms) YIELDS;

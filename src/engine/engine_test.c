@@ -209,7 +209,7 @@ read_back(struct scene *s)
     note(s, "history", engine_history(s->e, "nowhere", history_line, s));
     note(s, "cancel", engine_cancel_stored(s->e, "nowhere", false));
     struct run *none = NULL;
-    note(s, "resume", engine_resume(s->e, "nowhere", IN_DOUBT_PARK, &none));
+    note(s, "resume", engine_resume(s->e, "nowhere", NULL, &none));
 }
 
 /* By id, by the beginning of one, by the name its starter gave it. */
@@ -287,7 +287,7 @@ cancel_parked(struct scene *s)
     show(s, run_id(r));
     note(s, "cancel", engine_cancel_stored(s->e, run_id(r), false));
     show(s, run_id(r));
-    note(s, "resume", engine_resume(s->e, run_id(r), IN_DOUBT_RETRY, &(struct run *){NULL}));
+    note(s, "resume", engine_resume(s->e, run_id(r), "retry", &(struct run *){NULL}));
     run_unref(r);
 }
 
@@ -333,7 +333,7 @@ interrupt(struct scene *s)
     note(s, "wait", run_wait(r, DEADLINE_NONE));
     str_addf(&s->out, "interrupted %d, over %d\n", run_was_interrupted(r), run_is_over(r));
     show(s, run_id(r));
-    note(s, "resume", engine_resume(s->e, run_id(r), IN_DOUBT_FAIL, &again));
+    note(s, "resume", engine_resume(s->e, run_id(r), "fail", &again));
     note(s, "wait", run_wait(again, DEADLINE_NONE));
     show(s, run_id(r));
     run_unref(again);
@@ -438,7 +438,7 @@ strange(struct scene *s)
             e = store_release(s->store, &lease, 0);
         struct run *r = NULL;
         if (!e)
-            e = engine_resume(s->e, id, IN_DOUBT_PARK, &r);
+            e = engine_resume(s->e, id, NULL, &r);
         AUTO(freep) char *text = e ? err_text(e) : xstrdup("ok");
         str_addf(&s->out, "%s\n", text + (e ? strcspn(text, ":") : 0));
         err_free(e);

@@ -297,17 +297,28 @@ text_of(const json_t *body)
     return json_string(s);
 }
 
+const char *
+view_step_open(const struct view *v, size_t *i)
+{
+    const char *path;
+    void *value;
+    while (map_next(v->places, i, &path, &value)) {
+        const struct place *p = value;
+        if (p->begun && !p->done && !p->failed)
+            return path;
+    }
+    return NULL;
+}
+
 /* What of a node was begun and never recorded as ended, or NULL. */
 static const char *
 in_doubt_below(const struct view *v, const char *path)
 {
     size_t n = strlen(path);
-    const char *name;
-    void *value;
-    for (size_t i = 0; map_next(v->places, &i, &name, &value);) {
-        const struct place *p = value;
-        if (p->begun && !p->done && !p->failed && strncmp(name, path, n) == 0 && name[n] == '/')
-            return p->target;
+    const char *open;
+    for (size_t i = 0; (open = view_step_open(v, &i));) {
+        if (strncmp(open, path, n) == 0 && open[n] == '/')
+            return ((const struct place *)map_get(v->places, open))->target;
     }
     return NULL;
 }

@@ -3,6 +3,7 @@
 #define ENGINE_RUNCORE_H
 #include "base/map.h"
 #include "base/vec.h"
+#include "engine/doubt.h"
 #include "engine/engine.h"
 #include "engine/journal.h"
 #include "guard/breaker.h"
@@ -28,8 +29,8 @@ struct engine {
     struct scope scope; /* of the runs' fibers */
     struct engine_stats stats;
     struct str encoding; /* where a record is encoded */
-    json_t *nothing; /* an empty object to lend */
-    bool watching;   /* the fiber that looks for cancels is there */
+    json_t *nothing;     /* an empty object to lend */
+    bool watching;       /* the fiber that looks for cancels is there */
 };
 struct flow {
     struct engine *engine;
@@ -54,7 +55,7 @@ struct run {
     bool scope_open;
     json_t *input, *inputs, *info; /* info: run.{id,name,started} for expressions */
     char *message;                 /* input as text */
-    enum in_doubt in_doubt;
+    struct doubts *doubts;         /* answers; NULL: none */
     struct view *view;
     VEC(struct pending) pending;
     uint64_t appended, must_commit, committed; /* counts of records; must_commit: barrier's goal */

@@ -244,6 +244,21 @@ node_failed(struct graph_state *gs, const struct node *n, struct err *e)
     node_settled(gs, n, NODE_FAILED);
 }
 
+/* Whoever is asked sees all that the run waits for. */
+static void
+parked_note(struct graph_state *gs, struct err *e)
+{
+    if (!gs->parked) {
+        gs->parked = e;
+        return;
+    }
+    AUTO(freep) char *before = err_text(gs->parked);
+    AUTO(freep) char *more = err_text(e);
+    err_free(gs->parked);
+    err_free(e);
+    gs->parked = FAIL(ERR_PARKED, "%s; %s", before, more);
+}
+
 static void
 node_finished(struct graph_state *gs, const struct node *n, struct err *e)
 {
@@ -251,10 +266,7 @@ node_finished(struct graph_state *gs, const struct node *n, struct err *e)
     if (!e) {
         node_settled(gs, n, NODE_COMPLETED);
     } else if (err_kind(e) == ERR_PARKED) {
-        if (!gs->parked)
-            gs->parked = e;
-        else
-            err_free(e);
+        parked_note(gs, e);
         waitq_wake_all(&gs->changed); /* not settled: what depends on it waits too */
     } else if (err_kind(e) == ERR_CANCELLED) {
         s->status = NODE_CANCELLED;

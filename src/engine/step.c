@@ -250,7 +250,7 @@ static struct err *
 doubt_resolve(struct stepping *st, json_t **ret_value, bool *ret_settled)
 {
     *ret_settled = true;
-    switch (st->h->run->in_doubt) {
+    switch (doubts_answer(st->h->run->doubts, st->path)) {
     case IN_DOUBT_DONE:
         st->attempt = 1;
         *ret_value = json_null();

@@ -130,10 +130,7 @@ live(struct app *a, struct play *p, struct run **ret_run)
     bool existing;
     const json_t *q = p->file->request_json;
     if (p->resume)
-        return app_resume(a, p->out->id,
-                          p->in_doubt && strcmp(p->in_doubt, "retry") == 0 ? IN_DOUBT_RETRY
-                                                                           : IN_DOUBT_PARK,
-                          ret_run);
+        return app_resume(a, p->out->id, p->in_doubt, ret_run);
     PASS(app_load_text(a, "flow.yaml", p->file->spec, strlen(p->file->spec), &spec));
     PASS(app_flow(a, spec, json_str(q, "workflow", NULL), &flow));
     struct run_request req = {

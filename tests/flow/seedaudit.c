@@ -163,7 +163,7 @@ read_main(void *arg)
     else if (s->doc && !json_equal(doc, s->doc))
         seed_fault(s, "a fresh process reads another document");
     if (app && s->doc) {
-        e = app_resume(app, s->id, IN_DOUBT_PARK, &run);
+        e = app_resume(app, s->id, NULL, &run);
         if (!e)
             seed_fault(s, "it has ended and can be resumed");
         err_free(e);

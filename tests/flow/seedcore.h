@@ -19,7 +19,7 @@ struct seed {
     json_t *key_of;    /* path -> key */
     unsigned troubles; /* lives that may still go wrong */
     unsigned doubts, retries;
-    enum in_doubt in_doubt;
+    const char *in_doubt;
     int64_t wall_ms;
     bool cancelled; /* for good: the store has it */
     bool over;

@@ -216,7 +216,7 @@ go(struct life *l)
     if (!*s->id)
         return go_first(l);
     PASS(engine_history(app_engine(l->app), s->id, audit_history, s));
-    if (s->in_doubt == IN_DOUBT_RETRY)
+    if (str_eq(s->in_doubt, "retry"))
         s->retries++;
     return app_resume(l->app, s->id, s->in_doubt, &l->run);
 }
@@ -266,8 +266,7 @@ is_end(const char *status)
 static void
 take_outcome(struct life *l)
 {
-    static const enum in_doubt beliefs[] = {IN_DOUBT_RETRY, IN_DOUBT_DONE, IN_DOUBT_FAIL,
-                                            IN_DOUBT_PARK};
+    static const char *const beliefs[] = {"retry", "done", "fail", "park"};
     struct seed *s = l->s;
     AUTO(json_freep) json_t *doc = NULL;
     struct err *read = run_document(l->run, true, &doc);
@@ -275,7 +274,7 @@ take_outcome(struct life *l)
         seed_fault(s, "its document cannot be read");
     err_free(read);
     const char *status = json_str(doc, "status", "");
-    s->in_doubt = IN_DOUBT_PARK;
+    s->in_doubt = NULL;
     if (is_end(status)) {
         take_end(l, doc);
     } else if (str_eq(status, "waiting")) {
@@ -284,8 +283,8 @@ take_outcome(struct life *l)
         seed_fault(s, "it is %s, and nothing goes on", status);
         s->over = true;
     }
-    str_addf(&s->out->story, "  %s at %lld ms, belief for the next life: %d\n", status,
-             (long long)rt_now_ms(), (int)s->in_doubt);
+    str_addf(&s->out->story, "  %s at %lld ms, belief for the next life: %s\n", status,
+             (long long)rt_now_ms(), s->in_doubt ? s->in_doubt : "none");
 }
 
 /* It could not be started or resumed, or its journal could not be written. */
