@@ -358,7 +358,8 @@ ending(void **state)
                           "wait: ok\n"
                           "within 200 ms\n"
                           "cancelled - ! -\n"
-                          "  mail cancelled - ! cancelled\n");
+                          "  mail cancelled - ! 'mail' was under way, and may have been carried "
+                          "out: cancelled\n");
     scene(cancel_by_force, "soon: timed out\n"
                            "cancel: ok\n"
                            "cancelled - ! -\n"

@@ -19,6 +19,7 @@ struct stepping { /* one step under way */
     int64_t timeout_ms;
     struct breaker *breaker;
     unsigned attempt;
+    bool open; /* it was sent, and nobody knows what came of it */
     struct usage usage;
 };
 
@@ -184,7 +185,9 @@ attempt_once(struct stepping *st, json_t **ret_value)
     struct step_call call = {.deadline_ms = deadline, .key = st->key, .attempt = st->attempt};
     tell(st, EVENT_STEP_STARTED, NULL);
     scope_open(&scope, deadline);
+    st->open = true;
     struct err *e = st->s->run(st->s->ctx, &call, ret_value, &st->usage);
+    st->open = e && (err_kind(e) == ERR_CANCELLED || err_in_doubt(e));
     struct err *late = scope_close(&scope);
     err_free(late); /* the call itself has told */
     breaker_tell(st, e);
@@ -300,6 +303,9 @@ hosted_step(struct host *base, const struct step *s, json_t **ret_value)
         record_done(&st, *ret_value);
         return NULL;
     }
+    if (err_kind(e) == ERR_CANCELLED && s->effect == EFFECT_ONCE && st.open)
+        return err_set_in_doubt(
+            WRAP(e, "'%s' was under way, and may have been carried out", s->target));
     if (err_kind(e) == ERR_CANCELLED || err_kind(e) == ERR_PARKED || h->run->broken ||
         scope_is_cancelled(&h->run->scope))
         return e;

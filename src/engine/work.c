@@ -68,6 +68,8 @@ true_reason(struct err *e)
         err_free(here);
         return e;
     }
+    if (err_in_doubt(e))
+        here = WRAP(here, "what was under way may have been carried out");
     err_free(e);
     return here;
 }
