@@ -303,15 +303,13 @@ hosted_step(struct host *base, const struct step *s, json_t **ret_value)
         record_done(&st, *ret_value);
         return NULL;
     }
-    if (err_kind(e) == ERR_CANCELLED && s->effect == EFFECT_ONCE && st.open)
-        return err_set_in_doubt(
-            WRAP(e, "'%s' was under way, and may have been carried out", s->target));
-    if (err_kind(e) == ERR_CANCELLED || err_kind(e) == ERR_PARKED || h->run->broken ||
-        scope_is_cancelled(&h->run->scope))
-        return e;
     struct err *ended = fiber_check();
     err_free(ended);
-    if (ended)
+    bool cut_off = ended || err_kind(e) == ERR_CANCELLED || scope_is_cancelled(&h->run->scope);
+    if (cut_off && s->effect == EFFECT_ONCE && st.open)
+        return err_set_in_doubt(
+            WRAP(e, "'%s' was under way, and may have been carried out", s->target));
+    if (cut_off || err_kind(e) == ERR_PARKED || h->run->broken)
         return e;
     if (s->effect == EFFECT_ONCE && err_in_doubt(e) && !s->tell_doubt) {
         AUTO(freep)
