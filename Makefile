@@ -113,10 +113,9 @@ sanitized:
 	@tests/all unit flow seeds
 valgrind:
 	@tools/deps san
-	@$(MAKE) --no-print-directory -j2 unit-programs
-	@n=0; for p in $(patsubst %,$(O)/test/%,$(TESTED)); do echo $$p; n=$$((n + 1)); \
-	   valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=9 $$p >/dev/null || exit 1; \
-	 done; echo "$$n passed, 0 failed"
+	@$(MAKE) --no-print-directory -j2 unit-programs $(O)/test/flow $(O)/test/seeds
+	@tests/valgrind $(patsubst %,$(O)/test/%,$(TESTED)) '$(O)/test/flow $(sort $(wildcard tests/flow/*.flow))' \
+	   '$(O)/test/seeds -n 200 -j 1'
 # What takes longer than CI may: about an hour.
 long:
 	@tools/deps test san fuzz
