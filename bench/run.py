@@ -2,12 +2,13 @@
 """run - the budgets, measured as ratios in one run on one machine, next to what the machine itself can do.
 
 usage: bench/run.py [--quick]      tutti is measured with its journal on (SQLite, synchronous=FULL). Needs
-build/tutti, the
-stub, build/bench/bare and node. Absolute figures belong to this machine and this hour; quote the ratios.
+build/tutti, the programs of build/bench and node. Absolute figures belong to this machine and this hour; quote
+the ratios.
 """
 
 import json
 import os
+import re
 import resource
 import shutil
 import statistics
@@ -18,6 +19,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TUTTI, STUB, BARE = (os.path.join(ROOT, p) for p in ('build/tutti', 'build/bench/stub', 'build/bench/bare'))
+MCP, MCP_BARE = (os.path.join(ROOT, 'build/bench', name) for name in ('mcp', 'mcpbare'))
 QUICK = '--quick' in sys.argv
 CHAIN = '''
 profiles:
@@ -259,6 +261,25 @@ def resume(folder):
     row('  without starting the process', ms - base, 'ms', '<= 100', ms - base <= 100)
 
 
+def tools(_):
+    package = 'build/npm/node_modules/@modelcontextprotocol/server-everything/dist/index.js'
+    server = ['node', os.path.join(ROOT, package)]
+    calls = 3000 if QUICK else 20000
+
+    def limit(in_flight):
+        command = [MCP_BARE, str(calls), str(in_flight), *server]
+        return float(subprocess.run(command, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True).stdout)
+
+    out = subprocess.run([MCP, str(calls), '50', *server], capture_output=True, text=True, check=True).stdout
+    rates = {1: [], 50: []}
+    for in_flight, rate in re.findall(r'(\d+) in flight: +(\d+) calls/s', out):
+        rates[int(in_flight)].append(float(rate))
+    for in_flight, budget in ((1, 6500), (50, 26000)):
+        rate = max(rates[in_flight])
+        row(f'tool calls over stdio, {in_flight} in flight', rate, 'calls/s', f'>= {budget}', rate >= budget)
+        row('  ratio to a bare C loop with the same server', rate / limit(in_flight), 'x')
+
+
 def binary(folder):
     stripped = os.path.join(folder, 'tutti.stripped')
     subprocess.run(['strip', '-o', stripped, TUTTI], check=True)
@@ -271,7 +292,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
     folder = tempfile.mkdtemp(prefix='tutti-bench.')
     try:
-        for part in (binary, cold, throughput, fan, scale, durable, resume):
+        for part in (binary, cold, throughput, fan, scale, durable, resume, tools):
             part(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -14,6 +14,7 @@ _Thread_local struct rt *rt_now;
 
 #define FIBERS_MAX     30000
 #define SIM_WALL_START 1767225600000 /* 2026-01-01T00:00:00Z */
+#define ROUNDS_MAX     8             /* of ready fibers, before the system is asked for news */
 
 /* ---- timers: a binary heap of ticks ---------------------------------------- */
 
@@ -405,6 +406,8 @@ rt_drive(struct rt *rt, bool (*done)(void *arg), void *arg)
     assert(rt == rt_now && !rt->running);
     while (!done(arg)) {
         ready_run(rt);
+        for (unsigned i = 1; i < ROUNDS_MAX && !rt->simulated && ready_any(rt); i++)
+            ready_run(rt);
         tick_run_due(rt);
         if (done(arg))
             break;
