@@ -212,6 +212,7 @@ view_document(const struct view *v, int64_t now_wall_ms)
     const char *path;
     int64_t started = json_int(v->started, "at", now_wall_ms);
     int64_t ended = json_int(v->ended, "at", now_wall_ms);
+    int64_t duration = ended > started ? add_saturating(ended, -MAX(started, -INT64_MAX)) : 0;
     json_object_set_new(d, "run", json_string(v->run_id));
     json_object_set_new(d, "workflow", member(v->started, "workflow"));
     json_object_set_new(d, "status", json_string(run_status_name(v->status)));
@@ -222,7 +223,7 @@ view_document(const struct view *v, int64_t now_wall_ms)
         json_object_set_new(nodes, path, node_document(v, path, body));
     json_object_set_new(d, "nodes", nodes);
     json_object_set_new(d, "usage", usage_to_json(&v->usage));
-    json_object_set_new(d, "duration_ms", json_integer(MAX(ended - started, 0)));
+    json_object_set_new(d, "duration_ms", json_integer(duration));
     if (v->status == RUN_WAITING)
         json_object_set_new(d, "waiting", member(v->waiting, "reason"));
     if (json_object_get(v->started, "goal"))
