@@ -36,6 +36,18 @@ err_chain(void **s)
     assert_err(e, ERR_LIMIT, "calling: slow down");
 }
 
+/* A text that is quoted up to a number of bytes may be cut within a character. */
+static void
+err_utf8(void **s)
+{
+    (void)s;
+    struct err *e = FAIL(ERR_INVALID, "unknown key '%.3s'", "ab\xc3\xa9");
+    e = WRAP(e, "file '%s'", "\xff");
+    AUTO(freep) char *text = err_text(e);
+    assert_string_equal(text, "file '\xef\xbf\xbd': unknown key 'ab\xef\xbf\xbd'");
+    err_free(e);
+}
+
 static void
 err_list(void **s)
 {
@@ -87,6 +99,22 @@ strings(void **s)
     };
     for (size_t i = 0; i < COUNT(glob); i++)
         assert_int_equal(str_glob(glob[i].pattern, glob[i].text), glob[i].want);
+    for (size_t n = 0; n < 20; n++) { /* at every distance from the words that are read at once */
+        static const char text[] = "abcdefghijklmnopqrstuvwxyz";
+        AUTO(str_fini) struct str valid = STR_INIT, not = STR_INIT, mended = STR_INIT;
+        str_addn(&valid, text, n);
+        str_add(&valid, "\xc3\xa9");
+        str_addn(&not, text, n);
+        str_addc(&not, '\xc3');
+        str_add(&not, text + n);
+        assert_true(utf8_valid(valid.p, valid.len));
+        assert_false(utf8_valid(valid.p, valid.len - 1));
+        assert_false(utf8_valid(not .p, not .len));
+        str_add_utf8(&mended, not .p, not .len);
+        AUTO(freep)
+        char *want = xasprintf("%.*s\xef\xbf\xbd%s", (int)n, text, text + n);
+        assert_string_equal(mended.p, want);
+    }
     assert_int_equal(utf8_floor("a\xc3", 2), 1);
     assert_int_equal(utf8_floor("a\xc3\xa9", 3), 3);
     assert_int_equal(utf8_floor("\xe2\x82", 2), 0);
@@ -232,6 +260,23 @@ near(void **s)
 {
     (void)s;
     static const struct {
+        const char *a, *b;
+        unsigned limit, want;
+    } far[] = {
+        {"", "", 0, 0},
+        {"ab", "ba", 1, 1},
+        {"ab", "BA", 0, 1},
+        {"kitten", "sitting", 3, 3},
+        {"kitten", "sitting", 2, 3},
+        {"abcdef", "ghijkl", 3, 4},
+        {"abcdef", "ghijkl", 9, 6},
+        {"xxab", "xxba", 1, 1},
+        {"abcdefgh", "badcfehg", 4, 4},
+        {"a", "abcd", 2, 3},
+    };
+    for (size_t i = 0; i < COUNT(far); i++)
+        assert_int_equal(near_distance(far[i].a, far[i].b, far[i].limit), far[i].want);
+    static const struct {
         const char *wanted, *want;
     } row[] = {
         {"lmm", "llm"}, {"retires", "retries"}, {"zzzzzz", NULL}, {"exce", "exec"},
@@ -282,7 +327,7 @@ units(void **s)
     assert_true(x == 784111777000);
 }
 
-TESTS(base_test, cmocka_unit_test(err_chain), cmocka_unit_test(err_list), cmocka_unit_test(strings),
-      cmocka_unit_test(arenas), cmocka_unit_test(maps), cmocka_unit_test(hashes),
-      cmocka_unit_test(json), cmocka_unit_test(json_writing), cmocka_unit_test(near),
-      cmocka_unit_test(units))
+TESTS(base_test, cmocka_unit_test(err_chain), cmocka_unit_test(err_utf8),
+      cmocka_unit_test(err_list), cmocka_unit_test(strings), cmocka_unit_test(arenas),
+      cmocka_unit_test(maps), cmocka_unit_test(hashes), cmocka_unit_test(json),
+      cmocka_unit_test(json_writing), cmocka_unit_test(near), cmocka_unit_test(units))

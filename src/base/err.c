@@ -31,12 +31,27 @@ static const char *const kind_names[] = {
 };
 _Static_assert(COUNT(kind_names) == ERR_KINDS, "every kind has a name");
 
+/* A message is UTF-8, whatever was quoted in it: "%.60s" may end within a character, and a name
+ * from outside may hold any bytes. */
+static void
+text_repair(char **text)
+{
+    const size_t n = strlen(*text);
+    if (utf8_valid(*text, n))
+        return;
+    struct str s = STR_INIT;
+    str_add_utf8(&s, *text, n);
+    free(*text);
+    *text = str_steal(&s);
+}
+
 static struct err *
 err_build(enum err_kind kind, const char *c_file, int c_line, const char *fmt, va_list ap)
 {
     struct err *e = xcalloc(1, sizeof *e);
     if (vasprintf(&e->msg, fmt, ap) < 0)
         abort();
+    text_repair(&e->msg);
     e->kind = kind;
     e->c_file = c_file;
     e->c_line = c_line;

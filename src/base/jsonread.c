@@ -369,7 +369,7 @@ pick_member(struct reader *r, const struct json_want *want, size_t count)
         return false;
     const size_t n = (size_t)(r->p - 1 - key);
     for (size_t i = 0; i < count && !at; i++)
-        at = strncmp(want[i].name, key, n) == 0 && !want[i].name[n] ? want[i].at : NULL;
+        at = strlen(want[i].name) == n && memcmp(want[i].name, key, n) == 0 ? want[i].at : NULL;
     skip_space(r);
     if (!take(r, ':') || (at && *at))
         return false;

@@ -199,6 +199,20 @@ picking(void **state)
     }
 }
 
+/* A NUL in a key ends nothing. */
+static void
+picking_nul(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"a\0\0\0\0\0\0\0\0\0\0\":1,\"b\":2}";
+    AUTO(json_freep) json_t *a = NULL;
+    AUTO(json_freep) json_t *b = NULL;
+    const struct json_want want[] = {{"a", &a}, {"b", &b}};
+    assert_ok(json_pick(text, sizeof text - 1, want, COUNT(want)));
+    assert_null(a);
+    assert_int_equal(json_integer_value(b), 2);
+}
+
 /* Bytes changed, dropped and doubled by a fixed seed: the two never disagree. */
 static void
 mutations(void **state)
@@ -231,4 +245,5 @@ mutations(void **state)
 }
 
 TESTS(jsonread_test, cmocka_unit_test(tables), cmocka_unit_test(long_numbers),
-      cmocka_unit_test(depth), cmocka_unit_test(picking), cmocka_unit_test(mutations))
+      cmocka_unit_test(depth), cmocka_unit_test(picking), cmocka_unit_test(picking_nul),
+      cmocka_unit_test(mutations))

@@ -26,6 +26,14 @@
 #define MAX(a, b)                  ((a) > (b) ? (a) : (b))
 #define container_of(p, type, mem) ((type *)(void *)((char *)(p)-offsetof(type, mem)))
 
+/* The sum, or the nearest number there is: for numbers that come from outside. */
+static inline int64_t
+add_saturating(int64_t a, int64_t b)
+{
+    int64_t sum;
+    return !__builtin_add_overflow(a, b, &sum) ? sum : b < 0 ? INT64_MIN : INT64_MAX;
+}
+
 /* Deadlines are absolute milliseconds of the monotonic clock. */
 #define DEADLINE_NONE INT64_MAX
 

@@ -15,8 +15,10 @@ near_distance(const char *a, const char *b, unsigned limit)
     unsigned *two = rows[0], *one = rows[1], *now = rows[2];
     for (size_t j = 0; j <= m; j++)
         one[j] = (unsigned)j;
-    for (size_t i = 1; i <= n; i++) {
-        now[0] = (unsigned)i;
+    unsigned before = 0, least = 0; /* of the last two rows: no later one goes below both */
+    for (size_t i = 1; i <= n && MIN(before, least) <= limit; i++) {
+        before = least;
+        least = now[0] = (unsigned)i;
         for (size_t j = 1; j <= m; j++) {
             int ca = tolower((unsigned char)a[i - 1]), cb = tolower((unsigned char)b[j - 1]);
             unsigned best = one[j - 1] + (ca != cb);
@@ -25,6 +27,7 @@ near_distance(const char *a, const char *b, unsigned limit)
                 cb == tolower((unsigned char)a[i - 2]))
                 best = MIN(best, two[j - 2] + 1);
             now[j] = best;
+            least = MIN(least, best);
         }
         unsigned *free_row = two;
         two = one, one = now, now = free_row;

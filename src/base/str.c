@@ -61,7 +61,9 @@ str_add(struct str *s, const char *text)
 void
 str_addc(struct str *s, char c)
 {
-    str_addn(s, &c, 1);
+    str_reserve(s, 1);
+    s->p[s->len++] = c;
+    s->p[s->len] = '\0';
 }
 
 void
@@ -175,26 +177,44 @@ utf8_seq(const unsigned char *p, size_t n)
     return len;
 }
 
+/* How many bytes from the front are valid: first eight of ASCII at a time, as most text is. */
+static size_t
+utf8_run(const char *p, size_t n)
+{
+    size_t i = 0;
+    while (i < n) {
+        uint64_t eight;
+        if (n - i >= sizeof eight) {
+            memcpy(&eight, p + i, sizeof eight);
+            if (!(eight & 0x8080808080808080u)) {
+                i += sizeof eight;
+                continue;
+            }
+        }
+        size_t k = utf8_seq((const unsigned char *)p + i, n - i);
+        if (!k)
+            break;
+        i += k;
+    }
+    return i;
+}
+
 bool
 utf8_valid(const char *p, size_t n)
 {
-    for (size_t i = 0; i < n;) {
-        size_t k = utf8_seq((const unsigned char *)p + i, n - i);
-        if (!k)
-            return false;
-        i += k;
-    }
-    return true;
+    return utf8_run(p, n) == n;
 }
 
 void
 str_add_utf8(struct str *s, const char *p, size_t n)
 {
     str_reserve(s, n);
-    for (size_t i = 0; i < n;) {
-        size_t k = utf8_seq((const unsigned char *)p + i, n - i);
-        str_addn(s, k ? p + i : "\xef\xbf\xbd", k ? k : 3);
-        i += k ? k : 1;
+    for (size_t i = 0; i < n; i++) { /* past the byte that ended the run */
+        size_t valid = utf8_run(p + i, n - i);
+        str_addn(s, p + i, valid);
+        i += valid;
+        if (i < n)
+            str_add(s, "\xef\xbf\xbd");
     }
 }
 

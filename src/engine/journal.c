@@ -175,9 +175,11 @@ run_feed(struct view *v, const struct record *rec)
         PASS(replace(&v->ended, rec));
         run_status_parse(json_str(v->ended, "status", ""), &v->status);
         return NULL;
-    default:
+    case REC_RUN_RESUMED:
         v->status = RUN_RUNNING;
         return NULL;
+    default: /* of a later version: nothing here knows it */
+        return format_check(rec);
     }
 }
 
@@ -205,16 +207,15 @@ step_feed(struct view *v, const struct record *rec, bool recall)
         free(p->target);
         p->target = xstrdup(json_is_string(target) ? json_string_value(target) : "");
         p->begun = true;
-        p->done = p->failed = false;
         return NULL;
     }
     struct usage u;
     usage_from_json(usage, &u);
     usage_add(&v->usage, &u);
     struct place *p = recall ? place_at(v, rec->path) : map_get(v->places, rec->path);
-    if (!p || p->done) /* a success stays, whatever comes later */
+    if (!p || (p->done && rec->kind == REC_STEP_FAILED)) /* a success stays */
         return NULL;
-    p->done = rec->kind == REC_STEP_DONE;
+    p->done |= rec->kind == REC_STEP_DONE;
     p->failed = !p->done;
     if (recall)
         keep(&p->step, rec);
@@ -388,6 +389,7 @@ view_document(const struct view *v, int64_t now_wall_ms, bool with_nodes, json_t
     AUTO(json_freep) json_t *d = json_object();
     int64_t started = json_int(v->started, "at", now_wall_ms);
     int64_t ended = json_int(v->ended, "at", now_wall_ms);
+    int64_t duration = ended > started ? add_saturating(ended, -MAX(started, -INT64_MAX)) : 0;
     json_object_set_new(d, "run", json_string(v->run_id));
     json_object_set_new(d, "workflow", member(v->started, "workflow"));
     json_object_set_new(d, "status", json_string(run_status_name(v->status)));
@@ -400,7 +402,7 @@ view_document(const struct view *v, int64_t now_wall_ms, bool with_nodes, json_t
         PASS(nodes_document(v, nodes));
     }
     json_object_set_new(d, "usage", usage_to_json(&v->usage));
-    json_object_set_new(d, "duration_ms", json_integer(MAX(ended - started, 0)));
+    json_object_set_new(d, "duration_ms", json_integer(duration));
     if (v->status == RUN_WAITING)
         json_object_set_new(d, "waiting", member(v->waiting, "reason"));
     if (json_object_get(v->started, "goal"))
@@ -444,8 +446,11 @@ int64_t
 view_former_ms(const struct view *v, int64_t since_wall_ms)
 {
     int64_t sum = 0;
-    for (size_t i = 0; i < v->former.len; i++)
-        sum += MAX(v->former.at[i].to - MAX(v->former.at[i].from, since_wall_ms), 0);
+    for (size_t i = 0; i < v->former.len; i++) {
+        int64_t from = MAX(v->former.at[i].from, since_wall_ms), to = v->former.at[i].to;
+        if (to > from)
+            sum = add_saturating(sum, add_saturating(to, -MAX(from, -INT64_MAX)));
+    }
     return sum;
 }
 

@@ -235,6 +235,27 @@ document_ends(void **state)
     }
 }
 
+/* Numbers no clock and no provider ever gave: there is still a document. */
+static void
+document_numbers(void **state)
+{
+    (void)state;
+    static const struct line lines[] = {
+        {REC_RUN_STARTED, "", "{\"at\":-9223372036854775808}"},
+        {REC_STEP_DONE, "a",
+         "{\"usage\":{\"input_tokens\":9223372036854775807,\"cost_usd\":1e308}}"},
+        {REC_STEP_DONE, "b",
+         "{\"usage\":{\"input_tokens\":9223372036854775807,\"cost_usd\":1e308}}"},
+        {REC_RUN_ENDED, "", "{\"status\":\"completed\",\"at\":9223372036854775807}"}};
+    struct view *v = view_new("R1");
+    feed(v, view_recall, lines, COUNT(lines));
+    AUTO(json_freep) json_t *d = document(v, 0);
+    assert_true(view_former_ms(v, INT64_MIN) > 0);
+    assert_true(json_int(d, "duration_ms", 0) == INT64_MAX);
+    assert_true(json_int(json_object_get(d, "usage"), "input_tokens", 0) == INT64_MAX);
+    view_free(v);
+}
+
 /* What is recorded is found by path; the first start of a node counts, a success before a failure.
  */
 static void
@@ -415,5 +436,6 @@ damaged_records(void **state)
 TESTS(journal_test, cmocka_unit_test(codec), cmocka_unit_test(deep), cmocka_unit_test(damaged),
       cmocka_unit_test(event_names), cmocka_unit_test(document_waiting),
       cmocka_unit_test(document_ends), cmocka_unit_test(document_small),
-      cmocka_unit_test(document_cut_off), cmocka_unit_test(recall), cmocka_unit_test(node_members),
-      cmocka_unit_test(former_lives), cmocka_unit_test(damaged_records))
+      cmocka_unit_test(document_numbers), cmocka_unit_test(document_cut_off),
+      cmocka_unit_test(recall), cmocka_unit_test(node_members), cmocka_unit_test(former_lives),
+      cmocka_unit_test(damaged_records))

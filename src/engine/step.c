@@ -58,7 +58,8 @@ recorded(struct hosted *h, json_t *body, bool failed, json_t **ret_value)
     h->run->engine->stats.replayed++;
     if (failed)
         return error_from(json_object_get(body, "error"));
-    *ret_value = json_incref(json_object_get(body, "value"));
+    json_t *value = json_object_get(body, "value");
+    *ret_value = value ? json_incref(value) : json_null();
     return NULL;
 }
 

@@ -85,14 +85,14 @@ tell_record(void *ctx, const struct store_record *rec)
     AUTO(json_freep) json_t *body = NULL;
     struct record stored = record_of(rec);
     TRY(record_decode(&stored, &body), "record %lld", (long long)rec->seq);
-    struct run_event ev = {
-        .run = t->run,
-        .name = record_event(stored.kind, body),
-        .path = rec->path,
-        .seq = rec->seq,
-        .wall_ms =
-            json_int(body, "at", json_int(body, "started", 0) + json_int(body, "duration_ms", 0)),
-        .detail = body};
+    struct run_event ev = {.run = t->run,
+                           .name = record_event(stored.kind, body),
+                           .path = rec->path,
+                           .seq = rec->seq,
+                           .wall_ms = json_int(body, "at",
+                                               add_saturating(json_int(body, "started", 0),
+                                                              json_int(body, "duration_ms", 0))),
+                           .detail = body};
     return t->fn(t->ctx, &ev);
 }
 

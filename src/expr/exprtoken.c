@@ -159,7 +159,7 @@ static bool
 is_keyword(const char *p, size_t n)
 {
     for (size_t i = 0; i < COUNT(keywords); i++) {
-        if (strlen(keywords[i]) == n && memcmp(keywords[i], p, n) == 0)
+        if (keywords[i][0] == *p && strlen(keywords[i]) == n && memcmp(keywords[i], p, n) == 0)
             return true;
     }
     return false;
@@ -207,8 +207,8 @@ token_measure(const struct token_reader *r, struct token *t)
     } else {
         t->kind = TOKEN_OP;
         for (size_t i = 0; i < COUNT(operators) && !t->len; i++) {
-            size_t n = strlen(operators[i]);
-            if ((size_t)(end - p) >= n && memcmp(p, operators[i], n) == 0)
+            size_t n = operators[i][0] == *p ? strlen(operators[i]) : 0;
+            if (n && (size_t)(end - p) >= n && memcmp(p, operators[i], n) == 0)
                 t->len = n;
         }
         if (!t->len)
@@ -231,8 +231,8 @@ token_next(struct token_reader *r, struct token *ret_token)
 bool
 token_is(const struct token *t, const char *op_or_keyword)
 {
-    return (t->kind == TOKEN_OP || t->kind == TOKEN_KEYWORD) && strlen(op_or_keyword) == t->len &&
-           memcmp(t->p, op_or_keyword, t->len) == 0;
+    return (t->kind == TOKEN_OP || t->kind == TOKEN_KEYWORD) && t->p[0] == op_or_keyword[0] &&
+           strlen(op_or_keyword) == t->len && memcmp(t->p, op_or_keyword, t->len) == 0;
 }
 
 bool

@@ -339,6 +339,8 @@ wire_parse(const char *text, size_t n, json_t **ret)
         return NULL;
     AUTO(str_fini) struct str mended = STR_INIT;
     mend(&mended, text, n);
+    if (mended.len == n && memcmp(str_c(&mended), text, n) == 0)
+        return e; /* nothing of that kind */
     struct err *again = json_parse(str_c(&mended), mended.len, ret);
     if (again) {
         err_drop(again);

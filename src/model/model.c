@@ -95,17 +95,19 @@ run_status_parse(const char *name, enum run_status *ret_status)
     return true;
 }
 
+#define COST_MAX 1e300 /* JSON has no infinity */
+
 void
 usage_add(struct usage *to, const struct usage *more)
 {
     bool had = to->model_calls > 0;
     to->cost_known = (!had || to->cost_known) && (!more->model_calls || more->cost_known);
-    to->input_tokens += more->input_tokens;
-    to->output_tokens += more->output_tokens;
-    to->cached_tokens += more->cached_tokens;
-    to->model_calls += more->model_calls;
-    to->tool_calls += more->tool_calls;
-    to->cost_usd += more->cost_usd;
+    to->input_tokens = add_saturating(to->input_tokens, more->input_tokens);
+    to->output_tokens = add_saturating(to->output_tokens, more->output_tokens);
+    to->cached_tokens = add_saturating(to->cached_tokens, more->cached_tokens);
+    to->model_calls = add_saturating(to->model_calls, more->model_calls);
+    to->tool_calls = add_saturating(to->tool_calls, more->tool_calls);
+    to->cost_usd = MIN(MAX(to->cost_usd + more->cost_usd, -COST_MAX), COST_MAX);
 }
 
 json_t *

@@ -90,6 +90,12 @@ usage_sums(void **state)
         assert_int_equal(back.model_calls, sum.model_calls);
         assert_int_equal(back.cost_known, !json_is_null(json_object_get(j, "cost_usd")));
     }
+    struct usage much = {.input_tokens = INT64_MAX - 1, .cost_usd = 1e308, .cost_known = true};
+    usage_add(&much, &priced); /* a record may say anything: the sum stays a number */
+    usage_add(&much, &much);
+    AUTO(json_freep) json_t *most = usage_to_json(&much);
+    assert_true(json_int(most, "input_tokens", 0) == INT64_MAX);
+    assert_true(json_is_real(json_object_get(most, "cost_usd")));
     struct usage absent;
     usage_from_json(NULL, &absent);
     assert_int_equal(absent.model_calls + absent.tool_calls + absent.input_tokens, 0);

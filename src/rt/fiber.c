@@ -164,6 +164,10 @@ fiber_new(struct scope *home, const char *name, void (*fn)(void *), void *arg)
     f->ctx.uc_stack.ss_size = f->stack->size;
     f->ctx.uc_link = NULL;
     makecontext(&f->ctx, fiber_main, 0);
+#if WITH_ASAN
+    /* It hooks swapcontext and would forget at each switch what is poisoned on the stack. */
+    f->ctx.uc_stack.ss_size = 0;
+#endif
 #if WITH_TSAN
     f->tsan = __tsan_create_fiber(0);
     if (!rt->main_tsan)

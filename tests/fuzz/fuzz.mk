@@ -18,7 +18,7 @@ define fuzz_rule
 $(O)/fuzz/$1: tests/fuzz/$1_fuzz.c $$(call fuzz_archives,$1)
 	@mkdir -p $$(@D)
 	@echo '  FUZZ $$<'
-	@$$(CC) $$(CFLAGS) -fsanitize=fuzzer,address,undefined -o $$@ $$< -Wl,--gc-sections \
+	@$$(CC) $$(CFLAGS) -fsanitize=fuzzer -o $$@ $$< -Wl,--gc-sections \
 	    -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(LIBS)
 endef
 $(foreach f,$(FUZZ),$(eval $(call fuzz_rule,$f)))
