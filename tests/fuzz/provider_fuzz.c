@@ -1,7 +1,7 @@
 /* provider_fuzz.c - a provider's answer, whole and streamed, through the whole of one model call.
  *
  * The first byte selects: bits 0-1 the provider, bit 2 a stream, bit 3 that it comes in pieces, bit
- * 4 that it is a refusal.
+ * 4 that it is a refusal, bit 5 that it says it is JSON.
  * Beyond not crashing: an answer that is taken is a valid message with calls of unique ids,
  * survives the journal, and every provider can send it back as well-formed JSON (tried for
  * every fourth answer, with all providers for every thirty-second). */
@@ -17,7 +17,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { STREAM = 4, CUT = 8, REFUSED = 16 };
+enum { STREAM = 4, CUT = 8, REFUSED = 16, TYPED = 32 };
 
 static const char *const providers[] = {"openai", "anthropic", "gemini", "ollama"};
 
@@ -44,7 +44,9 @@ serve(void *ctx, struct sim_http *x)
         sim_http_drop(x);
         return;
     }
-    sim_http_begin(x, t->select & REFUSED ? 429 : 200, NULL, 0);
+    static const struct http_header headers[] = {
+        {"x-request-id", "r-1"}, {"retry-after", "7"}, {"content-type", "application/json"}};
+    sim_http_begin(x, t->select & REFUSED ? 429 : 200, headers, t->select & TYPED ? 3 : 2);
     for (size_t at = 0; at < t->size; at += step) {
         sim_http_send(x, (const char *)t->data + at, MIN(step, t->size - at));
         if (t->select & CUT)
