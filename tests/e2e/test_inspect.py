@@ -41,12 +41,12 @@ workflows:
         )
         done = self.tutti('validate', 'bad.yaml', code=3)
         lines = done.err.strip().split('\n')
-        self.assertEqual([int(line.split(':')[1]) for line in lines], [2, 3, 4, 8, 10])
+        self.assertEqual([int(line.split(':')[1]) for line in lines], [2, 3, 4, 8, 9, 10])
         self.assertIn("did you mean 'llm'", lines[0])
         found = self.tutti('validate', 'bad.yaml', '--json', code=3)
         doc = json.loads(found.out)
         self.assertEqual(
-            (doc['valid'], [p['line'] for p in doc['problems'] if p['level'] == 'error']), (False, [2, 3, 4, 8, 10])
+            (doc['valid'], [p['line'] for p in doc['problems'] if p['level'] == 'error']), (False, [2, 3, 4, 8, 9, 10])
         )
 
     def test_names_of_nodes_come_next_all_at_once(self):
