@@ -205,6 +205,37 @@ document_ends(void **state)
     }
 }
 
+/* A node that was under way when the run ended says so, and whether something it did may have been
+ * carried out; one that had ended stays as it was. */
+static void
+document_cut_off(void **state)
+{
+    (void)state;
+    static const struct {
+        struct line last;
+        const char *error;
+    } row[] = {
+        {{REC_NODE_STARTED, "b/child", "{\"status\":\"running\"}"}, "the run ended first"},
+        {{REC_STEP_INTENT, "b/send", "{\"target\":\"mail\"}"},
+         "the run ended while 'mail' was in doubt: it may have been carried out"},
+    };
+    for (size_t i = 0; i < COUNT(row); i++) {
+        struct view *v = view_new("R1");
+        const struct line end = {REC_RUN_ENDED, "", "{\"status\":\"cancelled\"}"};
+        feed(v, NULL, story, COUNT(story));
+        feed(v, NULL, &row[i].last, 1);
+        feed(v, NULL, &end, 1);
+        AUTO(json_freep) json_t *d = view_document(v, 9000);
+        const json_t *nodes = json_object_get(d, "nodes");
+        const json_t *a = json_object_get(nodes, "a"), *b = json_object_get(nodes, "b");
+        assert_string_equal(json_str(a, "status", ""), "completed");
+        assert_true(json_is_null(json_object_get(a, "error")));
+        assert_string_equal(json_str(b, "status", ""), "cancelled");
+        assert_string_equal(json_str(b, "error", ""), row[i].error);
+        view_free(v);
+    }
+}
+
 /* What is recorded is found by path; the first start of a node counts, a success before a failure.
  */
 static void
@@ -245,4 +276,4 @@ memo(void **state)
 
 TESTS(journal_test, cmocka_unit_test(codec), cmocka_unit_test(damaged),
       cmocka_unit_test(event_names), cmocka_unit_test(document_waiting),
-      cmocka_unit_test(document_ends), cmocka_unit_test(memo))
+      cmocka_unit_test(document_ends), cmocka_unit_test(document_cut_off), cmocka_unit_test(memo))
