@@ -181,7 +181,7 @@ crowds(struct world *w)
 {
     static struct guest g[ROOM];
     struct guest more;
-    char node[16];
+    char node[RUN_ID_LEN];
     EXPECT_OK(owner_open(w, 0));
     for (int i = 0; i < ROOM; i++) {
         snprintf(node, sizeof node, "guest-%d", i);
