@@ -1,8 +1,7 @@
 /* engine_test.c - runs as their store has them, with agents made for the purpose: read, ended by
  * others, resumed from journals that are not what they should be. In virtual time; what happens is
  * written down in the fiber and compared outside of it. */
-#include "base/test.h"
-#include "engine/engine.h"
+#include "engine/enginetest.h"
 #include "engine/journal.h"
 #include "plan/lower.h"
 #include "rt/fiber.h"
@@ -59,30 +58,27 @@ gone_run(struct host *h, const struct task *t, struct reply *ret)
 static const struct kind gone_kind = {.name = "gone", .roles = ROLE_AGENT, .run = gone_run};
 static const struct kind echo_kind = {.name = "echo", .roles = ROLE_AGENT, .run = echo_run};
 static const struct kind once_kind = {.name = "once", .roles = ROLE_AGENT, .run = once_run};
-static const struct kind *const agents[] = {&echo_kind, &once_kind, &gone_kind, NULL};
+static const struct kind *const agents[] = {&echo_kind, &once_kind, &gone_kind, &asks_kind, NULL};
 static const struct kind *const workflows[] = {&dag_kind, &task_kind, &chain_kind, &parallel_kind,
                                                NULL};
 
 #define DOC                                                                                        \
     "{\"agents\":{\"say\":{\"type\":\"echo\"},\"mail\":{\"type\":\"once\"},"                       \
-    "\"gone\":{\"type\":\"gone\"},\"odd\":{\"type\":\"of a later version\"}},\"workflows\":{"      \
+    "\"gone\":{\"type\":\"gone\"},\"asker\":{\"type\":\"asks\"},\"odd\":{\"type\":\"of a later "   \
+    "version\"}},\"workflows\":{"                                                                  \
     "\"main\":{\"type\":\"chain\",\"sequence\":[\"say\",\"say\"]},"                                \
     "\"send\":{\"type\":\"chain\",\"sequence\":[\"mail\"]},"                                       \
     "\"leaves\":{\"type\":\"chain\",\"sequence\":[\"gone\",\"say\"]},\"strange\":{\"type\":"       \
     "\"chain\",\"sequence\":[\"odd\"]},"                                                           \
+    "\"ask\":{\"type\":\"chain\",\"sequence\":[\"asker\"]},"                                       \
+    "\"pick\":{\"nodes\":[{\"id\":\"a\",\"agent\":\"say\"}],\"output\":"                           \
+    "\"{{ steps[input] and steps[input].text or 'no such step' }}\"},"                             \
     "\"none\":{\"nodes\":[{\"id\":\"a\",\"server_name\":\"box\"}]}}}"
 
 /* ---- scenes -----------------------------------------------------------------------------------
  */
 
-struct scene {
-    struct str out;
-    struct store *store;
-    struct engine *e;
-    void (*play)(struct scene *s);
-};
-
-static void
+void
 note(struct scene *s, const char *what, struct err *e)
 {
     AUTO(freep) char *text = e ? err_text(e) : xstrdup("ok");
@@ -113,7 +109,7 @@ scene_main(void *arg)
     store_close(s->store);
 }
 
-static void
+void
 scene(void (*play)(struct scene *s), const char *want)
 {
     struct rt *rt;
@@ -127,17 +123,22 @@ scene(void (*play)(struct scene *s), const char *want)
     str_fini(&s.out);
 }
 
-/* NULL after an error, which is noted. */
-static struct run *
+struct err *
+flow_of(struct scene *s, const char *workflow, struct flow **ret_flow)
+{
+    AUTO(json_freep) json_t *doc = NULL;
+    PASS(json_parse(DOC, strlen(DOC), &doc));
+    return engine_flow(s->e, &(struct flow_source){.doc = doc, .workflow = workflow}, ret_flow);
+}
+
+struct run *
 begin(struct scene *s, const char *workflow, const char *input)
 {
-    AUTO(json_freep) json_t *doc = NULL, *value = json_string(input);
+    AUTO(json_freep) json_t *value = json_string(input);
     struct flow *f = NULL;
     struct run *r = NULL;
     bool existing;
-    struct err *e = json_parse(DOC, strlen(DOC), &doc);
-    if (!e)
-        e = engine_flow(s->e, &(struct flow_source){.doc = doc, .workflow = workflow}, &f);
+    struct err *e = flow_of(s, workflow, &f);
     if (!e)
         e = engine_start(s->e, &(struct run_request){.flow = f, .input = value}, &r, &existing);
     flow_unref(f);
@@ -146,7 +147,7 @@ begin(struct scene *s, const char *workflow, const char *input)
     return r;
 }
 
-static void
+void
 show(struct scene *s, const char *id)
 {
     AUTO(json_freep) json_t *doc = NULL;
@@ -164,6 +165,16 @@ show(struct scene *s, const char *id)
                  json_str(node, "text", "-"), json_str(node, "error", "-"));
 }
 
+void
+finish(struct scene *s, struct run *r)
+{
+    if (!r)
+        return;
+    note(s, "wait", run_wait(r, DEADLINE_NONE));
+    show(s, run_id(r));
+    run_unref(r);
+}
+
 /* ---- reading ----------------------------------------------------------------------------------
  */
 
@@ -175,7 +186,7 @@ history_line(void *ctx, const struct run_event *ev)
     return ev->seq == 4 ? FAIL(ERR_LIMIT, "enough") : NULL;
 }
 
-static void
+void
 heard(void *ctx, const struct run_event *ev)
 {
     (void)ev;
@@ -216,13 +227,10 @@ read_back(struct scene *s)
 static void
 find(struct scene *s)
 {
-    AUTO(json_freep) json_t *doc = NULL;
     struct flow *f = NULL;
     struct run *r = NULL, *again = NULL;
     bool existing = false;
-    struct err *e = json_parse(DOC, strlen(DOC), &doc);
-    if (!e)
-        e = engine_flow(s->e, &(struct flow_source){.doc = doc, .workflow = "send"}, &f);
+    struct err *e = flow_of(s, "send", &f);
     const struct run_request q = {.flow = f, .run_id = "order-7"};
     if (!e)
         e = engine_start(s->e, &q, &r, &existing);
@@ -386,14 +394,8 @@ static void
 refuse(struct scene *s)
 {
     static const char *const names[] = {"strange", "none", "leaves"};
-    for (size_t i = 0; i < COUNT(names); i++) {
-        struct run *r = begin(s, names[i], "x");
-        if (r)
-            note(s, "wait", run_wait(r, DEADLINE_NONE));
-        if (r)
-            show(s, run_id(r));
-        run_unref(r);
-    }
+    for (size_t i = 0; i < COUNT(names); i++)
+        finish(s, begin(s, names[i], "x"));
     begin(s, "nothing", "x");
     size_t n = (size_t)17 << 20;
     AUTO(freep) char *large = xmalloc(n + 1);
@@ -462,7 +464,7 @@ refusing(void **state)
           "failed - ! the servers are being stopped\n"
           "  gone cancelled - ! the servers are being stopped\n"
           "start: there is no workflow 'nothing'; the file has 'main', 'send', 'leaves', "
-          "'strange', 'none'\n"
+          "'strange', 'ask', 'pick', 'none'\n"
           "start: the input is larger than 16 MB\n");
     scene(
         strange,

@@ -181,22 +181,22 @@ graph_output(const struct graph *g, const struct node_state *states, const struc
     case OUTPUT_TEMPLATE:
         TRY(value_template_eval(g->output, scope, &made), "the output of '%s'", g->name);
         reply_set_json(ret_reply, made);
-        return NULL;
+        break;
     case OUTPUT_FAN_IN:
         if (states[g->nnodes - 1].status == NODE_COMPLETED)
             reply_copy(ret_reply, &states[g->nnodes - 1]);
         else
             output_joined(g, states, g->nnodes - 1, ret_reply);
-        return NULL;
+        break;
     case OUTPUT_JOIN:
         output_joined(g, states, g->nnodes, ret_reply);
-        return NULL;
+        break;
     case OUTPUT_LAST:
         output_last(g, states, ret_reply);
-        return NULL;
+        break;
     case OUTPUT_LEAVES:
         output_leaves(g, states, ret_reply);
-        return NULL;
+        break;
     }
     return NULL;
 }

@@ -12,7 +12,6 @@
 
 #define STACK_SIZE  ((size_t)256 * 1024)
 #define STACKS_KEPT 512 /* free stacks that keep their memory; further ones are given back */
-#define SLOTS_MAX   8
 
 /* One entry of the timer heap; embedded in what it wakes. */
 struct tick {
@@ -45,7 +44,6 @@ struct fiber {
     uint64_t id;
     enum wake wake;
     bool parked, shielded, done;
-    void *slots[SLOTS_MAX];
     void *asan_fake;
     void *tsan;
 };
@@ -81,8 +79,6 @@ struct rt {
     const void *main_stack; /* for AddressSanitizer */
     size_t main_stack_size;
     void *main_fake, *main_tsan;
-    void (*slot_fini[SLOTS_MAX])(void *value);
-    unsigned nslots;
     const struct http_ops *http_ops;
     void *http_ctx;
     uv_loop_t loop;

@@ -5,6 +5,7 @@
  * a fork of a process with threads, so it calls only what signal-safety(7) allows: no malloc, no
  * stdio. */
 #include "rt/custodian.h"
+#include "rt/sanitize.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -21,8 +22,8 @@
 
 #define GRACE_MS  2000 /* between SIGTERM and SIGKILL when we were killed */
 #define PIDS_MAX  32768
-#define BLIND_MAX 250 /* sweeps without /proc: 5 s */
-#define AGAIN_MS  20  /* a tree is swept again until it is empty: it may be forking meanwhile */
+#define BLIND_MAX 50 /* sweeps without /proc: 1 s */
+#define AGAIN_MS  20 /* a tree is swept again until it is empty: it may be forking meanwhile */
 
 struct family {
     int pid, parent;
@@ -49,13 +50,9 @@ parent_of(const char *pid)
         *end++ = pid[i];
     memcpy(end, "/stat", sizeof "/stat");
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
     ssize_t n = read(fd, stat, sizeof stat - 1);
     close(fd);
-    if (n <= 0)
-        return -1;
-    stat[n] = '\0';
+    stat[MAX(n, 0)] = '\0'; /* nothing, and perhaps no file: it has just ended */
     const char *p = strrchr(stat, ')');
     if (!p || strlen(p) < 5 || p[2] == 'Z') /* a zombie has nothing left to end */
         return -1;
@@ -194,6 +191,12 @@ close_from(int first)
         close(fd);
 }
 
+static _Noreturn void
+leave(int status)
+{
+    COUNTS_WRITE(), _exit(status);
+}
+
 /* In the child: becomes the program, or writes 'x' or 'd' and errno. */
 static void
 become(const struct proc_opts *opts, char *const *env, int failed)
@@ -209,21 +212,27 @@ become(const struct proc_opts *opts, char *const *env, int failed)
     r.what = 'd';
     if (!opts->cwd || chdir(opts->cwd) == 0) {
         r.what = 'x';
+        COUNTS_WRITE();
         execvpe(opts->argv[0], (char *const *)(uintptr_t)opts->argv, env);
     }
     r.value = errno;
     ssize_t n = write(failed, &r, sizeof r);
-    _exit(n == sizeof r ? 127 : 126);
+    leave(n == sizeof r ? 127 : 126);
 }
 
 static void
 custodian_main(const struct proc_opts *opts, char *const *env, const int stdio[3], int control)
 {
     /* Gather the descriptors at 0..3, through numbers above all of them so that none is run over.
-     */
+     * Where there is no room for that nothing is started: it would talk to the wrong ones. */
     int high[4];
-    for (int i = 0; i < 4; i++)
-        high[i] = fcntl(i < 3 ? stdio[i] : control, F_DUPFD, 64);
+    for (int i = 0; i < 4; i++) {
+        high[i] = fcntl(i < 3 ? stdio[i] : control, F_DUPFD, 4);
+        if (high[i] < 0) {
+            report(control, 'x', errno);
+            leave(1);
+        }
+    }
     for (int i = 0; i < 4; i++)
         dup2(high[i], i);
     close_from(4);
@@ -238,28 +247,29 @@ custodian_main(const struct proc_opts *opts, char *const *env, const int stdio[3
     sigemptyset(&chld);
     sigaddset(&chld, SIGCHLD);
     int signals = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
-    int failed[2];
-    if (pipe2(failed, O_CLOEXEC) != 0)
-        _exit(1);
-    int child = fork();
+    int failed[2], child = -1;
+    /* Not fork(): it calls what libraries left for the child to do, and libuv's closes two
+     * descriptors by numbers that have long been ours. */
+    if (signals >= 0 && pipe2(failed, O_CLOEXEC) == 0)
+        child = _Fork();
+    if (child < 0) {
+        report(3, 'x', errno);
+        leave(1);
+    }
     if (child == 0)
         become(opts, env, failed[1]);
     close(failed[1]);
     for (int i = 0; i < 3; i++)
         close(i);
     struct custodian_report r;
-    if (child < 0) {
-        report(3, 'x', errno);
-        _exit(1);
-    }
     if (read(failed[0], &r, sizeof r) == sizeof r) {
         report(3, r.what, r.value);
-        _exit(1);
+        leave(1);
     }
     close(failed[0]);
     report(3, 'p', child);
     watch(3, child, signals);
-    _exit(0);
+    leave(0);
 }
 
 int

@@ -119,15 +119,10 @@ fiber_main(void)
     switch_finished(rt, NULL, true);
     f->fn(f->arg);
     assert(f->scope == f->home); /* every scope it opened is closed */
-    for (unsigned i = 0; i < rt->nslots; i++) {
-        if (f->slots[i] && rt->slot_fini[i])
-            rt->slot_fini[i](f->slots[i]);
-    }
     tick_disarm(&f->tick);
     scope_left(f);
     f->done = true;
-    fiber_switch_out(f);
-    abort();
+    fiber_switch_out(f), __builtin_unreachable(); /* the loop frees f */
 }
 
 static void
@@ -184,18 +179,6 @@ struct fiber *
 fiber_self(void)
 {
     return rt_now ? rt_now->running : NULL;
-}
-
-const char *
-fiber_name(const struct fiber *f)
-{
-    return f->name;
-}
-
-uint64_t
-fiber_switches(void)
-{
-    return rt_now->switches;
 }
 
 void
@@ -436,15 +419,10 @@ scope_wait(struct scope *s)
     assert(!s->joiner);
     while (s->count && !rt_now->crashed) {
         s->joiner = self;
-        struct err *e = fiber_park(interrupted ? DEADLINE_NONE : s->deadline_ms);
+        interrupted = fiber_park(s->deadline_ms);
         s->joiner = NULL;
-        if (!e)
+        if (!interrupted)
             continue;
-        if (interrupted) {
-            err_drop(e);
-            continue;
-        }
-        interrupted = e;
         bool explicit =
             s->cancelled; /* somebody inside called scope_cancel: not our caller's failure */
         scope_cancel(s);
@@ -506,28 +484,4 @@ scope_end(struct scope *s)
     fiber_shield(was);
     s->closing = true;
     scope_leave(s);
-}
-
-/* ---- slots -------------------------------------------------------------------------------------
- */
-
-int
-fiber_slot_new(void (*fini)(void *value))
-{
-    struct rt *rt = rt_now;
-    assert(rt->nslots < SLOTS_MAX);
-    rt->slot_fini[rt->nslots] = fini;
-    return (int)rt->nslots++;
-}
-
-void
-fiber_slot_set(int slot, void *value)
-{
-    fiber_self()->slots[slot] = value;
-}
-
-void *
-fiber_slot_get(int slot)
-{
-    return fiber_self()->slots[slot];
 }

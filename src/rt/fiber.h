@@ -40,7 +40,6 @@ struct err *MUST scope_close(struct scope *s) YIELDS; /* scope_wait, then leaves
 void scope_end(struct scope *s) YIELDS;               /* cancel, wait, leave; never fails */
 
 struct fiber *fiber_self(void); /* NULL on the loop */
-const char *fiber_name(const struct fiber *f);
 /* NULL, or the error that any wait would return now. */
 struct err *MUST fiber_check(void);
 /* Parks the running fiber until fiber_wake. NULL when woken. */
@@ -51,7 +50,6 @@ void fiber_yield(void) YIELDS; /* lets the others that are ready go first */
 /* While shielded a fiber's waits ignore scopes (their own deadlines still hold): for clean-up that
  * has to wait. Returns the former state; give it back afterwards. */
 bool fiber_shield(bool on);
-uint64_t fiber_switches(void); /* counts switches; equal before and after: no yield in between */
 
 /* Who waits for one thing, in order of arrival. */
 struct waiter;
@@ -61,10 +59,5 @@ struct waitq {
 struct err *MUST waitq_wait(struct waitq *q, int64_t deadline_ms) YIELDS;
 bool waitq_wake_one(struct waitq *q); /* false: nobody waits */
 void waitq_wake_all(struct waitq *q);
-
-/* Fiber-local values: a slot with a destructor, owned by whoever asked for it. At most 8. */
-int fiber_slot_new(void (*fini)(void *value));
-void fiber_slot_set(int slot, void *value); /* of the running fiber */
-void *fiber_slot_get(int slot);
 
 #endif

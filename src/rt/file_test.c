@@ -1,7 +1,20 @@
 /* file_test.c - files, folders, paths that try to leave their root, locks. */
-#include "base/test.h"
 #include "rt/file.h"
+#include "rt/rttest.h"
+#include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
+
+static void
+remove_all(const char *dir)
+{
+    AUTO(freep) char *rm = xasprintf("rm -r %s", dir);
+    assert_int_equal(system(rm), 0);
+}
 
 static void
 files(void **state)
@@ -46,8 +59,144 @@ files(void **state)
     assert_ok(file_lock(lock, &fd2));
     file_unlock(fd2);
     str_fini(&s);
-    AUTO(freep) char *rm = xasprintf("rm -r %s", dir);
-    assert_int_equal(system(rm), 0);
+    remove_all(dir);
 }
 
-TESTS(file_test, cmocka_unit_test(files))
+/* ---- what cannot be read or written ---------------------------------------------------------- */
+
+/* Each in words that name the file and what is wrong with it; paths are seen from the folder. */
+static void
+failures(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/tutti-rt-XXXXXX", cwd[1000];
+    struct seen s = {0};
+    AUTO(str_fini) struct str in = STR_INIT;
+    AUTO(freep) char *full = NULL, *longer = xasprintf("%0300d", 1), *got = NULL;
+    char **names = NULL;
+    size_t n = 0;
+    int fd = -1;
+    assert_non_null(mkdtemp(dir));
+    assert_non_null(getcwd(cwd, sizeof cwd));
+    assert_int_equal(chdir(dir), 0);
+    full = xasprintf("full.%d.tmp", (int)getpid());
+    assert_ok(file_write("file", "x", 1, 0600));
+    assert_int_equal(mkdir("sub", 0700), 0);
+    assert_int_equal(symlink("loop", "loop"), 0);
+    assert_int_equal(symlink("/dev/full", full), 0); /* where it is written before the rename */
+    say_text(&s, file_read("/proc/self/mem", 100, &in));
+    say_text(&s, file_read("loop", 100, &in));
+    say_text(&s, file_write("full", "x", 1, 0600));
+    say_text(&s, file_write("none/x", "x", 1, 0600));
+    say_text(&s, file_write("sub", "x", 1, 0600));
+    say_text(&s, dir_make("file/a/b", 0700));
+    say_text(&s, dir_make("file/a", 0700));
+    say_text(&s, dir_make("none/loop", 0700));
+    say_text(&s, dir_make("loop", 0700));
+    say_text(&s, dir_list("none/x", &names, &n));
+    say_text(&s, path_under("nowhere", "x", &got));
+    say_text(&s, path_under(".", "file/x", &got));
+    say_text(&s, path_under(".", "nowhere/x", &got));
+    say_text(&s, file_lock("nowhere/lock", &fd));
+    assert_string_equal(str_c(&s.log),
+                        "transient: reading '/proc/self/mem': Input/output error;"
+                        "invalid: reading 'loop': Too many levels of symbolic links;"
+                        "limit: writing 'full': No space left on device;"
+                        "missing: writing 'none/x': No such file or directory;"
+                        "invalid: writing 'sub': Is a directory;"
+                        "missing: making the folder 'file/a': Not a directory;"
+                        "missing: making the folder 'file/a': Not a directory;"
+                        "ok;"
+                        "invalid: 'loop' is not a folder;"
+                        "missing: listing 'none/x': No such file or directory;"
+                        "missing: the root folder 'nowhere': No such file or directory;"
+                        "missing: the path 'file/x': Not a directory;"
+                        "missing: the path 'nowhere/x': No such file or directory;"
+                        "missing: locking 'nowhere/lock': No such file or directory;");
+    struct err *e = file_read(longer, 100, &in);
+    assert_int_equal(e ? (int)err_kind(e) : -1, ERR_INVALID);
+    err_free(e);
+    /* Nothing half written is left. */
+    assert_ok(dir_list(".", &names, &n));
+    for (size_t i = 0; i < n; i++)
+        assert_null(strstr(names[i], ".tmp"));
+    assert_int_equal(n, 4);
+    file_names_free(names, n);
+    AUTO(freep) char *here = path_dir("file");
+    assert_string_equal(here, ".");
+    assert_int_equal(chdir(cwd), 0);
+    remove_all(dir);
+    str_fini(&s.log);
+}
+
+static void
+no_locks(struct seen *s)
+{
+    int fd = -1;
+    refuse(&(struct refusal){.call = SYS_flock, .no = ENOLCK});
+    say_text(s, file_lock("/dev/null", &fd)); /* a file system without locks */
+    struct rlimit none = {0, 0};
+    AUTO(str_fini) struct str in = STR_INIT;
+    struct rlimit before;
+    getrlimit(RLIMIT_NOFILE, &before);
+    none.rlim_max = before.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &none);
+    say_text(s, file_read("/dev/null", 10, &in));
+    setrlimit(RLIMIT_NOFILE, &before);
+}
+
+static void
+refusals(void **state)
+{
+    (void)state;
+    AUTO(freep) char *log = NULL;
+    assert_int_equal(in_child(no_locks, &log), 0);
+    assert_string_equal(log, "transient: locking '/dev/null': No locks available;"
+                             "limit: reading '/dev/null': Too many open files;");
+}
+
+/* Signals come while a pipe is read that has nothing yet. */
+static volatile sig_atomic_t alarms;
+
+static void
+on_alarm(int signum)
+{
+    (void)signum;
+    alarms++;
+}
+
+static void
+interrupted(struct seen *s)
+{
+    static const struct itimerval often = {{0, 1000}, {0, 1000}};
+    AUTO(str_fini) struct str in = STR_INIT;
+    int ends[2];
+    if (pipe(ends) != 0 || fork() == 0) {
+        close(ends[0]);
+        usleep(20000); /* tidy: the reader has to be interrupted meanwhile */
+        ssize_t n = write(ends[1], "late", 4);
+        _exit(n == 4 ? 0 : 1);
+    }
+    close(ends[1]);
+    struct sigaction act = {.sa_handler = on_alarm};
+    sigaction(SIGALRM, &act, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
+    AUTO(freep) char *path = xasprintf("/proc/self/fd/%d", ends[0]);
+    struct err *e = file_read(path, 100, &in);
+    static const struct itimerval never = {{0, 0}, {0, 0}};
+    setitimer(ITIMER_REAL, &never, NULL);
+    str_addf(&s->log, "%s %s ", str_c(&in), alarms > 1 ? "interrupted" : "undisturbed");
+    say_text(s, e);
+}
+
+static void
+interruptions(void **state)
+{
+    (void)state;
+    AUTO(freep) char *log = NULL;
+    assert_int_equal(in_child(interrupted, &log), 0);
+    assert_string_equal(log, "late interrupted ok;");
+}
+
+TESTS(file_test, cmocka_unit_test(files), cmocka_unit_test(failures), cmocka_unit_test(refusals),
+      cmocka_unit_test(interruptions))

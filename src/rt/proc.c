@@ -31,7 +31,6 @@ struct real {
 void
 proc_took_stderr(struct proc *p, const char *bytes, size_t n)
 {
-    p->err_total += n;
     if (n >= p->err_keep) {
         str_reset(&p->err_tail);
         bytes += n - p->err_keep;
@@ -57,22 +56,10 @@ proc_fini(struct proc *p)
     free(p->err_text);
 }
 
-bool
-proc_has_ended(const struct proc *p)
-{
-    return p->ended;
-}
-
 int
 proc_pid(const struct proc *p)
 {
     return p->pid;
-}
-
-uint64_t
-proc_stderr_total(const struct proc *p)
-{
-    return p->err_total;
 }
 
 const char *

@@ -2,8 +2,7 @@
  *
  * Each child has a custodian between it and us: a small process that is the subreaper of the whole
  * tree below it (`npx` starts grandchildren). When our end of its pipe closes, even by kill -9, it
- * ends the tree: SIGTERM, then SIGKILL. stderr is kept within a bound, the rest is counted and
- * dropped. */
+ * ends the tree: SIGTERM, then SIGKILL. Of stderr the end is kept. */
 #ifndef RT_PROC_H
 #define RT_PROC_H
 #include "base/str.h"
@@ -27,10 +26,8 @@ struct err *MUST proc_read(struct proc *p, int64_t deadline_ms, struct str *to,
                            bool *ret_end) YIELDS;
 /* Waits for the child's end: *ret_status is 0..255, or 256 + the signal that killed it. */
 struct err *MUST proc_wait(struct proc *p, int64_t deadline_ms, int *ret_status) YIELDS;
-bool proc_has_ended(const struct proc *p);
 int proc_pid(const struct proc *p);               /* of the child */
 const char *proc_stderr(const struct proc *p);    /* the end of it, valid UTF-8; "" when none */
-uint64_t proc_stderr_total(const struct proc *p); /* bytes written in all */
 /* Ends it politely: stdin EOF, after grace_ms SIGTERM, after grace_ms SIGKILL to the whole tree;
  * then frees. Waits also when cancelled. Accepts NULL. */
 void proc_stop(struct proc *OWN p, int64_t grace_ms) YIELDS;

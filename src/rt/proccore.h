@@ -19,7 +19,6 @@ struct proc {
     struct waitq ending; /* who waits for the end */
     struct str err_tail; /* the end of stderr */
     size_t err_keep;
-    uint64_t err_total;
     char *err_text; /* err_tail as valid UTF-8, made when asked for */
 };
 void proc_took_stderr(struct proc *p, const char *bytes, size_t n);

@@ -97,12 +97,6 @@ tick_run_due(struct rt *rt)
 
 /* ---- time and chance ------------------------------------------------------- */
 
-struct rt *
-rt_current(void)
-{
-    return rt_now;
-}
-
 bool
 rt_is_simulated(void)
 {

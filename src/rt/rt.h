@@ -20,7 +20,6 @@ struct rt_opts {
 /* Makes the runtime current for this thread. ERR_LIMIT when the kernel refuses descriptors. */
 struct err *MUST rt_open(const struct rt_opts *opts, struct rt **OWN ret_rt);
 void rt_close(struct rt *OWN rt); /* asserts that no fiber is left */
-struct rt *rt_current(void);      /* NULL outside */
 bool rt_is_simulated(void);
 
 /* Runs fn as a fiber, and everything it spawns, until it has returned. Not from inside a fiber. */

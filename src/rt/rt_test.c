@@ -1,9 +1,8 @@
 /* rt_test.c - fibers, scopes, meeting points, the simulated world and real processes. */
-#include "base/test.h"
 #include "rt/fiber.h"
 #include "rt/file.h"
 #include "rt/proc.h"
-#include "rt/rt.h"
+#include "rt/rttest.h"
 #include "rt/sim.h"
 #include "rt/stream.h"
 #include "rt/sync.h"
@@ -12,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void
+void
 in_world(bool simulated, uint64_t seed, void (*fn)(void *), void *arg)
 {
     struct rt *rt;
@@ -21,14 +20,7 @@ in_world(bool simulated, uint64_t seed, void (*fn)(void *), void *arg)
     rt_close(rt);
 }
 
-/* What a fiber saw, to be asserted on the main stack. */
-struct seen {
-    struct str log;
-    int64_t end_ms;
-    int n;
-};
-
-static void
+void
 say_err(struct seen *s, const char *who, struct err *e)
 {
     str_addf(&s->log, "%s%s:%s@%d", s->log.len ? " " : "", who,

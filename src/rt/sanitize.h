@@ -1,4 +1,5 @@
-/* sanitize.h - what the sanitizers and valgrind have to be told about stacks of our own. */
+/* sanitize.h - what the sanitizers and valgrind have to be told about stacks of our own, and a
+ * coverage build about a process that leaves without exit(3). */
 #ifndef RT_SANITIZE_H
 #define RT_SANITIZE_H
 
@@ -26,6 +27,15 @@
 #else
 #define VALGRIND_STACK_REGISTER(a, b) 0
 #define VALGRIND_STACK_DEREGISTER(id) (void)(id)
+#endif
+
+/* Before _exit and exec: the counts of this process would be lost with it. */
+#ifdef COVERAGE
+void __gcov_dump(void);
+void __gcov_reset(void);
+#define COUNTS_WRITE() (__gcov_dump(), __gcov_reset())
+#else
+#define COUNTS_WRITE() (void)0
 #endif
 
 #endif

@@ -266,8 +266,6 @@ static struct err *
 sim_open(void *ctx, const struct http_req *req, int64_t deadline_ms, struct http **ret_http)
 {
     struct peers *p = ctx;
-    if (rt_now->crashed)
-        return FAIL(ERR_CANCELLED, "cancelled");
     if (p->refuse)
         return FAIL(ERR_TRANSIENT, "could not connect to '%s': connection refused", req->url);
     struct sim_http *x = xcalloc(1, sizeof *x);

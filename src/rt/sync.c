@@ -116,9 +116,3 @@ chan_close(struct chan *c)
     waitq_wake_all(&c->senders);
     waitq_wake_all(&c->receivers);
 }
-
-size_t
-chan_len(const struct chan *c)
-{
-    return c->len;
-}

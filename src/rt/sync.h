@@ -30,6 +30,5 @@ chan_try_send(struct chan *c, void *OWN item); /* false: full or closed, the ite
 /* *ret_item is NULL when the channel is closed and empty. */
 struct err *MUST chan_recv(struct chan *c, int64_t deadline_ms, void **ret_item) YIELDS;
 void chan_close(struct chan *c); /* senders get ERR_CANCELLED, receivers empty it first */
-size_t chan_len(const struct chan *c);
 
 #endif

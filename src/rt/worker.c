@@ -29,16 +29,13 @@ offload_after(uv_work_t *w, int status)
     event_set(&o->done);
 }
 
-/* Waits whatever happens: another thread is using our memory. */
+/* Waits whatever happens: another thread is using our memory. Only a simulated crash ends it
+ * before; there is no other thread then. */
 static void
 wait_for(struct event *done)
 {
     bool was = fiber_shield(true);
-    while (!done->set) {
-        struct err *e = event_wait(done, DEADLINE_NONE);
-        if (e) /* a simulated crash; there is no other thread then */
-            err_drop(e), fiber_yield();
-    }
+    err_drop(event_wait(done, DEADLINE_NONE));
     fiber_shield(was);
 }
 
@@ -182,6 +179,20 @@ worker_new(const char *name, worker_fn fn, void *ctx, size_t batch_max)
     return w;
 }
 
+/* After a simulated crash: what was not begun is never done. */
+static void
+job_withdraw(struct worker *w, const struct job *j)
+{
+    struct job **at = &w->first, *before = NULL;
+    while (*at != j) {
+        before = *at;
+        at = &before->next;
+    }
+    *at = j->next;
+    if (w->last == j)
+        w->last = before;
+}
+
 void
 worker_do(struct worker *w, void *job)
 {
@@ -200,6 +211,8 @@ worker_do(struct worker *w, void *job)
         pthread_mutex_unlock(&w->lock);
     }
     wait_for(&j.done);
+    if (!j.done.set)
+        job_withdraw(w, &j);
 }
 
 static void

@@ -270,6 +270,14 @@ ready(struct world *w)
     EXPECT(n == 1 && str_eq(got[0].id, l[0].id));
     EXPECT_OK(store_claim_ready(w->s, 8, got, &n));
     EXPECT(n == 0);
+    for (size_t i = 0; i < 2; i++) { /* equally long: one after the other */
+        EXPECT_OK(test_run(w, w->s, &l[i]));
+        EXPECT_OK(store_release(w->s, &l[i], now - 5));
+    }
+    EXPECT_OK(store_claim_ready(w->s, 1, &got[0], &n));
+    EXPECT(n == 1);
+    EXPECT_OK(store_claim_ready(w->s, 8, &got[1], &n));
+    EXPECT(n == 1 && !str_eq(got[0].id, got[1].id));
     EXPECT_OK(store_claim(w->s, l[2].id, &got[0])); /* by name: at any time */
     EXPECT_OK(test_step(w->s, &got[0], "x"));
 }
@@ -311,7 +319,26 @@ arguments(struct world *w)
     EXPECT_ERR(store_create(w->s, &run, &out, &flag), ERR_INVALID);
     EXPECT_ERR(store_signal(w->s, l.id, longer, "k", "", 0, &flag), ERR_INVALID);
     EXPECT_ERR(store_signal(w->s, l.id, "n", NULL, "", 0, &flag), ERR_INVALID);
+    EXPECT_ERR(store_signal(w->s, l.id, "n", "k", "", RECORD_BODY_MAX + 1, &flag), ERR_INVALID);
+    struct store_def def = {"h", "n", "", RECORD_BODY_MAX + 1};
+    EXPECT_ERR(store_put_def(w->s, &def), ERR_INVALID);
+    r.body_len = 0;
+    c.status = -1;
+    EXPECT_ERR(store_commit(w->s, &c), ERR_INVALID);
+    c.status = 1;
+    c.nconsumed = RECORDS_MAX + 1;
+    EXPECT_ERR(store_commit(w->s, &c), ERR_INVALID);
+    struct store_signal used = {.name = longer + 100, .dedupe = longer + 100};
+    c.consumed = &used;
+    c.nconsumed = 1;
+    c.nrecords = 0;
+    EXPECT_ERR(store_commit(w->s, &c), ERR_INVALID);
+    struct store_lease full = l;
+    full.seq = RECORDS_OF_A_RUN;
+    c = (struct store_commit){.lease = &full, .records = &r, .nrecords = 1, .status = 1};
+    EXPECT_ERR(store_commit(w->s, &c), ERR_LIMIT);
     EXPECT_OK(test_step(w->s, &l, "after all that"));
+    EXPECT(test_count(w->s, l.id) == 2);
 }
 
 struct race {
@@ -370,6 +397,8 @@ asked_again(struct world *w)
 {
     struct store_record rec = {.kind = 2, .path = "p", .body = "b", .body_len = 1};
     struct store_new_run run = {.id = "AGAIN", .def_hash = "d", .name = "n", .status = 1};
+    struct store_lease other; /* has nothing to do with all this */
+    EXPECT_OK(test_run(w, w->s, &other));
     AUTO(request_fini)
     struct request create = {.op = OP_CREATE, .new_run = &run, .status = 1, .batch = 71};
     ask(w, &create, false);

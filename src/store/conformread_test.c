@@ -1,4 +1,5 @@
 /* conformread_test.c - what every driver must do when runs are read, listed and forgotten. */
+#include "store/front.h"
 #include "store/storetest.h"
 
 static struct err *
@@ -189,10 +190,141 @@ prune(struct world *w)
     EXPECT(!inv.lost_runs && !inv.gaps && !inv.orphans && !inv.damaged);
 }
 
+/* ---- what the owner does by itself ----------------------------------------------------------- */
+
+/* In the process that has the folder; an hour from now, if need be. */
+static struct err *
+by_itself(struct world *w, struct request *r, int64_t later_ms)
+{
+    struct store *s = w->owner ? w->owner : w->s;
+    r->now_ms = store_now_ms(s) + later_ms;
+    store_exec(s, r);
+    return STEAL(r->err);
+}
+
+static void
+housekeeping(struct world *w)
+{
+    struct store_new_run new_run = {.id = "HAUNTED", .def_hash = "d", .name = "n", .status = 1};
+    struct store_lease l, ended;
+    AUTO(store_run_fini) struct store_run run = {0};
+    EXPECT_OK(test_run(w, w->s, &ended));
+    EXPECT_OK(test_end(w->s, &ended));
+    AUTO(request_fini)
+    struct request create = {
+        .op = OP_CREATE, .new_run = &new_run, .status = 1, .node = "ghost", .node_inc = 1};
+    EXPECT_OK(by_itself(w, &create, 0));
+    AUTO(request_fini) struct request tick = {.op = OP_TICK};
+    EXPECT_OK(by_itself(w, &tick, 0));
+    EXPECT_ERR(store_claim(w->s, "HAUNTED", &l), ERR_LIMIT);
+    AUTO(request_fini) struct request reap = {.op = OP_REAP, .id = "ghost"};
+    EXPECT_OK(by_itself(w, &reap, 0));
+    EXPECT_OK(store_get_run(w->s, "HAUNTED", &run));
+    EXPECT(run.crashes == 1 && !run.owner && run.status == 1);
+    EXPECT_OK(store_claim(w->s, "HAUNTED", &l));
+    /* Out of everybody's hands; what has ended, or is not there, is left alone. */
+    const char *const ids[] = {"HAUNTED", ended.id, "NOWHERE"};
+    for (size_t i = 0; i < COUNT(ids); i++) {
+        AUTO(request_fini) struct request r = {.op = OP_QUARANTINE, .id = ids[i]};
+        EXPECT_OK(by_itself(w, &r, 0));
+    }
+    store_run_fini(&run);
+    EXPECT_OK(store_get_run(w->s, "HAUNTED", &run));
+    EXPECT(run.status == STATUS_ABNORMAL && !run.owner);
+    EXPECT_ERR(test_step(w->s, &l, "late"), ERR_DENIED);
+    store_run_fini(&run);
+    EXPECT_OK(store_get_run(w->s, ended.id, &run));
+    EXPECT(run.status == 10);
+}
+
+/* A definition outlives the runs that have it, and nothing else; a new one has an hour to be used.
+ */
+static void
+definitions(struct world *w)
+{
+    static const struct store_def used = {"used", "n", "one", 3},
+                                  unused = {"unused", "n", "two", 3};
+    struct store_lease l, keyed;
+    bool existing;
+    size_t n;
+    AUTO(str_fini) struct str body = STR_INIT;
+    struct store_record many[20];
+    for (size_t i = 0; i < COUNT(many); i++)
+        many[i] = (struct store_record){.kind = 1, .path = "p", .body = "b", .body_len = 1};
+    struct store_new_run run = {.id = "LIVES",
+                                .def_hash = "used",
+                                .name = "n",
+                                .def = &used,
+                                .records = many,
+                                .nrecords = COUNT(many),
+                                .status = 1};
+    EXPECT_OK(store_create(w->s, &run, &l, &existing));
+    EXPECT(l.seq == 20 && test_count(w->s, "LIVES") == 20);
+    EXPECT_OK(store_put_def(w->s, &unused));
+    struct store_new_run key = {
+        .id = "K1", .def_hash = "d", .name = "n", .client_key = "key", .status = 1};
+    EXPECT_OK(store_create(w->s, &key, &keyed, &existing));
+    EXPECT_OK(test_end(w->s, &keyed));
+    EXPECT_OK(store_prune(w->s, store_now_ms(w->s) + 1, &n));
+    EXPECT(n == 1);
+    EXPECT_OK(store_get_def(w->s, "used", &body));
+    EXPECT_OK(store_get_def(w->s, "unused", &body));
+    AUTO(request_fini) struct request prune = {.op = OP_PRUNE};
+    EXPECT_OK(by_itself(w, &prune, DEF_GRACE_MS + 1000));
+    EXPECT_OK(store_get_def(w->s, "used", &body));
+    EXPECT_ERR(store_get_def(w->s, "unused", &body), ERR_MISSING);
+    EXPECT(str_eq(str_c(&body), "onetwoone"));
+    key.id = "K2"; /* the key is free again */
+    EXPECT_OK(store_create(w->s, &key, &keyed, &existing));
+    EXPECT(!existing && str_eq(keyed.id, "K2"));
+}
+
+static void
+numbers(struct world *w)
+{
+    struct store_lease l;
+    struct store_numbers before, after;
+    store_numbers(w->s, &before);
+    EXPECT_OK(test_run(w, w->s, &l));
+    EXPECT_OK(test_step(w->s, &l, "seven b"));
+    EXPECT_OK(store_release(w->s, &l, 0));
+    store_numbers(w->s, &after);
+    EXPECT(after.commits - before.commits == 3 && after.records - before.records == 2);
+    bool remote = str_eq(store_driver(w->s), "remote"); /* it knows no more */
+    EXPECT(after.bytes - before.bytes == (remote ? 0 : 8));
+    EXPECT(after.batches - before.batches == (remote ? 0 : 3));
+}
+
+/* More than one answer can hold: said, and nothing else is the worse for it. */
+static void
+large_signals(struct world *w)
+{
+    struct store_lease l;
+    struct store_signal *g;
+    size_t n, size = PAGE_LIMIT / 2;
+    bool is_new;
+    int cancel = -1;
+    EXPECT_OK(test_run(w, w->s, &l));
+    char *body = xcalloc(1, size);
+    struct err *e = store_signal(w->s, l.id, "n", "1", body, size, &is_new);
+    if (!e)
+        e = store_signal(w->s, l.id, "n", "2", body, size, &is_new);
+    free(body);
+    EXPECT_OK(e);
+    EXPECT_ERR(store_signals(w->s, l.id, &g, &n), ERR_LIMIT);
+    EXPECT_OK(store_cancel_state(w->s, l.id, &cancel));
+    EXPECT(cancel == 0);
+    EXPECT_OK(test_step(w->s, &l, "on"));
+}
+
 static const struct scenario scenario[] = {
-    {"bodies", bodies},         {"long_run", long_run}, {"listing", listing},
-    {"list_pages", list_pages}, {"prune", prune},
+    {"bodies", bodies},           {"long_run", long_run}, {"listing", listing},
+    {"list_pages", list_pages},   {"prune", prune},       {"housekeeping", housekeeping},
+    {"definitions", definitions}, {"numbers", numbers},
 };
+
+/* Costs a second: once for each way of keeping signals. */
+static const struct scenario costly[] = {{"large_signals", large_signals}};
 
 /* ---- drivers --------------------------------------------------------------------------------- */
 
@@ -201,6 +333,7 @@ on_mem(void **state)
 {
     (void)state;
     test_on_driver("mem", false, scenario, COUNT(scenario));
+    test_on_driver("mem", false, costly, COUNT(costly));
 }
 
 static void
@@ -215,6 +348,7 @@ on_sqlite(void **state)
 {
     (void)state;
     test_on_driver("sqlite", false, scenario, COUNT(scenario));
+    test_on_driver("sqlite", false, costly, COUNT(costly));
 }
 
 static void

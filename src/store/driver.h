@@ -36,6 +36,7 @@ enum op { /* numbers travel on the control socket: append only, and raise CONTRO
 #define STATUS_RUNNING  1
 #define STATUS_ABNORMAL 3 /* quarantined: live, and only a claim by id runs it */
 #define STATUS_ENDED    10
+#define DEF_GRACE_MS    ((int64_t)3600 * 1000) /* a definition may be there for a run to come */
 #define LIST_MAX        1000                                    /* rows of one page */
 #define PAGE_LIMIT      (RECORD_BODY_MAX + RECORD_BODY_MAX / 2) /* bytes of one answer */
 

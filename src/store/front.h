@@ -17,6 +17,7 @@ struct store {
     char *node_name;
     char *dir; /* NULL: mem */
     bool read_only;
+    int64_t renew_ms;
     int64_t clock_floor; /* wall time seen by earlier processes */
     int64_t batch_next;
     struct map *owned; /* run id to &quiet or &news, while we own it */

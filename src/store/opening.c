@@ -16,6 +16,8 @@
 #define RETRY_MS        20
 #define SWITCH_MS       20000 /* to find the new owner or become it */
 #define SOCKET_PATH_MAX 100
+#define LOOK_TICKS      6 /* after the last guest has gone: until every lease has run out, twice */
+_Static_assert(LOOK_TICKS * LEASE_RENEW_MS == 2 * LEASE_MS, "the ticks that a lease lasts");
 
 static void
 lock_drop(struct store *s)
@@ -101,9 +103,9 @@ static void
 ticks(void *arg)
 {
     struct store *s = arg;
-    int64_t until = rt_after(2 * LEASE_MS);
+    int64_t until = rt_after(LOOK_TICKS * s->renew_ms);
     for (;;) {
-        struct err *e = fiber_sleep(LEASE_RENEW_MS);
+        struct err *e = fiber_sleep(s->renew_ms);
         if (e) {
             err_drop(e);
             return;
@@ -111,7 +113,7 @@ ticks(void *arg)
         size_t n = 0;
         const char *const *nodes = control_nodes(s->control, &n);
         if (n > 0)
-            until = rt_after(2 * LEASE_MS);
+            until = rt_after(LOOK_TICKS * s->renew_ms);
         else if (rt_now_ms() > until)
             continue;
         char **names = xcalloc(n, sizeof *names); /* peers may go while the commit runs */
@@ -251,6 +253,7 @@ store_open(const struct store_opts *opts, struct store **ret_store)
     s->owned = map_new();
     s->lock_fd = s->dir_fd = -1;
     s->read_only = opts->read_only;
+    s->renew_ms = opts->renew_ms > 0 ? opts->renew_ms : LEASE_RENEW_MS;
     store_name(s, opts->node_name);
     if (!opts->dir) {
         mem_attach(s, opts->mem);

@@ -103,6 +103,7 @@ struct store_opts {
     struct store_mem *mem; /* dir NULL: this one, shared with former and further stores; or NULL */
     const char *node_name; /* for people, in `node`; NULL: host and pid */
     int64_t busy_ms;       /* how long to try for the folder's lock or its owner's socket; 0: 3 s */
+    int64_t renew_ms;      /* how often leases are looked after; 0: 5 s */
     bool read_only;        /* listings only: never takes the lock */
 };
 /* The process that gets the folder's lock opens the database and serves others on DIR/control.sock;

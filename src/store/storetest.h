@@ -46,6 +46,18 @@ typedef void (*scenario_fn)(struct world *w);
         }                                                                                          \
     } while (0)
 
+#define EXPECT_TOLD(call, want)                                                                    \
+    do {                                                                                           \
+        AUTO(str_fini) struct str told_ = STR_INIT;                                                \
+        test_told(w, &told_, call);                                                                \
+        if (!str_eq(str_c(&told_), want)) {                                                        \
+            str_addf(&w->failed, "%s:%d: %s: '%s'\n", __FILE__, __LINE__, #call, str_c(&told_));   \
+            return;                                                                                \
+        }                                                                                          \
+    } while (0)
+
+/* "kind: text" of the error, "kind, in doubt: text" or "ok", the folder's name cut out of it. */
+void test_told(struct world *w, struct str *to, struct err *OWN e);
 char *OWN test_dir_new(void);      /* an empty folder */
 void test_dir_free(char *OWN dir); /* and all that is in it */
 void test_id(struct world *w, char id[RUN_ID_LEN]);

@@ -92,6 +92,20 @@ test_count(struct store *s, const char *id)
     return -1;
 }
 
+void
+test_told(struct world *w, struct str *to, struct err *e)
+{
+    AUTO(freep) char *text = e ? err_text(e) : xstrdup("ok");
+    str_reset(to);
+    if (e)
+        str_addf(to, "%s%s: ", err_kind_name(err_kind(e)), err_in_doubt(e) ? ", in doubt" : "");
+    const char *p = text;
+    for (const char *at; (at = strstr(p, w->dir)); p = at + strlen(w->dir))
+        str_addn(to, p, (size_t)(at - p));
+    str_add(to, p);
+    err_free(e);
+}
+
 struct in_fiber {
     struct world *w;
     scenario_fn fn;

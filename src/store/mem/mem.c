@@ -72,8 +72,6 @@ store_mem_free(struct store_mem *m)
 static void
 parked_remove(struct store_mem *m, struct mem_run *run)
 {
-    if (!run->parked)
-        return;
     *(run->prev ? &run->prev->next : &m->parked) = run->next;
     if (run->next)
         run->next->prev = run->prev;
@@ -461,20 +459,24 @@ do_quarantine(struct mem *h, struct request *r)
 }
 
 static void
-defs_prune(struct store_mem *m)
+defs_prune(struct store_mem *m, int64_t now)
 {
     struct map *used = map_new();
     vec_each (&m->runs, run)
         map_put(used, (*run)->row.def_hash, m);
     const char *hash;
     void *def;
+    struct map *kept = map_new();
     for (size_t i = 0; map_next(m->defs, &i, &hash, &def);) {
-        if (!map_has(used, hash)) {
-            mem_def_free(def);
-            map_del(m->defs, hash);
-        }
+        struct mem_def *d = def;
+        if (d->created >= now - DEF_GRACE_MS || map_has(used, hash))
+            map_put(kept, hash, d);
+        else
+            mem_def_free(d);
     }
     map_free(used);
+    map_free(m->defs);
+    m->defs = kept;
 }
 
 static void
@@ -497,7 +499,7 @@ do_prune(struct mem *h, struct request *r)
         r->number++;
     }
     m->runs.len = kept;
-    defs_prune(m);
+    defs_prune(m, r->now_ms);
 }
 
 static void
@@ -534,7 +536,7 @@ write_one(struct mem *h, struct request *r)
     case OP_REAP:
         reap(h->m, r->id);
         break;
-    default:
+    default: /* OP_TICK: who has a mem store open is alive */
         break;
     }
 }

@@ -279,14 +279,9 @@ control_accept(void *arg)
     for (;;) {
         struct stream *stream;
         struct err *e = listener_accept(c->listener, DEADLINE_NONE, &stream);
-        if (e && err_kind(e) == ERR_CANCELLED) {
+        if (e) { /* we are being closed: nothing else ends the wait */
             err_drop(e);
             return;
-        }
-        if (e) { /* out of descriptors, perhaps: not at full speed */
-            err_drop(e);
-            err_drop(fiber_sleep(100));
-            continue;
         }
         if (c->peers.len >= PEERS_MAX) {
             stream_close(stream);

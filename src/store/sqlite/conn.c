@@ -229,7 +229,8 @@ conn_err(struct conn *c, int rc, const char *doing)
                     doing, c->path);
     if (base == SQLITE_CORRUPT)
         return FAIL(ERR_INVALID, "%s '%s': the database file is damaged (%s)", doing, c->path,
-                    c->db ? sqlite3_errmsg(c->db) : "corrupt");
+                    c->db && (sqlite3_errcode(c->db) & 0xff) == base ? sqlite3_errmsg(c->db)
+                                                                     : sqlite3_errstr(rc));
     if (base == SQLITE_BUSY || base == SQLITE_LOCKED)
         return FAIL(ERR_TRANSIENT, "%s '%s': another program holds it; close its sqlite3 shell",
                     doing, c->path);

@@ -90,9 +90,8 @@ number_of(struct conn *c, const char *sql, int64_t *ret_n)
 {
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_prepare_v2(c->db, sql, -1, &stmt, NULL);
-    if (rc != SQLITE_OK)
-        return rc;
-    rc = sqlite3_step(stmt);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(stmt);
     if (rc == SQLITE_ROW)
         *ret_n = sqlite3_column_int64(stmt, 0);
     sqlite3_finalize(stmt);
@@ -108,8 +107,6 @@ folder_sync(const char *path)
     const char *both[] = {dir, up};
     for (size_t i = 0; i < COUNT(both); i++) {
         int fd = open(both[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-            continue;
         (void)fsync(fd); /* some file systems refuse this for folders; then it is not needed */
         close(fd);
     }
@@ -127,14 +124,10 @@ schema_make(struct conn *c)
                           "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT",
                           sql_schema, SCHEMA_APP_ID, SCHEMA_VERSION);
     int rc = sqlite3_exec(c->db, sql, NULL, NULL, NULL);
-    if (rc == SQLITE_OK) {
-        folder_sync(c->path);
-        return NULL;
-    }
-    struct err *e = conn_err(c, rc, "making");
-    if (!sqlite3_get_autocommit(c->db))
-        (void)conn_do(c, SQL_ROLLBACK, "");
-    return e;
+    if (rc != SQLITE_OK)
+        return conn_err(c, rc, "making");
+    folder_sync(c->path);
+    return NULL;
 }
 
 static struct err *
@@ -286,10 +279,6 @@ numbers_add(struct sqlite *l, const struct request *r)
 static void
 exec_write(struct sqlite *l, struct request *r)
 {
-    if (!l->worker) {
-        r->err = FAIL(ERR_DENIED, "'%s' is open for reading only", l->path);
-        return;
-    }
     worker_do(l->worker, r);
     if (rt_is_simulated() && sim_crashed() && !r->err)
         r->err = FAIL(ERR_CANCELLED, "the process has crashed");
@@ -328,16 +317,14 @@ exec_read(struct sqlite *l, struct request *r)
         return;
     }
     bool was = fiber_self() ? fiber_shield(true) : false;
-    struct err *e = sem_acquire(&l->bulk_turn, DEADLINE_NONE);
+    r->err = sem_acquire(&l->bulk_turn, DEADLINE_NONE);
     if (fiber_self())
         fiber_shield(was);
-    if (e) {
-        r->err = e;
-        return;
-    }
     struct bulk b = {l, r};
-    offload(bulk_read, &b);
-    sem_release(&l->bulk_turn);
+    if (!r->err) {
+        offload(bulk_read, &b);
+        sem_release(&l->bulk_turn);
+    }
 }
 
 static void

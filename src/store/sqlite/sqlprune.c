@@ -8,7 +8,6 @@
 
 #define RECORDS_STEP 500
 #define RUNS_STEP    64
-#define DEF_GRACE_MS ((int64_t)3600 * 1000) /* a definition may have been put for a run to come */
 
 static int
 hashes_read(struct sqlite *l, int64_t from, int64_t to, char ***ret_hashes, size_t *ret_n)
