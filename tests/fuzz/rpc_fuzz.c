@@ -2,9 +2,9 @@
  * servers.
  *
  * First the bytes are read line by line by the codec: what it accepts it must be able to write
- * again and read as the same. Then, for one input in five (it takes ten times as long), a process
- * in a simulated world greets properly, writes the bytes in two pieces and ends, while a client
- * lists tools, calls one and asks for prompts. Everything must end, and well. */
+ * again and read as the same. Then, for one input in five (it takes several times as long), a
+ * process in a simulated world greets properly, writes the bytes in two pieces and ends, while a
+ * client lists tools, calls one and asks for prompts. Everything must end, and well. */
 #include "base/hash.h"
 #include "mcp/content.h"
 #include "mcp/servers.h"
