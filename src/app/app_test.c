@@ -154,20 +154,21 @@ load_wrong(struct scene *s, const char *text)
 static void
 mistaken(struct scene *s)
 {
-    load_wrong(s, "agents:\n"
-                  "  a: {instruction: x, modle: 3}\n"
-                  "  l: {type: lua, script: \"return (\"}\n"
-                  "workflows:\n"
-                  "  main:\n"
-                  "    nodes:\n"
-                  "      - {id: one, agent: a, retry: {max_attempts: many}}\n"
-                  "      - {id: two, agent: a, depends_on: [oen]}\n"
-                  "      - {id: three, agent: b, input: \"{{ steps.tow.output }}\"}\n"
-                  "      - {id: five, agent: a, depends_on: [six]}\n"
-                  "      - {id: six, agent: a, depends_on: [five]}\n"
-                  "      - {id: six, agent: a}\n"
-                  "    output: \"{{ steps.sixx.output }}\"\n"
-                  "  odd: {type: chian, sequence: [a]}\n");
+    load_wrong(s,
+               "agents:\n"
+               "  a: {instruction: x, modle: 3}\n"
+               "  l: {type: lua, script: \"return (\"}\n"
+               "workflows:\n"
+               "  main:\n"
+               "    nodes:\n"
+               "      - {id: one, agent: a, retry: {max_attempts: many}}\n"
+               "      - {id: two, agent: a, depends_on: [oen]}\n"
+               "      - {id: three, agent: b, input: \"{{ steps.tow.output }}\", when: \"1 and\"}\n"
+               "      - {id: five, agent: a, depends_on: [six]}\n"
+               "      - {id: six, agent: a, depends_on: [five]}\n"
+               "      - {id: six, agent: a}\n"
+               "    output: \"{{ steps.sixx.output }}\"\n"
+               "  odd: {type: chian, sequence: [a]}\n");
     /* what follows from a mistake is not told: a node that is not there has no empty graph */
     load_wrong(s, "agents: {a: {instruction: x}}\nworkflows: {main: {nodes: 3}}\n");
     /* a file that cannot be read may have all the names */
@@ -187,6 +188,7 @@ mistakes(void **state)
           "8:42: workflow 'main': node 'two': there is no node 'oen' (did you mean 'one'?)\n"
           "9:28: node 'three': 'agent': there is no agent or workflow 'b'\n"
           "9:48: workflow 'main': node 'three': there is no node 'tow' (did you mean 'two'?)\n"
+          "9:76: node 'three': 'when': the expression ends too early\n"
           "10:14: workflow 'main': nodes wait for each other: 'five' -> 'six' -> 'five'\n"
           "12:14: workflow 'main': node 'six' is already defined at 11:14\n"
           "13:23: workflow 'main': output: there is no node 'sixx' (did you mean 'six'?)\n"

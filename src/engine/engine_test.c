@@ -349,6 +349,66 @@ interrupt(struct scene *s)
 }
 
 static void
+write_down(void *ctx, const struct run_event *ev)
+{
+    struct scene *s = ctx;
+    if (ev->seq)
+        str_addf(&s->out, "  %lld %s %s %d\n", (long long)ev->seq, ev->name, ev->path,
+                 json_is_object(ev->detail));
+}
+
+/* Who listens from now on hears all of what is not written yet. */
+static void
+listen_late(struct scene *s)
+{
+    struct run *r = begin(s, "send", "hang"), *again = NULL;
+    note(s, "soon", run_wait(r, rt_after(100)));
+    engine_interrupt(s->e);
+    note(s, "wait", run_wait(r, DEADLINE_NONE));
+    note(s, "resume", engine_resume(s->e, run_id(r), "done", &again));
+    int who = engine_subscribe(s->e, write_down, s);
+    note(s, "wait", run_wait(again, DEADLINE_NONE));
+    engine_unsubscribe(s->e, who);
+    run_unref(again);
+    run_unref(r);
+}
+
+static void
+spoil(void *ctx, struct str *text)
+{
+    (void)ctx;
+    text->p[text->len - 1] = '?';
+}
+
+/* What takes secrets out must leave JSON: else nothing is started that could not be read again. */
+static void
+redact_badly(struct scene *s)
+{
+    struct engine *good = s->e;
+    s->e = engine_new(&(struct engine_opts){
+        .store = s->store, .workflows = workflows, .agents = agents, .redact = spoil});
+    assert_null(begin(s, "main", "x"));
+    engine_free(s->e);
+    s->e = good;
+}
+
+static void
+listening(void **state)
+{
+    (void)state;
+    scene(listen_late, "soon: timed out\n"
+                       "wait: ok\n"
+                       "resume: ok\n"
+                       "  4 run.resumed  1\n"
+                       "  5 step.completed mail/send 1\n"
+                       "  6 node.completed mail 1\n"
+                       "  7 run.completed  1\n"
+                       "wait: ok\n");
+    scene(redact_badly, "start: starting the run: a journal record: not JSON: '}' expected near "
+                        "'?' at line 1, column 123\n");
+}
+
+static void
 ending(void **state)
 {
     (void)state;
@@ -483,4 +543,5 @@ refusing(void **state)
         "version?)\n");
 }
 
-TESTS(engine_test, cmocka_unit_test(reading), cmocka_unit_test(ending), cmocka_unit_test(refusing))
+TESTS(engine_test, cmocka_unit_test(reading), cmocka_unit_test(ending), cmocka_unit_test(listening),
+      cmocka_unit_test(refusing))

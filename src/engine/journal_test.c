@@ -269,6 +269,7 @@ recall(void **state)
         {REC_STEP_FAILED, "a/call", "{\"error\":{}}"},
         {REC_NODE_ENDED, "c", "{\"status\":\"skipped\"}"},
         {REC_STEP_INTENT, "b/call", "{\"target\":\"till\"}"},
+        {99, "a", "{\"of\":\"a later version\"}"},
     };
     feed(v, view_recall, story, COUNT(story));
     feed(v, view_recall, more, COUNT(more));

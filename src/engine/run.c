@@ -98,13 +98,15 @@ batch_committed(struct run *r, struct pending *batch, size_t n, int64_t first_se
     for (size_t i = 0; i < n; i++) {
         struct record rec = {batch[i].kind, batch[i].path, batch[i].bytes, batch[i].len};
         PASS(view_feed(r->view, &rec));
-        if (r->engine->subscribers.len && !batch[i].body) /* somebody came while it was written */
+        if (!r->engine->subscribers.len ||
+            batch[i].kind == REC_NODE_STARTED) /* told when it happened: this record travels late */
+            continue;
+        if (!batch[i].body) /* somebody came after it was appended */
             PASS(record_decode(&rec, &batch[i].body));
-        if (batch[i].kind != REC_NODE_STARTED) /* told when it happened: this record travels late */
-            run_publish(r, (struct run_event){.name = record_event(batch[i].kind, batch[i].body),
-                                              .path = batch[i].path,
-                                              .seq = first_seq + (int64_t)i,
-                                              .detail = batch[i].body});
+        run_publish(r, (struct run_event){.name = record_event(batch[i].kind, batch[i].body),
+                                          .path = batch[i].path,
+                                          .seq = first_seq + (int64_t)i,
+                                          .detail = batch[i].body});
     }
     return NULL;
 }
@@ -489,14 +491,18 @@ engine_start(struct engine *e, const struct run_request *req, struct run **ret_r
                                 .nrecords = 1,
                                 .status = RUN_RUNNING};
     struct run *r = run_new(e, req->flow);
-    struct err *err = store_create(e->opts.store, &row, &r->lease, ret_existing);
+    r->view = view_new(id);
+    struct err *err = view_feed(r->view, &(struct record){REC_RUN_STARTED, "", bytes.p, bytes.len});
+    if (!err)
+        err = store_create(e->opts.store, &row, &r->lease, ret_existing);
     if (err) {
         run_unref(r);
         return WRAP(err, "starting the run");
     }
     f->stored_until_ms = rt_after(DEF_KEPT_MS);
-    r->view = view_new(r->lease.id);
     if (*ret_existing) {
+        view_free(r->view);
+        r->view = view_new(r->lease.id);
         err = run_found(r, req, body);
         if (err) {
             run_unref(r);
@@ -504,12 +510,6 @@ engine_start(struct engine *e, const struct run_request *req, struct run **ret_r
         }
         r = run_here(r);
     } else {
-        struct record rec = {REC_RUN_STARTED, "", bytes.p, bytes.len};
-        err = view_feed(r->view, &rec);
-        if (err) {
-            run_unref(r);
-            return err;
-        }
         run_set_input(r, body);
         run_publish(
             r, (struct run_event){.name = EVENT_RUN_STARTED, .path = "", .seq = 1, .detail = body});
