@@ -79,6 +79,8 @@ request_leave(struct request *r)
     if (r->server->stopping)
         waitq_wake_all(&r->server->ended);
     request_cancel(r);
+    if (r->response) /* not queued, nor ever will be: its reader holds this request */
+        MHD_destroy_response(STEAL(r->response));
 }
 
 void

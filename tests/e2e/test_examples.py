@@ -77,9 +77,9 @@ class Examples(Case):
         self.assertEqual((one['user-agent'], one['authorization']), ('LeadAgent/1.0', 'Bearer ***'))
         self.assertEqual(two['x-api-key'], '***')  # sent, and hidden when it came back
         self.assertTrue(three['authorization'].startswith('Basic '))
-        asked = server.log[-1]
-        self.assertIn('[fetch_data_source_1]', asked['user'])
-        self.assertIn('[fetch_data_source_2]', asked['user'])
+        (asked,) = [entry['user'] for entry in server.log if 'user' in entry]  # the third source may answer later
+        self.assertIn('[fetch_data_source_1]', asked)
+        self.assertIn('[fetch_data_source_2]', asked)
         self.assertGreaterEqual(
             doc['nodes']['combine_results']['started'],
             max(doc['nodes'][f'fetch_data_source_{i}']['started'] for i in (1, 2)),
