@@ -330,13 +330,14 @@ json_read_plain(const char *text, size_t n, int depth)
 static bool
 skip_string(struct reader *r)
 {
-    for (; r->p < r->end; r->p++) {
-        if (*r->p == '"') {
-            r->p++;
+    const char *from = r->p, *quote;
+    while (r->p < r->end && (quote = memchr(r->p, '"', (size_t)(r->end - r->p)))) {
+        const char *first = quote; /* of the backslashes before it */
+        while (first > from && first[-1] == '\\')
+            first--;
+        r->p = quote + 1;
+        if ((quote - first) % 2 == 0)
             return true;
-        }
-        if (*r->p == '\\')
-            r->p++;
     }
     return false;
 }

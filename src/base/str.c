@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FORMATTED 63 /* bytes that most formatted pieces fit in */
+
 void
 str_fini(struct str *s)
 {
@@ -71,11 +73,15 @@ str_addv(struct str *s, const char *fmt, va_list ap)
 {
     va_list again;
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, again);
-    va_end(again);
+    str_reserve(s, FORMATTED);
+    size_t room = s->cap - s->len;
+    int n = vsnprintf(s->p + s->len, room, fmt, ap);
     assert(n >= 0);
-    str_reserve(s, (size_t)n);
-    vsnprintf(s->p + s->len, (size_t)n + 1, fmt, ap);
+    if ((size_t)n >= room) { /* once more, now that it fits */
+        str_reserve(s, (size_t)n);
+        vsnprintf(s->p + s->len, (size_t)n + 1, fmt, again);
+    }
+    va_end(again);
     s->len += (size_t)n;
 }
 

@@ -85,7 +85,7 @@ struct place {        /* what happened at a path: of a node or of a step */
     char *target;             /* of the intent */
     struct kept step;
 };
-struct life { /* from a process taking the run up to its last record; wall ms */
+struct life { /* from a process taking the run to its last step's end; wall ms */
     int64_t from, to;
 };
 struct view {
@@ -200,8 +200,11 @@ step_feed(struct view *v, const struct record *rec, bool recall)
 {
     AUTO(json_freep) json_t *usage = NULL;
     AUTO(json_freep) json_t *target = NULL;
-    const struct json_want want[] = {{"usage", &usage}, {"target", &target}};
-    PASS(record_pick(rec, want, rec->kind == REC_STEP_INTENT ? COUNT(want) : 1));
+    AUTO(json_freep) json_t *at = NULL;
+    const struct json_want want[] = {{"usage", &usage}, {"at", &at}, {"target", &target}};
+    PASS(record_pick(rec, want, rec->kind == REC_STEP_INTENT ? COUNT(want) : 2));
+    if (recall && v->former.len)
+        vec_last(&v->former).to = MAX(vec_last(&v->former).to, json_integer_value(at));
     if (rec->kind == REC_STEP_INTENT) {
         struct place *p = place_at(v, rec->path);
         free(p->target);
@@ -244,25 +247,17 @@ view_feed(struct view *v, const struct record *rec)
     return feed(v, rec, false);
 }
 
-static struct err *
-life_feed(struct view *v, const struct record *rec)
-{
-    AUTO(json_freep) json_t *wall = NULL;
-    const struct json_want want = {"at", &wall};
-    PASS(record_pick(rec, &want, 1));
-    int64_t at = json_integer_value(wall);
-    if (rec->kind == REC_RUN_STARTED || rec->kind == REC_RUN_RESUMED)
-        vec_push(&v->former, ((struct life){at, at}));
-    else if (v->former.len)
-        vec_last(&v->former).to = MAX(vec_last(&v->former).to, at);
-    return NULL;
-}
-
 struct err *
 view_recall(struct view *v, const struct record *rec)
 {
+    AUTO(json_freep) json_t *at = NULL;
+    const struct json_want want = {"at", &at};
     PASS(feed(v, rec, true));
-    return rec->kind == REC_NODE_ENDED ? NULL : life_feed(v, rec); /* its steps told the time */
+    if (rec->kind != REC_RUN_STARTED && rec->kind != REC_RUN_RESUMED)
+        return NULL;
+    PASS(record_pick(rec, &want, 1));
+    vec_push(&v->former, ((struct life){json_integer_value(at), json_integer_value(at)}));
+    return NULL;
 }
 
 enum run_status
