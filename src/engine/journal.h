@@ -60,7 +60,7 @@ bool view_step_begun(const struct view *v, const char *path); /* REC_STEP_INTENT
  */
 const char *view_step_open(const struct view *v, size_t *i);
 /* How long former lives of the run worked on it, from a wall time on: each from its start to its
- * last record. The time in which nobody had the run is not counted. */
+ * last step's end. The time in which nobody had the run is not counted. */
 int64_t view_former_ms(const struct view *v, int64_t since_wall_ms);
 /* REC_STEP_DONE, else REC_STEP_FAILED, else NULL. */
 struct err *MUST view_step(const struct view *v, const char *path, json_t **OWN ret_body,
