@@ -32,14 +32,24 @@ world_open(void)
     space = expr_space_new((struct luastate_limits){.instructions = 20000, .bytes = 1 << 20});
 }
 
+/* It can make an error's text that looks like a place nobody told: by the byte, an escape, char().
+ */
+static bool
+may_pretend(const char *text)
+{
+    return strpbrk(text, "\x01\\") || strstr(text, "char");
+}
+
 static void
-check(struct err *OWN failed, json_t *OWN j)
+check(const char *input, struct err *OWN failed, json_t *OWN j)
 {
     if (failed) {
         assert(err_kind(failed) == ERR_INVALID || err_kind(failed) == ERR_LIMIT);
         assert(err_pos(failed).line >= 1 && err_pos(failed).col >= 1);
         char *text = err_text(failed);
-        assert(*text && strncmp(text, "\x01:", 2) != 0); /* a place that was not told */
+        assert(*text);
+        assert(may_pretend(input) ||
+               strncmp(text, "\x01:", 2) != 0); /* a place that was not told */
         free(text);
         err_free(failed);
     } else {
@@ -79,16 +89,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct err *failed = expr_compile(space, text, NOWHERE, &e);
     if (!failed)
         failed = expr_eval(e, &scope, &j);
-    check(failed, j);
+    check(text, failed, j);
     j = NULL;
     failed = template_compile(space, text, NOWHERE, &t);
     if (!failed)
         failed = template_eval(t, &scope, &j);
-    check(failed, j);
+    check(text, failed, j);
     j = NULL;
     struct luastate_script script = {.text = text, .globals = world};
     failed = luastate_run_script(expr_space_lua(space), &script, &j);
-    check(failed, j);
+    check(text, failed, j);
     expr_free(e);
     template_free(t);
     free(text);
