@@ -56,7 +56,9 @@ child_start(void (*fn)(struct seen *s), int *ret_pid)
         close(ends[0]);
         fn(&s);
         ssize_t n = write(ends[1], str_c(&s.log), s.log.len);
-        COUNTS_WRITE(), _exit(n == (ssize_t)s.log.len ? 0 : 1);
+        int status = n == (ssize_t)s.log.len ? 0 : 1;
+        str_fini(&s.log); /* memcheck looks at children too */
+        COUNTS_WRITE(), _exit(status);
     }
     close(ends[1]);
     *ret_pid = pid;

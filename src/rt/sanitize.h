@@ -27,6 +27,7 @@
 #else
 #define VALGRIND_STACK_REGISTER(a, b) 0
 #define VALGRIND_STACK_DEREGISTER(id) (void)(id)
+#define RUNNING_ON_VALGRIND           0
 #endif
 
 /* Before _exit and exec: the counts of this process would be lost with it. */
