@@ -118,6 +118,7 @@ strings(void **s)
     assert_int_equal(utf8_floor("a\xc3", 2), 1);
     assert_int_equal(utf8_floor("a\xc3\xa9", 3), 3);
     assert_int_equal(utf8_floor("\xe2\x82", 2), 0);
+    assert_int_equal(utf8_floor("\x80\x80\x80\x80\x80", 5), 5); /* no character is cut */
 }
 
 static void

@@ -235,5 +235,5 @@ utf8_floor(const char *p, size_t n)
     size_t k = utf8_seq((const unsigned char *)p + i - 1, n - i + 1);
     if (k)
         return n;
-    return ((unsigned char)p[i - 1] & 0x80) ? i - 1 : n;
+    return (unsigned char)p[i - 1] >= 0xc0 ? i - 1 : n; /* a character begins there, and is cut */
 }

@@ -153,7 +153,8 @@ runtime_error(const struct said *said, const struct chunk *chunk)
     if (str_starts(said->text, "bad argument #"))
         return argument_error(said);
     AUTO(str_fini) struct str text = STR_INIT;
-    str_add_utf8(&text, said->text, utf8_floor(said->text, MIN(strlen(said->text), MESSAGE_MAX)));
+    size_t n = strlen(said->text);
+    str_add_utf8(&text, said->text, n > MESSAGE_MAX ? utf8_floor(said->text, MESSAGE_MAX) : n);
     return FAIL_AT(said->at, ERR_INVALID, "%s", str_c(&text));
 }
 
