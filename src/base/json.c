@@ -52,9 +52,6 @@ parse(const char *text, size_t n, int depth, json_t **ret_json)
         return FAIL(ERR_INVALID, "not JSON: nested deeper than %d", depth);
     json_error_t why;
     json_t *j = json_loadb(text, n, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &why);
-    if (!j && json_error_code(&why) == json_error_numeric_overflow)
-        j = json_loadb(text, n, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL,
-                       &why);
     if (!j)
         return FAIL(ERR_INVALID, "not JSON: %s at line %d, column %d", why.text, why.line,
                     why.column);

@@ -6,12 +6,10 @@
 #include <string.h>
 
 #define DIGITS_MAX 18 /* any integer of so many fits 64 bits; one that does not is a real */
-#define NUMBER_MAX 63 /* bytes of a long number */
-#define KEY_MAX    64 /* bytes of a key, with its end */
 
 struct reader {
     const char *p, *end;
-    struct str text; /* the string or key with escapes that is being read */
+    struct str text; /* the string or key with escapes, or the long number, that is being read */
     int depth, depth_max;
 };
 
@@ -195,7 +193,7 @@ real_end(const char *p, const char *end)
 static json_t *
 read_number(struct reader *r)
 {
-    char text[NUMBER_MAX + 1], *stop;
+    char *stop;
     const char *from = r->p;
     const bool minus = take(r, '-');
     const char *first = r->p, *last = digits_end(r->p, r->end);
@@ -209,11 +207,9 @@ read_number(struct reader *r)
             value = value * 10 + (*first - '0');
         return json_integer(minus ? -value : value);
     }
-    const size_t n = (size_t)(end - from);
-    if (n > NUMBER_MAX)
-        return NULL;
-    memcpy(text, from, n);
-    text[n] = '\0';
+    str_reset(&r->text);
+    str_addn(&r->text, from, (size_t)(end - from));
+    const char *text = str_c(&r->text);
     errno = 0;
     const long long whole = end == last ? strtoll(text, NULL, 10) : 0;
     if (end == last && !errno)
@@ -237,20 +233,22 @@ take_word(struct reader *r, const char *word)
 static bool
 read_member(struct reader *r, json_t *object)
 {
-    char key[KEY_MAX];
-    struct run run;
+    AUTO(str_fini) struct str escaped = STR_INIT; /* a key that the value would overwrite */
+    struct run key;
     skip_space(r);
-    if (!take(r, '"') || !read_run(r, &run) || run.n >= KEY_MAX)
+    if (!take(r, '"') || !read_run(r, &key))
         return false;
-    memcpy(key, run.p, run.n);
-    key[run.n] = '\0';
+    if (key.p == r->text.p) {
+        escaped = r->text;
+        r->text = STR_INIT;
+    }
     skip_space(r);
     if (!take(r, ':'))
         return false;
     json_t *value = read_value(r);
     const size_t before = json_object_size(object);
     /* a key that is there already does not make the object larger */
-    return value && json_object_set_new_nocheck(object, key, value) == 0 &&
+    return value && json_object_setn_new_nocheck(object, key.p, key.n, value) == 0 &&
            json_object_size(object) > before;
 }
 
@@ -369,6 +367,8 @@ pick_member(struct reader *r, const struct json_want *want, size_t count)
     if (!take(r, '"') || !skip_string(r))
         return false;
     const size_t n = (size_t)(r->p - 1 - key);
+    if (memchr(key, '\\', n)) /* none of ours */
+        return false;
     for (size_t i = 0; i < count && !at; i++)
         at = strlen(want[i].name) == n && memcmp(want[i].name, key, n) == 0 ? want[i].at : NULL;
     skip_space(r);

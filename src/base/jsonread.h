@@ -1,10 +1,12 @@
-/* jsonread.h - the quick way through JSON that has nothing unusual in it.
+/* jsonread.h - the quick way through JSON that has no mistakes.
  *
  * jansson reads a byte at a time and costs about 15 ns for each; a model's answer is parsed for
  * every call. This reader takes strings in one piece. It never has the last word: whatever it does
- * not take (a mistake, an escape that is no character, a number of many digits) it leaves to
- * jansson, which then reads or refuses it with its reasons. What it takes has exactly the value
- * jansson would give. json_parse and json_pick use it; nobody else needs it. */
+ * not take (a mistake, a key that comes twice, an escape that is no character) it leaves to
+ * jansson, which then refuses it with its reasons. What it takes has exactly the value jansson
+ * would give; and an integer beyond 64 bits, which jansson refuses, is a real, alone: a document
+ * read by jansson would have to take all its integers as reals. json_parse and json_pick use it;
+ * nobody else needs it. */
 #ifndef BASE_JSONREAD_H
 #define BASE_JSONREAD_H
 #include "base/json.h"

@@ -480,6 +480,7 @@ yaml_parse(struct arena *a, struct yrange range, struct problems *problems, stru
     fy_diag_set_collect_errors(p.diag, true);
     if (to > from) {
         const char *text = yaml_variables_hide(a, file->text + from, to - from);
+        PASS(yaml_check_tabs(&(struct yrange){file, from, to}, text));
         if (fy_parser_set_string(p.fy, text, to - from) != 0)
             return FAIL(ERR_BUG, "the YAML parser does not take the text");
         PASS(events_take(&p));

@@ -11,6 +11,7 @@ static const struct {
     {"invalid alias detected", "'*' begins an alias; quote a text that begins with '*'"},
     {"invalid anchor detected", "'&' begins an anchor; quote a text that begins with '&'"},
     {" tab ", "a tab cannot be used for indentation; use spaces"},
+    {"used tabs ", "a tab cannot be used for indentation; use spaces"},
     {"tab character", "a tab cannot be used for indentation; use spaces"},
     {"flow sequence without a closing bracket", "a list '[' is not closed with ']'", true},
     {"flow mapping without a closing", "a map '{' is not closed with '}'", true},
@@ -248,4 +249,52 @@ yaml_check_bytes(const struct yfile *file)
                            p[i]);
     }
     return brackets_check(file);
+}
+
+/* ---- what libfyaml must not see --------------------------------------------- */
+
+/* Behind the blanks at p, if one of them is a tab and a block begins there; else NULL. */
+static const char *
+tab_before_block(const char *p, const char *end)
+{
+    const char *from = p;
+    while (p < end && (*p == ' ' || *p == '\t'))
+        p++;
+    if (p == end || !memchr(from, '\t', (size_t)(p - from)))
+        return NULL;
+    const bool item = *p == '-' && (p + 1 == end || strchr(" \t\r\n", p[1]));
+    return item || strchr("?:|>", *p) ? p : NULL;
+}
+
+/* A '?' that could begin a key: a line or another indicator ends before it. What is not ASCII may
+ * end a line, too: Unicode's line ends count in YAML 1.1, which a file may ask for. */
+static const char *
+long_key_in(const char *text, const char *end)
+{
+    char before = '\n'; /* the last byte that is no blank */
+    for (const char *p = text; p < end; p++) {
+        if (*p == ' ' || *p == '\t')
+            continue;
+        if (*p == '?' && (strchr("\n\r?:-", before) || (signed char)before < 0) &&
+            (p + 1 == end || strchr(" \t\r\n", p[1])))
+            return p;
+        before = *p;
+    }
+    return NULL;
+}
+
+struct err *
+yaml_check_tabs(const struct yrange *range, const char *text)
+{
+    const char *const end = text + (range->to - range->from);
+    const char *p = long_key_in(text, end);
+    while (p && p < end && (p = memchr(p, ':', (size_t)(end - p)))) {
+        const char *block = tab_before_block(++p, end);
+        if (block)
+            return FAIL_AT(
+                yaml_offset_pos(range->file, range->from + (size_t)(block - text)), ERR_INVALID,
+                "a tab cannot stand between ':' and '%c' in a file with '? ' keys; use spaces",
+                *block);
+    }
+    return NULL;
 }
