@@ -119,10 +119,10 @@ valgrind:
 	@$(MAKE) --no-print-directory -j2 unit-programs $(O)/test/flow $(O)/test/seeds
 	@tests/valgrind $(patsubst %,$(O)/test/%,$(TESTED)) '$(O)/test/flow $(sort $(wildcard tests/flow/*.flow))' \
 	   '$(O)/test/seeds -n 200 -j 1'
-# What takes longer than CI may: about an hour.
+# What takes longer than CI may: about an hour and a half.
 long:
 	@tools/deps test san fuzz
-	@SEEDS=50000 FUZZ_RUNS=2000000 FUZZ_SECONDS=900 tests/all torture-long seeds valgrind fuzz
+	@SEEDS=50000 FUZZ_RUNS=2000000 FUZZ_SECONDS=1800 tests/all torture-long seeds valgrind fuzz
 .PHONY: unit-programs
 unit-programs: $(patsubst %,$(O)/test/%,$(TESTED))
 
