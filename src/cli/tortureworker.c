@@ -15,6 +15,7 @@
 #define ROUNDS_MAX    50   /* of resuming what is left, at the end */
 #define RESUMES_MAX   20   /* of one run in one life */
 #define HELD_MS       1000 /* before it is asked for again */
+#define CROWD         400  /* live runs: none is started, for lives are short */
 #define LONG_TEXT     6000 /* more than a journal keeps in its own table */
 #define EFFECT_MS_MAX 4
 #define LINGER_MS     60000 /* of a process that nobody ends */
@@ -340,8 +341,9 @@ static struct err *
 work_all(struct work *w)
 {
     PASS(live_resume(w));
+    const bool crowded = w->live.len >= CROWD;
     for (unsigned n = 0; !w->opts->finish && !w->failed; n++)
-        PASS(one_start(w, n));
+        PASS(crowded ? fiber_sleep(HELD_MS) : one_start(w, n));
     for (unsigned round = 0; w->opts->finish && !w->failed; round++) {
         PASS(scope_wait(&w->scope));
         if (w->held)

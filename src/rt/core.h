@@ -5,8 +5,10 @@
 #include "rt/fiber.h"
 #include "rt/http.h"
 #include "rt/rt.h"
+#include "rt/sanitize.h"
 #include "rt/sim.h"
 #include <pthread.h>
+#include <setjmp.h>
 #include <ucontext.h>
 #include <uv.h>
 
@@ -30,8 +32,14 @@ struct stack {
     unsigned valgrind_id;
 };
 
+#if WITH_ASAN || WITH_TSAN
+typedef ucontext_t place; /* where a fiber, or the loop, goes on */
+#else
+typedef jmp_buf place;
+#endif
+
 struct fiber {
-    ucontext_t ctx;
+    place here;
     struct stack *stack;
     void (*fn)(void *arg);
     void *arg;
@@ -43,7 +51,7 @@ struct fiber {
     struct tick tick;
     uint64_t id;
     enum wake wake;
-    bool parked, shielded, done;
+    bool begun, parked, shielded, done;
     void *asan_fake;
     void *tsan;
 };
@@ -73,7 +81,7 @@ struct rt {
     unsigned fibers, fibers_peak, fibers_max, stacks, stacks_free;
     struct stack *free_stacks;
     struct fiber *running, *all;
-    ucontext_t main_ctx;
+    place loop_here;
     void (*deep_fn)(void *arg);
     void *deep_arg;
     const void *main_stack; /* for AddressSanitizer */

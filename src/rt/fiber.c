@@ -1,10 +1,15 @@
 /* fiber.c - stacks, switches, scopes and waits.
  *
- * Switching uses ucontext. The sanitizers and valgrind have to be told of each switch and each
- * stack: without that AddressSanitizer takes another fiber's frames for its own, ThreadSanitizer
- * sees races, and the leak checker does not look for pointers on stacks it does not know. */
+ * A fiber's stack is entered through ucontext. Later switches go by _setjmp and _longjmp:
+ * swapcontext asks the kernel twice for the signal mask, which is the same everywhere here. A
+ * sanitizer's longjmp forgets what is poisoned on the stack, so with one of them it is swapcontext
+ * all the way.
+ *
+ * The sanitizers and valgrind have to be told of each switch and each stack: without that
+ * AddressSanitizer takes another fiber's frames for its own, ThreadSanitizer sees races, and the
+ * leak checker does not look for pointers on stacks it does not know. */
+#undef _FORTIFY_SOURCE /* its longjmp takes a jump to another stack for an attack */
 #include "rt/core.h"
-#include "rt/sanitize.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +43,55 @@ switch_finished(struct rt *rt, void *fake, bool came_from_main)
 #endif
 }
 
+static void fiber_main(void);
+
+static void
+entry_make(ucontext_t *u, const struct stack *s)
+{
+    getcontext(u);
+    u->uc_stack.ss_sp = s->low;
+    u->uc_stack.ss_size = s->size;
+    u->uc_link = NULL;
+    makecontext(u, fiber_main, 0);
+#if WITH_ASAN
+    /* It hooks swapcontext and would forget at each switch what is poisoned on the stack. */
+    u->uc_stack.ss_size = 0;
+#endif
+}
+
+/* From the loop to the fiber; returns when it switches out. */
+static void
+go_in(struct rt *rt, struct fiber *f)
+{
+    const bool first = !f->begun;
+    f->begun = true;
+#if WITH_ASAN || WITH_TSAN
+    if (first)
+        entry_make(&f->here, f->stack);
+    swapcontext(&rt->loop_here, &f->here);
+#else
+    ucontext_t entry;
+    if (_setjmp(rt->loop_here))
+        return;
+    if (!first)
+        _longjmp(f->here, 1);
+    entry_make(&entry, f->stack);
+    setcontext(&entry);
+#endif
+}
+
+/* From the fiber to the loop; returns when the loop switches in. */
+static void
+go_out(struct rt *rt, struct fiber *f)
+{
+#if WITH_ASAN || WITH_TSAN
+    swapcontext(&f->here, &rt->loop_here);
+#else
+    if (!_setjmp(f->here))
+        _longjmp(rt->loop_here, 1);
+#endif
+}
+
 void
 fiber_switch_in(struct rt *rt, struct fiber *f)
 {
@@ -49,7 +103,7 @@ fiber_switch_in(struct rt *rt, struct fiber *f)
 #if WITH_TSAN
     __tsan_switch_to_fiber(f->tsan, 0);
 #endif
-    swapcontext(&rt->main_ctx, &f->ctx);
+    go_in(rt, f);
     switch_finished(rt, rt->main_fake, false);
     rt->running = NULL;
     if (!f->done)
@@ -77,7 +131,7 @@ fiber_switch_out(struct fiber *f)
 #if WITH_TSAN
     __tsan_switch_to_fiber(rt->main_tsan, 0);
 #endif
-    swapcontext(&f->ctx, &rt->main_ctx);
+    go_out(rt, f);
     switch_finished(rt, f->asan_fake, true);
 }
 
@@ -154,15 +208,6 @@ fiber_new(struct scope *home, const char *name, void (*fn)(void *), void *arg)
     rt->all = f;
     rt->fibers++;
     rt->fibers_peak = MAX(rt->fibers_peak, rt->fibers);
-    getcontext(&f->ctx);
-    f->ctx.uc_stack.ss_sp = f->stack->low;
-    f->ctx.uc_stack.ss_size = f->stack->size;
-    f->ctx.uc_link = NULL;
-    makecontext(&f->ctx, fiber_main, 0);
-#if WITH_ASAN
-    /* It hooks swapcontext and would forget at each switch what is poisoned on the stack. */
-    f->ctx.uc_stack.ss_size = 0;
-#endif
 #if WITH_TSAN
     f->tsan = __tsan_create_fiber(0);
     if (!rt->main_tsan)

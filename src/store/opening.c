@@ -17,7 +17,7 @@
 #define SWITCH_MS       20000 /* to find the new owner or become it */
 #define SOCKET_PATH_MAX 100
 #define LOOK_TICKS      6 /* after the last guest has gone: until every lease has run out, twice */
-_Static_assert(LOOK_TICKS * LEASE_RENEW_MS == 2 * LEASE_MS, "the ticks that a lease lasts");
+_Static_assert(LOOK_TICKS *LEASE_RENEW_MS == 2 * LEASE_MS, "the ticks that a lease lasts");
 
 static void
 lock_drop(struct store *s)
@@ -160,6 +160,7 @@ struct err *
 store_attach(struct store *s, int64_t deadline_ms)
 {
     AUTO(freep) char *lock = path_join(s->dir, "lock");
+    AUTO(freep) char *why = NULL; /* the last attempt that had its time says it best */
     if (s->read_only)
         return reader_attach(s, deadline_ms);
     for (;;) {
@@ -177,7 +178,10 @@ store_attach(struct store *s, int64_t deadline_ms)
         e = guest_attach(s, deadline_ms);
         if (!e || err_kind(e) == ERR_CANCELLED || err_kind(e) == ERR_INVALID)
             return e;
-        AUTO(freep) char *why = err_text(e);
+        if (!why || err_kind(e) != ERR_TIMEOUT) {
+            free(why);
+            why = err_text(e);
+        }
         err_drop(e);
         if (rt_now_ms() + RETRY_MS >= deadline_ms)
             return FAIL(ERR_LIMIT,

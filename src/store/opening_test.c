@@ -15,7 +15,7 @@ obstacles(struct world *w)
         {"control.sock", "transient: opening the store: listening on '/control.sock': address "
                          "already in use"},
     };
-    struct store_opts opts = {.dir = w->dir, .busy_ms = 30};
+    struct store_opts opts = {.dir = w->dir, .busy_ms = 300};
     for (size_t i = 0; i < COUNT(row); i++) {
         AUTO(freep) char *path = path_join(w->dir, row[i].name);
         EXPECT(mkdir(path, 0700) == 0);

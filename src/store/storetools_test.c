@@ -126,12 +126,12 @@ test_in_fiber(struct world *w, bool simulated, scenario_fn fn)
     struct in_fiber f = {w, fn};
     assert_ok(rt_open(&opts, &rt));
     rt_run(rt, in_fiber_run, &f);
+    const bool failed = w->failed.len > 0;
+    fprintf(stderr, "%s", str_c(&w->failed)); /* first: it may have left what rt_close asserts on */
+    str_fini(&w->failed);
     rt_close(rt);
-    if (w->failed.len) {
-        AUTO(freep) char *text = str_steal(&w->failed);
-        fprintf(stderr, "%s", text);
+    if (failed)
         fail_msg("%s", "an expectation, shown above, did not hold");
-    }
 }
 
 static const char *wanted_driver;

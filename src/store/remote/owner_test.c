@@ -149,7 +149,7 @@ greetings(struct world *w)
     };
     for (size_t i = 0; i < COUNT(row); i++) {
         struct owner o = {.w = w, .greeting = row[i].greeting};
-        struct store_opts opts = {.dir = w->dir, .busy_ms = 30};
+        struct store_opts opts = {.dir = w->dir, .busy_ms = 300};
         EXPECT_OK(owner_open(&o));
         EXPECT_TOLD(store_open(&opts, &w->s), row[i].want);
         owner_close(&o);
