@@ -76,6 +76,11 @@ conn_open(struct conn *c, const char *path, enum conn_mode mode)
     c->path = path;
     int rc =
         sqlite3_open_v2(path, &c->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
+    /* Where it may not make the file, SQLite tries to read it, and that failure is what it keeps.
+     */
+    if (mode == CONN_WRITER && (rc & 0xff) == SQLITE_CANTOPEN &&
+        sqlite3_system_errno(c->db) == ENOENT)
+        rc = SQLITE_PERM;
     struct err *e = rc == SQLITE_OK ? conn_setup(c, mode) : conn_err(c, rc, "opening");
     if (e)
         conn_close(c);

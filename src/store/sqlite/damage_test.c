@@ -124,12 +124,17 @@ not_writable(void **state)
     unlink(w.dir);
     free(w.dir);
     w.dir = STEAL(dir);
-    if (geteuid() != 0) { /* root may write everywhere */
-        chmod(w.dir, 0500);
-        test_in_fiber(&w, false, opening);
-        assert_int_equal(open_kind, ERR_DENIED);
-        chmod(w.dir, 0700);
-    }
+    const bool root = geteuid() == 0;                  /* who may write everywhere */
+    AUTO(freep) char *lock = path_join(w.dir, "lock"); /* there since the first attempt */
+    chmod(w.dir, 0500);
+    if (root && (chown(w.dir, 65534, 65534) || chown(lock, 65534, 65534) || seteuid(65534)))
+        fail_msg("root cannot become an ordinary user");
+    test_in_fiber(&w, false, opening);
+    if (root && seteuid(0) != 0)
+        fail_msg("cannot become root again");
+    assert_int_equal(open_kind, ERR_DENIED);
+    assert_non_null(strstr(str_c(&open_text), "not allowed to write there"));
+    chmod(w.dir, 0700);
     str_fini(&open_text);
     test_dir_free(w.dir);
 }
