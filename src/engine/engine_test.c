@@ -301,11 +301,11 @@ cancel_parked(struct scene *s)
 
 /* Somebody else asks for it: seen within a moment. */
 static void
-cancel_running(struct scene *s)
+cancel_after(struct scene *s, int64_t ms)
 {
     struct run *r = begin(s, "send", "hang");
     struct engine *other = engine_make(s->store);
-    note(s, "soon", run_wait(r, rt_after(1000)));
+    note(s, "soon", run_wait(r, rt_after(ms)));
     note(s, "cancel", engine_cancel_stored(other, run_id(r), false));
     int64_t asked = rt_now_ms();
     note(s, "wait", run_wait(r, DEADLINE_NONE));
@@ -315,6 +315,19 @@ cancel_running(struct scene *s)
     run_cancel(r);
     run_unref(r);
     engine_free(other);
+}
+
+static void
+cancel_running(struct scene *s)
+{
+    cancel_after(s, 1050);
+}
+
+/* Its owner looks in the very moment, and has ended it before we look again. */
+static void
+cancel_just_seen(struct scene *s)
+{
+    cancel_after(s, 1000);
 }
 
 /* By force: whoever has it is fenced off at once. */
@@ -424,10 +437,17 @@ ending(void **state)
     scene(cancel_running, "soon: timed out\n"
                           "cancel: ok\n"
                           "wait: ok\n"
-                          "within 200 ms\n"
+                          "within 150 ms\n"
                           "cancelled - ! -\n"
                           "  mail cancelled - ! 'mail' was under way, and may have been carried "
                           "out: cancelled\n");
+    scene(cancel_just_seen, "soon: timed out\n"
+                            "cancel: ok\n"
+                            "wait: ok\n"
+                            "within 0 ms\n"
+                            "cancelled - ! -\n"
+                            "  mail cancelled - ! 'mail' was under way, and may have been carried "
+                            "out: cancelled\n");
     scene(cancel_by_force, "soon: timed out\n"
                            "cancel: ok\n"
                            "cancelled - ! -\n"

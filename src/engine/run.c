@@ -48,8 +48,10 @@ run_append(struct run *r, enum record_kind kind, const char *path, json_t *body,
     json_decref(body);
     vec_push(&r->pending, p);
     r->appended++;
-    if (!lazy)
-        r->must_commit = r->appended;
+    if (lazy)
+        return;
+    r->must_commit = r->appended;
+    flush_soon(r);
 }
 
 static void

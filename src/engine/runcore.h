@@ -28,9 +28,11 @@ struct engine {
     int handles;
     struct scope scope; /* of the runs' fibers */
     struct engine_stats stats;
-    struct str encoding; /* where a record is encoded */
-    json_t *nothing;     /* an empty object to lend */
-    bool watching;       /* the fiber that looks for cancels is there */
+    struct str encoding;      /* where a record is encoded */
+    json_t *nothing;          /* an empty object to lend */
+    bool watching;            /* the fiber that looks for cancels is there */
+    VEC(struct run *) unsafe; /* those with results that are not committed; a reference each */
+    bool flushing;            /* the fiber that commits them is there */
 };
 struct flow {
     struct engine *engine;
@@ -59,7 +61,7 @@ struct run {
     struct view *view;
     VEC(struct pending) pending;
     uint64_t appended, must_commit, committed; /* counts of records; must_commit: barrier's goal */
-    bool committing;
+    bool committing, unsafe;                   /* unsafe: it is in engine->unsafe */
     struct waitq commits;
     struct err *broken; /* the journal could not be written: the run cannot go on here */
     enum run_status status;
@@ -89,6 +91,7 @@ struct hosted {
 void
 run_append(struct run *r, enum record_kind kind, const char *path, json_t *OWN body, bool lazy);
 struct err *MUST run_barrier(struct run *r) YIELDS; /* all that matters so far is committed */
+void flush_soon(struct run *r); /* flush.c: commits what was appended, if nobody else does */
 /* Fills in the run and the time, and tells everybody. */
 void run_publish(struct run *r, struct run_event ev);
 

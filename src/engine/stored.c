@@ -107,13 +107,26 @@ engine_history(struct engine *e, const char *id, history_fn fn, void *ctx)
     return err;
 }
 
+static bool
+is_cancelled(struct engine *e, const char *id)
+{
+    struct store_run row = {0};
+    err_drop(store_get_run(e->opts.store, id, &row));
+    const bool cancelled = row.status == RUN_CANCELLED;
+    store_run_fini(&row);
+    return cancelled;
+}
+
 struct err *
 engine_cancel_stored(struct engine *e, const char *id, bool force)
 {
     struct store_lease lease;
     PASS(store_cancel(e->opts.store, id, force));
     struct err *err = store_claim(e->opts.store, id, &lease);
-    if (err && err_kind(err) == ERR_LIMIT && !force) { /* its owner will see the request */
+    bool asked = err && err_kind(err) == ERR_LIMIT && !force; /* its owner will see it */
+    if (err && err_kind(err) == ERR_INVALID)
+        asked = is_cancelled(e, id); /* its owner has seen it already */
+    if (asked) {
         err_drop(err);
         return NULL;
     }
