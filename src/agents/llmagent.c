@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ITERATIONS  15
-#define REPAIRS_MAX 3
+#define ITERATIONS 15
+#define REPAIRS    3
 
 struct conversation {
     struct host *host;
@@ -20,7 +20,7 @@ struct conversation {
     json_t *messages;
     struct toolbox tools;
     const json_t *output_schema;
-    unsigned turn, repairs;
+    unsigned turn, repairs, repairs_max;
     json_t *profile_def; /* of the call under way, resolved */
     const char *profile_name;
     bool streaming;
@@ -288,7 +288,7 @@ ask(struct conversation *c, json_t **ret_value)
 {
     const json_t *which = json_str(c->def, "endpoint", NULL) ? NULL : main_profile(c), *fallback;
     if (!which && !json_str(c->def, "endpoint", NULL))
-        return FAIL(ERR_INVALID,
+        return FAIL(ERR_MISSING,
                     "no profile says which model to use; add `profiles` and `default_profile`");
     AUTO(freep) char *name = xasprintf("turn[%u]", c->turn);
     struct err *e = ask_profile(c, which, name, ret_value);
@@ -406,9 +406,9 @@ answer_take(struct conversation *c, const struct llm_reply *reply, struct reply 
     }
     json_decref(f.value);
     AUTO(freep) char *complaint = f.complaint;
-    if (c->repairs++ == REPAIRS_MAX)
-        return FAIL(ERR_INVALID, "the reply does not fit output_schema after %d repairs: %s",
-                    REPAIRS_MAX, complaint);
+    if (c->repairs++ == c->repairs_max)
+        return FAIL(ERR_INVALID, "the reply does not fit output_schema after %u repair%s: %s",
+                    c->repairs_max, c->repairs_max == 1 ? "" : "s", complaint);
     AUTO(freep)
     char *text =
         xasprintf("Your reply does not fit the required JSON Schema:\n%s\nReply again with only "
@@ -454,7 +454,8 @@ llm_run(struct host *h, const struct task *t, struct reply *ret_reply)
     AUTO(conversation_fini)
     struct conversation c = {.host = h, .task = t, .llm = h->ops->service(h, "llm")};
     PASS(def_expand(h, t->def, &c.def));
-    c.output_schema = json_object_get(c.def, "output_schema");
+    c.output_schema = t->output_schema ? t->output_schema : json_object_get(c.def, "output_schema");
+    c.repairs_max = (unsigned)json_int(c.def, "repairs", REPAIRS);
     c.streaming = h->ops->service(h, "watching") &&
                   json_bool(h->ops->section(h, "settings", NULL), "enable_streaming", true);
     c.tools = (struct toolbox){.host = h, .def = c.def, .server_name = t->server_name};

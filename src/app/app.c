@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/vec.h"
+#include "engine/control_node.h"
 #include "llm/llm.h"
 #include "mcp/content.h"
 #include "mcp/servers.h"
@@ -24,7 +25,10 @@
 static const struct kind *const agent_kinds[] = {&llm_kind, &mcp_kind,    &http_kind, &exec_kind,
                                                  &lua_kind, &custom_kind, NULL};
 static const struct kind *const workflow_kinds[] = {
-    &dag_kind, &task_kind, &chain_kind, &parallel_kind, &router_kind, &orchestrator_kind, NULL};
+    &dag_kind,       &task_kind,  &chain_kind,        &pipeline_kind, &parallel_kind,
+    &reduce_kind,    &gate_kind,  &switch_kind,       &loop_kind,     &router_kind,
+    &evaluator_kind, &maker_kind, &orchestrator_kind, &manager_kind,  &peers_kind,
+    &foreach_kind,   NULL};
 static const struct spec_tables tables = {agent_kinds, workflow_kinds};
 
 struct app {

@@ -4,6 +4,28 @@
 #include "spec/spec.h"
 #include <string.h>
 
+/* The models that choose and plan: at a workflow, or at one that is written inside another. What is
+ * the user's own data stays. */
+static void
+profiles_forget(json_t *def)
+{
+    static const char *const data[] = {"parameters", "input", "inputs", "output", "items"};
+    const char *key;
+    json_t *member;
+    size_t i;
+    if (json_is_string(json_object_get(def, "type")))
+        json_object_del(def, "profile");
+    json_object_foreach (def, key, member) {
+        bool own = false;
+        for (size_t k = 0; k < COUNT(data); k++)
+            own |= strcmp(key, data[k]) == 0;
+        if (!own)
+            profiles_forget(member);
+    }
+    json_array_foreach (def, i, member)
+        profiles_forget(member);
+}
+
 /* "openai.gpt-4o", "openai/gpt-4o", "openai:gpt-4o" or a profile: used everywhere. */
 struct err *
 model_apply(json_t *doc, const char *model)
@@ -25,6 +47,8 @@ model_apply(json_t *doc, const char *model)
     json_object_set_new(doc, "default_profile", json_string(model));
     json_object_foreach (json_object_get(doc, "agents"), name, agent)
         json_object_del(agent, "profile");
+    json_object_foreach (json_object_get(doc, "workflows"), name, agent)
+        profiles_forget(agent);
     return NULL;
 }
 

@@ -169,7 +169,9 @@ struct err *
 agent_run(struct run *r, const struct work *w, int64_t started_wall_ms, struct reply *ret_reply,
           unsigned *ret_attempts)
 {
-    const json_t *def = json_object_get(json_object_get(r->flow->doc, "agents"), w->worker);
+    const json_t *def = w->agent;
+    if (!def)
+        def = json_object_get(json_object_get(r->flow->doc, "agents"), w->worker);
     if (!def && *w->worker)
         return FAIL(ERR_INVALID, "there is no agent '%s'", w->worker);
     if (!def)

@@ -22,6 +22,21 @@ sections(const struct graph *g, const struct node *n, const struct node_state *s
 }
 
 static void
+results(const struct graph *g, const struct node *n, const struct node_state *states,
+        struct str *to)
+{
+    const char *before = "\n\nContext from previous steps:\n";
+    for (size_t i = 0; i < n->ndeps; i++) {
+        const struct node_state *s = &states[n->deps[i]];
+        if (s->status != NODE_COMPLETED)
+            continue;
+        str_addf(to, "%s--- Output from step %s ---\n%s", before, g->nodes[n->deps[i]]->label,
+                 text_of(s));
+        before = "\n\n";
+    }
+}
+
+static void
 message_default(const struct graph *g, const struct node *n, const struct node_state *states,
                 const struct task *outer, struct str *to)
 {
@@ -59,6 +74,10 @@ message_make(const struct graph *g, const struct node *n, const struct node_stat
         str_addf(to, "--- Agent Responses ---\n\n%s", str_c(&parts));
         return;
     }
+    case INPUT_STEP:
+        str_add(to, n->text);
+        results(g, n, states, to);
+        return;
     case INPUT_DEFAULT:
     case INPUT_TEMPLATE: /* its text is made from the template */
         message_default(g, n, states, outer, to);

@@ -240,7 +240,8 @@ run_walk(struct run *r, struct reply *reply)
     r->scope_open = true;
     if (r->cancelled || r->interrupted)
         scope_cancel(&r->scope);
-    struct graph_call call = {.g = g, .path = "", .task = &task};
+    struct graph_call call = {
+        .g = g, .path = "", .task = &task, .started_wall_ms = r->started_wall_ms};
     struct err *e = graph_run(r, &call, reply, &end);
     r->scope_open = false;
     struct err *closed = scope_close(&r->scope);

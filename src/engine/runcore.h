@@ -116,6 +116,8 @@ struct work {
     const char *path, *type, *worker; /* worker: NULL for a graph without a name */
     const struct graph *child;        /* or NULL: an agent */
     const struct node *node;          /* or NULL */
+    const json_t *agent;              /* a definition that the document does not have; or NULL */
+    const struct expr_scope *outer;   /* what the node sees, for a graph inside of it; or NULL */
     struct task task;                 /* name, def and effect are filled in by agent_run */
     unsigned depth;
 };
@@ -142,10 +144,15 @@ struct graph_call {
     const char *path;
     const struct task *task; /* the graph's own input */
     unsigned depth;
-    int64_t started_wall_ms; /* in whatever life */
+    int64_t started_wall_ms;        /* in whatever life */
+    const struct expr_scope *outer; /* of the node that it is inside; or NULL */
 };
+int64_t graph_deadline(const struct run *r, const struct graph_call *call);
 struct err *MUST graph_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,
                            enum graph_end *ret_end) YIELDS;
+/* control_node.c: a graph whose kind decides what runs. */
+struct err *MUST control_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,
+                             enum graph_end *ret_end) YIELDS;
 /* message.c: the texts that go from node to node. */
 struct node_state {
     enum node_status status;
@@ -153,6 +160,7 @@ struct node_state {
     struct reply reply;
     char *error;
     unsigned missing; /* dependencies not settled */
+    bool closed;      /* below a gate that is closed, or that gate itself */
     json_t *view;     /* steps.x, once somebody asked */
 };
 void message_make(const struct graph *g, const struct node *n, const struct node_state *states,

@@ -21,15 +21,19 @@ struct graph_state {
     size_t nready;
     unsigned running, completed;
     bool stopping; /* FAILURE_STOP: a node failed */
+    bool enough;   /* the quorum is there */
     struct err *failed, *parked;
     struct err *cut; /* of a node that was cancelled, though not by this graph */
     struct scope scope;
     struct waitq changed;
+    struct node_fiber *fibers; /* that run */
 };
 
 struct node_fiber {
     struct graph_state *gs;
     const struct node *node;
+    struct node_fiber *next;
+    struct scope scope;
 };
 
 /* ---- expressions ----------------------------------------------------------- */
@@ -178,6 +182,8 @@ node_run(struct graph_state *gs, const struct node *n, const char *path, struct 
 {
     AUTO(prepared_fini) struct prepared p = {0};
     struct work w = node_work(gs, n, path);
+    struct expr_scope scope = scope_of(gs, 0);
+    w.outer = &scope;
     if (!view_node_ended(gs->run->view, path)) {
         int64_t started;
         PASS(view_node_started(gs->run->view, path, &started));
@@ -208,16 +214,43 @@ ready_add(struct graph_state *gs, unsigned index)
     gs->ready[i] = index;
 }
 
+static bool
+is_branch(const struct graph_state *gs, const struct node *n)
+{
+    return n->index < gs->g->branches;
+}
+
+/* Enough branches have completed: the others need not go on. */
+static void
+quorum_check(struct graph_state *gs)
+{
+    unsigned completed = 0;
+    for (size_t i = 0; i < gs->g->branches; i++)
+        completed += gs->nodes[i].status == NODE_COMPLETED;
+    if (gs->enough || completed < gs->g->quorum)
+        return;
+    gs->enough = true;
+    for (struct node_fiber *f = gs->fibers; f; f = f->next) {
+        if (is_branch(gs, f->node))
+            scope_cancel(&f->scope);
+    }
+}
+
 static void
 node_settled(struct graph_state *gs, const struct node *n, enum node_status status)
 {
     struct node_state *s = &gs->nodes[n->index];
     s->status = status;
     s->settled = true;
+    s->closed |= n->gate && status == NODE_SKIPPED;
     gs->completed += status == NODE_COMPLETED;
     context_add(&gs->context, gs->g, n, s);
+    if (gs->g->quorum)
+        quorum_check(gs);
     for (size_t i = 0; i < n->ndependents; i++) {
-        if (--gs->nodes[n->dependents[i]].missing == 0)
+        struct node_state *d = &gs->nodes[n->dependents[i]];
+        d->closed |= s->closed;
+        if (--d->missing == 0)
             ready_add(gs, n->dependents[i]);
     }
     waitq_wake_all(&gs->changed);
@@ -233,7 +266,7 @@ node_failed(struct graph_state *gs, const struct node *n, struct err *e)
         err_free(e);
     } else {
         if (!gs->failed)
-            gs->failed = WRAP(e, "node '%s'", n->id);
+            gs->failed = WRAP(e, "%s '%s'", gs->g->noun, n->id);
         else
             err_free(e);
         if (gs->g->failure == FAILURE_STOP) {
@@ -268,6 +301,10 @@ node_finished(struct graph_state *gs, const struct node *n, struct err *e)
     } else if (err_kind(e) == ERR_PARKED) {
         parked_note(gs, e);
         waitq_wake_all(&gs->changed); /* not settled: what depends on it waits too */
+    } else if (err_kind(e) == ERR_CANCELLED && gs->g->quorum && is_branch(gs, n) &&
+               !scope_is_cancelled(&gs->scope)) {
+        err_free(e); /* not needed any more, in this life or a former one */
+        node_settled(gs, n, NODE_CANCELLED);
     } else if (err_kind(e) == ERR_CANCELLED) {
         s->status = NODE_CANCELLED;
         if (!gs->stopping && !gs->cut)
@@ -287,15 +324,47 @@ node_path(const struct graph_state *gs, const struct node *n)
 }
 
 static void
+node_leave_out(struct graph_state *gs, const struct node *n, const char *path)
+{
+    node_record(gs, n, path, NODE_SKIPPED, NULL);
+    node_settled(gs, n, NODE_SKIPPED);
+}
+
+/* A branch that can be cut off has a scope of its own. */
+static struct err *
+branch_run(struct node_fiber *f, const char *path)
+{
+    struct graph_state *gs = f->gs;
+    scope_open(&f->scope, DEADLINE_NONE);
+    f->next = gs->fibers;
+    gs->fibers = f;
+    struct err *e = node_run(gs, f->node, path, &gs->nodes[f->node->index].reply);
+    struct node_fiber **at = &gs->fibers;
+    while (*at != f)
+        at = &(*at)->next;
+    *at = f->next;
+    err_free(scope_close(&f->scope)); /* what was cut off has told */
+    return e;
+}
+
+static void
 node_main(void *arg)
 {
-    struct node_fiber *f = arg;
+    AUTO(freep) struct node_fiber *f = arg;
     struct graph_state *gs = f->gs;
     AUTO(freep) char *path = node_path(gs, f->node);
-    struct err *e = node_run(gs, f->node, path, &gs->nodes[f->node->index].reply);
+    struct err *e;
+    if (gs->enough && is_branch(gs, f->node)) {
+        gs->running--;
+        node_leave_out(gs, f->node, path);
+        return;
+    }
+    if (is_branch(gs, f->node))
+        e = branch_run(f, path);
+    else
+        e = node_run(gs, f->node, path, &gs->nodes[f->node->index].reply);
     gs->running--;
     node_finished(gs, f->node, e);
-    free(f);
 }
 
 /* ---- may it run? ----------------------------------------------------------- */
@@ -311,6 +380,8 @@ deps_verdict(const struct graph_state *gs, const struct node *n)
         completed += d->status == NODE_COMPLETED || d->tolerated;
         failed += d->status == NODE_FAILED && !d->tolerated;
     }
+    if (gs->nodes[n->index].closed)
+        return VERDICT_SKIP;
     if (n->join_any)
         return completed >= n->quorum ? VERDICT_RUN : VERDICT_FAIL;
     if (failed || (n->ndeps && !completed))
@@ -361,24 +432,45 @@ node_start(struct graph_state *gs, const struct node *n)
         node_failed(gs, n, e);
         return;
     }
+    if (gs->enough && is_branch(gs, n) && !view_node_ended(gs->run->view, path))
+        verdict = VERDICT_SKIP; /* nobody needs it any more */
     if (verdict == VERDICT_SKIP) {
-        node_record(gs, n, path, NODE_SKIPPED, NULL);
-        node_settled(gs, n, NODE_SKIPPED);
+        node_leave_out(gs, n, path);
         return;
     }
     gs->nodes[n->index].status = NODE_RUNNING;
-    if (!gs->running && (!gs->nready || gs->g->max_concurrency == 1)) {
+    if ((!gs->running && (!gs->nready || gs->g->max_concurrency == 1)) ||
+        (gs->g->quorum && view_node_ended(gs->run->view, path))) {
         e = node_run(gs, n, path, &gs->nodes[n->index].reply);
         node_finished(gs, n, e);
         return;
     }
     struct node_fiber *f = xcalloc(1, sizeof *f);
-    *f = (struct node_fiber){gs, n};
+    *f = (struct node_fiber){.gs = gs, .node = n};
     gs->running++;
     scope_spawn(&gs->scope, "node", node_main, f);
 }
 
 /* ---- the graph ------------------------------------------------------------- */
+
+/* The first that is ready. With a quorum those that have ended in a former life come first: they
+ * may be enough. */
+static const struct node *
+ready_take(struct graph_state *gs)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < gs->nready && gs->g->quorum; i++) {
+        AUTO(freep) char *path = node_path(gs, gs->g->nodes[gs->ready[i]]);
+        if (view_node_ended(gs->run->view, path)) {
+            at = i;
+            break;
+        }
+    }
+    const struct node *n = gs->g->nodes[gs->ready[at]];
+    gs->nready--;
+    memmove(gs->ready + at, gs->ready + at + 1, (gs->nready - at) * sizeof *gs->ready);
+    return n;
+}
 
 static struct err *
 graph_loop(struct graph_state *gs)
@@ -389,9 +481,7 @@ graph_loop(struct graph_state *gs)
             struct err *over = fiber_check();
             if (over)
                 return over;
-            unsigned index = gs->ready[0];
-            memmove(gs->ready, gs->ready + 1, --gs->nready * sizeof *gs->ready);
-            node_start(gs, gs->g->nodes[index]);
+            node_start(gs, ready_take(gs));
         }
         if (gs->stopping || !gs->running)
             return NULL;
@@ -408,6 +498,10 @@ graph_result(struct graph_state *gs, struct reply *ret_reply, enum graph_end *re
                            .reply = ret_reply};
     bool failed = gs->failed && !(gs->g->failure == FAILURE_PARTIAL && gs->completed);
     *ret_end = gs->failed ? GRAPH_PARTIAL : GRAPH_COMPLETED;
+    if (gs->g->quorum && gs->g->branches == gs->g->nnodes && !gs->enough && !gs->parked)
+        return gs->failed ? WRAP(STEAL(gs->failed), "too few branches completed: %u are needed",
+                                 gs->g->quorum)
+                          : FAIL(ERR_INVALID, "too few branches: %u are needed", gs->g->quorum);
     if (gs->parked &&
         gs->g->failure != FAILURE_STOP) /* what came of it is not known before that is */
         return STEAL(gs->parked);
@@ -436,12 +530,23 @@ graph_state_fini(struct graph_state *gs)
     err_free(gs->cut);
 }
 
+int64_t
+graph_deadline(const struct run *r, const struct graph_call *call)
+{
+    if (!call->depth || !call->g->timeout_ms) /* the run's own is around it already */
+        return DEADLINE_NONE;
+    return run_deadline(r, call->started_wall_ms, call->g->timeout_ms);
+}
+
 struct err *
 graph_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,
           enum graph_end *ret_end)
 {
     const struct graph *g = call->g;
     const struct task *task = call->task;
+    *ret_end = GRAPH_COMPLETED;
+    if (g->kind->control)
+        return control_run(r, call, ret_reply, ret_end);
     struct graph_state *gs = xcalloc(1, sizeof *gs);
     *gs = (struct graph_state){
         .run = r, .g = g, .path = call->path, .task = task, .depth = call->depth};
@@ -455,10 +560,7 @@ graph_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,
         if (!g->nodes[i]->ndeps)
             ready_add(gs, (unsigned)i);
     }
-    int64_t deadline = call->depth && g->timeout_ms
-                           ? run_deadline(r, call->started_wall_ms, g->timeout_ms)
-                           : DEADLINE_NONE;
-    scope_open(&gs->scope, deadline);
+    scope_open(&gs->scope, graph_deadline(r, call));
     struct err *e = graph_loop(gs);
     if (e)
         scope_cancel(&gs->scope);

@@ -74,18 +74,35 @@ true_reason(struct err *e)
     return here;
 }
 
+static void
+pass_on(const struct task *t, struct reply *ret)
+{
+    if (t->input && !json_is_string(t->input)) {
+        reply_set_json(ret, json_incref((json_t *)(uintptr_t)t->input));
+        free(ret->text);
+        ret->text = xstrdup(t->message);
+    } else {
+        reply_set_text(ret, t->message, strlen(t->message));
+    }
+}
+
 static struct err *
 worker_do_it(struct run *r, const struct work *w, int64_t started_wall_ms, struct reply *ret,
              unsigned *ret_attempts)
 {
     enum graph_end end;
+    if (!w->child && !w->worker) {
+        pass_on(&w->task, ret);
+        return NULL;
+    }
     if (w->child)
         return graph_run(r,
                          &(struct graph_call){.g = w->child,
                                               .path = w->path,
                                               .task = &w->task,
                                               .depth = w->depth + 1,
-                                              .started_wall_ms = started_wall_ms},
+                                              .started_wall_ms = started_wall_ms,
+                                              .outer = w->outer},
                          ret, &end);
     return agent_run(r, w, started_wall_ms, ret, ret_attempts);
 }

@@ -44,7 +44,9 @@ struct task {                /* what an agent is asked to do; all borrowed for t
     const json_t *params;    /* node's `parameters` with templates filled in, or NULL */
     const char *instruction; /* node's `instruction`: set when the agent has to see it; or NULL */
     const char *server_name; /* node's `server_name`, or NULL */
-    int effect;              /* enum effect said by the node or the agent; -1: neither did */
+    const json_t
+        *output_schema; /* what a model's reply has to be, whatever the agent says; or NULL */
+    int effect;         /* enum effect said by the node or the agent; -1: neither did */
 };
 
 struct reply {      /* what an agent answers; owned by the caller, who calls reply_fini */
@@ -59,6 +61,7 @@ void reply_set_json(struct reply *r, json_t *OWN value);          /* output and 
 
 struct host;     /* host.h: what the engine does for a kind */
 struct lowering; /* plan: what lowering a workflow can use */
+struct control;  /* engine: what a kind can do that decides while it runs */
 
 struct kind {
     const char *name;           /* what users write as `type` */
@@ -73,6 +76,9 @@ struct kind {
     struct err *(*check)(const json_t *def, const char *pointer, void *spec)MUST;
     /* ROLE_WORKFLOW, ROLE_NODE: fills the graph from the definition; pure. */
     struct err *(*lower)(struct lowering *l, const json_t *def, const char *pointer)MUST;
+    /* With lower: says while it runs which nodes of its graph run, how often and with what. NULL:
+     * all run, as their edges say. */
+    struct err *(*control)(struct control *c, struct reply *ret_reply)MUST YIELDS;
 };
 
 #endif

@@ -162,4 +162,9 @@ lower_finish(struct lowering *l)
         nodes[i] = l->nodes.at[i];
     l->graph->nodes = nodes;
     l->graph->nnodes = l->nodes.len;
+    struct rule *rules = (struct rule *)arena_alloc(l->arena, (l->rules.len + 1) * sizeof *rules);
+    for (size_t i = 0; i < l->rules.len; i++)
+        rules[i] = l->rules.at[i];
+    l->graph->rules = rules;
+    l->graph->nrules = l->rules.len;
 }

@@ -23,8 +23,11 @@ struct lowering { /* one graph being filled */
         struct src_pos at;
     })
     edges;
-    const char *where;  /* "workflow 'etl'" for messages */
+    VEC(struct rule) rules;
+    const char *where; /* "workflow 'etl'" for messages */
     unsigned depth;
+    struct lowering *outer; /* of the graph whose node this one is inside, written there; or NULL */
+    struct node *self;      /* that node */
 };
 
 /* Adds a node; the id gets "-2", "-3" when it is taken and `unique` is false, else that is an
@@ -51,7 +54,25 @@ lower_template(struct lowering *l, const char *text, const char *pointer, struct
 struct expr *
 lower_condition(struct lowering *l, const json_t *cond, const char *pointer, struct node *node);
 
-extern const struct kind chain_kind, parallel_kind, dag_kind, task_kind, router_kind,
-    orchestrator_kind;
+/* input, instruction, action and parameters of a definition become the node's; what they mention is
+ * an edge of `by`, a node of l. */
+void lower_templates(struct lowering *l, struct node *n, struct node *by, const json_t *def,
+                     const char *pointer);
+/* A rule of the graph: what it mentions has to be there for the node around the graph. */
+void
+lower_rule(struct lowering *l, const json_t *cond, const char *pointer, const struct node *chosen);
+
+/* Tables for kinds: who does a part, an agent or a workflow by name, or a workflow inline. */
+extern const struct param lower_worker_params[];
+#define WORKER_ITEM ITEM("agent", P_ONE_OF, .fields = lower_worker_params)
+/* The pointer of an element: pointer/key/i, in the plan's arena. */
+const char *lower_below(struct lowering *l, const char *pointer, const char *key, size_t i);
+/* Adds a member of a graph that decides while it runs: the worker under `key`. NULL: there is none.
+ */
+struct node *
+lower_member(struct lowering *l, const json_t *def, const char *pointer, const char *key);
+
+extern const struct kind chain_kind, pipeline_kind, parallel_kind, dag_kind, task_kind, reduce_kind,
+    gate_kind;
 
 #endif

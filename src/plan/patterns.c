@@ -5,23 +5,41 @@
 #include "plan/lower.h"
 #include <string.h>
 
-static const char *
-below(struct lowering *l, const char *pointer, const char *key, size_t i)
+const char *
+lower_below(struct lowering *l, const char *pointer, const char *key, size_t i)
 {
     return arena_printf(l->arena, "%s/%s/%zu", pointer, key, i);
+}
+
+const struct param lower_worker_params[] = {
+    {"agent", P_REF, .ref = REF_WORKER, .doc = "an agent or a workflow by name"},
+    {"workflow", P_NODE, .doc = "a workflow written here"},
+    {0}};
+
+struct node *
+lower_member(struct lowering *l, const json_t *def, const char *pointer, const char *key)
+{
+    const json_t *worker = json_object_get(def, key);
+    if (!worker)
+        return NULL;
+    const char *at = arena_printf(l->arena, "%s/%s", pointer, key);
+    const char *name = json_string_value(worker);
+    struct node *n = lower_node(l, name ? name : key, false, lower_pos(l, at));
+    lower_worker(l, n, worker, at);
+    return n;
 }
 
 /* ---- chain: one after the other -------------------------------------------- */
 
 static struct err *
-chain_lower(struct lowering *l, const json_t *def, const char *pointer)
+sequence_lower(struct lowering *l, const json_t *def, const char *pointer, const char *key)
 {
-    const json_t *sequence = json_object_get(def, "sequence"), *worker;
+    const json_t *sequence = json_object_get(def, key), *worker;
     bool cumulative = json_bool(def, "cumulative", false);
     const struct node *before = NULL;
     size_t i;
     json_array_foreach (sequence, i, worker) {
-        const char *at = below(l, pointer, "sequence", i);
+        const char *at = lower_below(l, pointer, key, i);
         const char *name = json_string_value(worker);
         struct node *n = lower_node(l, name ? name : "step", false, lower_pos(l, at));
         lower_worker(l, n, worker, at);
@@ -36,11 +54,18 @@ chain_lower(struct lowering *l, const json_t *def, const char *pointer)
     return NULL;
 }
 
-/* An agent or a workflow by name, or a whole workflow inline. */
-#define WORKER_ALTERNATIVES                                                                        \
-    FIELDS({"agent", P_REF, .ref = REF_WORKER, .doc = "an agent or a workflow by name"},           \
-           {"workflow", P_NODE, .doc = "a workflow written here"})
-#define WORKER_ITEM ITEM("agent", P_ONE_OF, .fields = WORKER_ALTERNATIVES)
+static struct err *
+chain_lower(struct lowering *l, const json_t *def, const char *pointer)
+{
+    return sequence_lower(l, def, pointer, "sequence");
+}
+
+static struct err *
+pipeline_lower(struct lowering *l, const json_t *def, const char *pointer)
+{
+    l->graph->noun = "stage";
+    return sequence_lower(l, def, pointer, "stages");
+}
 
 const struct kind chain_kind = {
     .name = "chain",
@@ -54,6 +79,15 @@ const struct kind chain_kind = {
     .lower = chain_lower,
 };
 
+const struct kind pipeline_kind = {
+    .name = "pipeline",
+    .doc = "stages that data passes through; the first that fails breaks it, and is named",
+    .roles = ROLE_WORKFLOW | ROLE_NODE,
+    .params = FIELDS({"stages", P_LIST, PARAM_REQUIRED | PARAM_NONEMPTY,
+                      "agents or workflows in order", .fields = WORKER_ITEM}),
+    .lower = pipeline_lower,
+};
+
 /* ---- parallel: fan out, fan in --------------------------------------------- */
 
 static struct err *
@@ -63,7 +97,7 @@ parallel_lower(struct lowering *l, const json_t *def, const char *pointer)
     const json_t *fan_in = json_object_get(def, "fan_in");
     size_t i, members = json_array_size(fan_out);
     json_array_foreach (fan_out, i, worker) {
-        const char *at = below(l, pointer, "fan_out", i);
+        const char *at = lower_below(l, pointer, "fan_out", i);
         const char *name = json_string_value(worker);
         struct node *n = lower_node(l, name ? name : "branch", false, lower_pos(l, at));
         lower_worker(l, n, worker, at);
@@ -76,6 +110,10 @@ parallel_lower(struct lowering *l, const json_t *def, const char *pointer)
         AUTO(freep) char *at = xasprintf("%s/quorum", pointer);
         lower_fail(l, lower_pos(l, at), "quorum %lld of %zu branches: 1 to %zu is possible",
                    (long long)quorum, members, members);
+    }
+    if (json_object_get(def, "quorum")) {
+        l->graph->branches = (unsigned)members;
+        l->graph->quorum = (unsigned)quorum;
     }
     if (!fan_in)
         return NULL;
@@ -100,10 +138,11 @@ const struct kind parallel_kind = {
         {"fan_out", P_LIST, PARAM_REQUIRED | PARAM_NONEMPTY,
          "agents or workflows that work at once", .fields = WORKER_ITEM},
         {"fan_in", P_ONE_OF, 0, "who merges the replies; without it they are joined",
-         .fields = WORKER_ALTERNATIVES},
+         .fields = lower_worker_params},
         {"include_request", P_BOOL, 0, "fan_in sees the request too (default true)", .def = 1},
-        {"quorum", P_INT, 0, "how many replies fan_in needs at least", .min = 1, .max = 10000,
-         .def = 1}),
+        {"quorum", P_INT, 0,
+         "so many replies are enough, and needed: the other branches are cancelled", .min = 1,
+         .max = 10000}),
     .lower = parallel_lower,
 };
 
@@ -118,8 +157,9 @@ any_of(struct lowering *l, const json_t *def, const char *a, const char *b, cons
     return json_object_get(def, key);
 }
 
-static void
-node_input(struct lowering *l, struct node *n, const json_t *def, const char *pointer)
+void
+lower_templates(struct lowering *l, struct node *n, struct node *by, const json_t *def,
+                const char *pointer)
 {
     const json_t *input = json_object_get(def, "input"),
                  *parameters = json_object_get(def, "parameters");
@@ -127,16 +167,16 @@ node_input(struct lowering *l, struct node *n, const json_t *def, const char *po
                *action = json_str(def, "action", NULL);
     if (input) {
         n->input_rule = INPUT_TEMPLATE;
-        n->input = value_template_make(l, input, arena_printf(l->arena, "%s/input", pointer), n);
+        n->input = value_template_make(l, input, arena_printf(l->arena, "%s/input", pointer), by);
     }
     if (instruction)
         n->instruction =
-            lower_template(l, instruction, arena_printf(l->arena, "%s/instruction", pointer), n);
+            lower_template(l, instruction, arena_printf(l->arena, "%s/instruction", pointer), by);
     if (action)
-        n->action = lower_template(l, action, arena_printf(l->arena, "%s/action", pointer), n);
+        n->action = lower_template(l, action, arena_printf(l->arena, "%s/action", pointer), by);
     if (parameters)
-        n->parameters =
-            value_template_make(l, parameters, arena_printf(l->arena, "%s/parameters", pointer), n);
+        n->parameters = value_template_make(l, parameters,
+                                            arena_printf(l->arena, "%s/parameters", pointer), by);
 }
 
 static void
@@ -148,7 +188,8 @@ node_edges(struct lowering *l, struct node *n, const json_t *def, const char *po
     for (size_t k = 0; k < COUNT(keys); k++) {
         const json_t *list = json_object_get(def, keys[k]);
         json_array_foreach (list, i, dep)
-            lower_edge(l, n, json_string_value(dep), lower_pos(l, below(l, pointer, keys[k], i)));
+            lower_edge(l, n, json_string_value(dep),
+                       lower_pos(l, lower_below(l, pointer, keys[k], i)));
     }
 }
 
@@ -170,24 +211,29 @@ node_limits(struct lowering *l, struct node *n, const json_t *def, const char *p
 }
 
 static void
-task_node(struct lowering *l, const json_t *def, const char *pointer)
+gate_check(struct lowering *l, const struct node *n, const json_t *worker)
 {
-    const char *type = json_str(def, "type", "task");
-    struct node *n = lower_node(l, json_str(def, "id", "node"), true, lower_pos(l, pointer));
-    n->def = def;
-    n->kind = arena_strdup(l->arena, type);
-    n->server_name = json_str(def, "server_name", NULL);
-    node_input(l, n, def, pointer);
-    node_edges(l, n, def, pointer);
-    node_limits(l, n, def, pointer);
-    const json_t *when = json_object_get(def, "when");
-    if (when) {
-        const char *at = arena_printf(l->arena, "%s/when", pointer);
-        n->when = lower_condition(l, when, at, n);
-    }
+    if (worker)
+        lower_fail(l, n->at, "node '%s': a gate runs nothing; put '%s' into a node below it", n->id,
+                   json_is_string(worker) ? json_string_value(worker) : "the workflow");
+    else if (!n->when)
+        lower_fail(l, n->at, "node '%s': a gate needs `when`", n->id);
+}
+
+static void
+node_worker(struct lowering *l, struct node *n, const json_t *def, const char *pointer)
+{
     const char *at = pointer;
     const json_t *worker = any_of(l, def, "agent", "workflow", &at);
-    if (strcmp(type, "task") != 0)
+    n->gate = strcmp(n->kind, "gate") == 0;
+    if (n->gate) {
+        gate_check(l, n, worker);
+        return;
+    }
+    const bool reduces = strcmp(n->kind, "reduce") == 0;
+    if (reduces && !json_object_get(def, "from"))
+        lower_fail(l, n->at, "node '%s': a reduce needs `from`", n->id);
+    if (!reduces && strcmp(n->kind, "task") != 0)
         lower_inline(l, n, def, pointer);
     else if (json_is_object(worker))
         lower_inline(l, n, worker, at);
@@ -197,6 +243,26 @@ task_node(struct lowering *l, const json_t *def, const char *pointer)
         n->worker = ""; /* the default llm agent, with that one server */
     else
         lower_fail(l, n->at, "node '%s': an agent or a workflow is needed", n->id);
+}
+
+static void
+task_node(struct lowering *l, const json_t *def, const char *pointer)
+{
+    const char *type = json_str(def, "type", "task");
+    struct node *n = lower_node(l, json_str(def, "id", "node"), true, lower_pos(l, pointer));
+    n->def = def;
+    n->kind = arena_strdup(l->arena, type);
+    n->server_name = json_str(def, "server_name", NULL);
+    if (strcmp(type, "foreach") != 0) /* which has them filled in for each item */
+        lower_templates(l, n, n, def, pointer);
+    node_edges(l, n, def, pointer);
+    node_limits(l, n, def, pointer);
+    const json_t *when = json_object_get(def, "when");
+    if (when) {
+        const char *at = arena_printf(l->arena, "%s/when", pointer);
+        n->when = lower_condition(l, when, at, n);
+    }
+    node_worker(l, n, def, pointer);
 }
 
 static struct err *
@@ -210,7 +276,7 @@ dag_lower(struct lowering *l, const json_t *def, const char *pointer)
     json_array_foreach (json_object_get(def, "edges"), i, edge) {
         const char *from = json_string_value(json_array_get(edge, 0)),
                    *to = json_string_value(json_array_get(edge, 1));
-        const char *at = below(l, pointer, "edges", i);
+        const char *at = lower_below(l, pointer, "edges", i);
         struct node *target = NULL;
         vec_each (&l->nodes, p) {
             if (to && strcmp((*p)->id, to) == 0)
@@ -240,33 +306,16 @@ const struct kind task_kind = {
     .params = NULL, /* agent, workflow, action, ...: common to all nodes */
 };
 
-/* ---- known, and loaded, but not run yet ------------------------------------ */
-
-const struct kind router_kind = {
-    .name = "router",
-    .doc = "one agent, chosen for the request",
-    .roles = ROLE_WORKFLOW | ROLE_NODE,
-    .params = FIELDS({"agents", P_LIST, PARAM_NONEMPTY, "who can be chosen", .fields = WORKER_ITEM},
-                     {"routing_instruction", P_STRING, 0, "how to choose"},
-                     {"profile", P_REF, 0, "the model that chooses", .ref = REF_PROFILE},
-                     {"use_history", P_BOOL, 0, "earlier choices are shown to the model"},
-                     {"routes", P_LIST, 0, "rules that choose without a model",
-                      .fields = ITEM("route", P_OBJECT,
-                                     .fields = FIELDS({"when", P_COND, PARAM_REQUIRED, "the rule"},
-                                                      {"agent", P_REF, PARAM_REQUIRED,
-                                                       "who gets it", .ref = REF_WORKER}))},
-                     {"default", P_REF, 0, "who gets what no rule chose", .ref = REF_WORKER}),
+const struct kind reduce_kind = {
+    .name = "reduce",
+    .doc = "one agent makes one thing of the replies of several nodes",
+    .roles = ROLE_NODE,
+    .params = NULL,
 };
 
-const struct kind orchestrator_kind = {
-    .name = "orchestrator",
-    .doc = "a planner breaks the task into steps for the agents",
-    .roles = ROLE_WORKFLOW | ROLE_NODE,
-    .params = FIELDS({"agents", P_LIST, PARAM_REQUIRED | PARAM_NONEMPTY, "who can be given steps",
-                      .fields = WORKER_ITEM},
-                     {"plan_type", P_ENUM, 0, "the whole plan first, or step by step",
-                      .choices = NAMES("full", "iterative")},
-                     {"profile", P_REF, 0, "the model that plans", .ref = REF_PROFILE},
-                     {"max_iterations", P_INT, 0, "steps at most", .min = 1, .max = 1000, .def = 10,
-                      .also = NAMES("plan_iterations")}),
+const struct kind gate_kind = {
+    .name = "gate",
+    .doc = "when its condition does not hold, everything below it is skipped",
+    .roles = ROLE_NODE,
+    .params = NULL, /* when: common to all nodes */
 };

@@ -264,21 +264,54 @@ lower_template(struct lowering *l, const char *text, const char *pointer, struct
     return t;
 }
 
-struct expr *
-lower_condition(struct lowering *l, const json_t *cond, const char *pointer, struct node *node)
+static struct expr *
+condition_compile(struct lowering *l, const json_t *cond, const char *pointer,
+                  const struct node *node)
 {
     struct expr *x = NULL;
     const char *text = json_is_string(cond) ? json_string_value(cond)
                        : json_is_true(cond) ? "true"
                                             : "false";
     struct err *e = expr_compile(l->space, text, lower_text_pos(l, pointer), &x);
-    if (e) {
+    if (e)
         lower_failed(l, e, node);
-        return NULL;
-    }
-    arena_defer(l->arena, expr_free_deferred, x);
-    refs_note(l, expr_refs(x), pointer, node);
+    else
+        arena_defer(l->arena, expr_free_deferred, x);
     return x;
+}
+
+struct expr *
+lower_condition(struct lowering *l, const json_t *cond, const char *pointer, struct node *node)
+{
+    struct expr *x = condition_compile(l, cond, pointer, node);
+    if (x)
+        refs_note(l, expr_refs(x), pointer, node);
+    return x;
+}
+
+/* Of a workflow that stands by itself: there are no steps around it. */
+static struct expr *
+condition_alone(struct lowering *l, const json_t *cond, const char *pointer)
+{
+    struct expr *x = condition_compile(l, cond, pointer, NULL);
+    const struct expr_refs refs = x ? expr_refs(x) : (struct expr_refs){0};
+    for (size_t i = 0; i < refs.len; i++) {
+        if (refs.at[i].kind == EXPR_REF_STEP)
+            lower_fail(l, ref_pos(l, pointer, refs.at[i].at),
+                       "there is no step '%s' around this workflow; a condition sees `input` and "
+                       "`inputs`",
+                       refs.at[i].name);
+    }
+    return x;
+}
+
+void
+lower_rule(struct lowering *l, const json_t *cond, const char *pointer, const struct node *chosen)
+{
+    struct rule rule = {.node = chosen};
+    rule.when = l->outer ? lower_condition(l->outer, cond, pointer, l->self)
+                         : condition_alone(l, cond, pointer);
+    vec_push(&l->rules, rule);
 }
 
 /* ---- one definition, one graph --------------------------------------------------- */
@@ -347,6 +380,8 @@ struct definition { /* a workflow, or a node that is one inline: it gets a graph
     const char *name, *pointer, *where;
     const json_t *def;
     unsigned depth;
+    struct lowering *outer; /* of an inline one */
+    struct node *self;
 };
 
 static const struct graph *
@@ -366,9 +401,14 @@ graph_make(struct plan *p, const struct definition *d)
                          .ids = map_new(),
                          .copies = map_new(),
                          .where = d->where,
-                         .depth = depth};
+                         .depth = depth,
+                         .outer = d->outer,
+                         .self = d->self};
     l.graph->name = arena_strdup(p->arena, name);
     l.graph->type = arena_strdup(p->arena, type);
+    l.graph->noun = "node";
+    l.graph->kind = kind;
+    l.graph->def = def;
     if (depth > PLAN_DEPTH_MAX) {
         l.graph->height = PLAN_DEPTH_MAX + 1; /* told here, not again by those around it */
         lower_fail(&l, lower_pos(&l, pointer), "workflows nested deeper than %d", PLAN_DEPTH_MAX);
@@ -389,6 +429,7 @@ graph_make(struct plan *p, const struct definition *d)
     map_free(l.copies);
     vec_fini(&l.nodes);
     vec_fini(&l.edges);
+    vec_fini(&l.rules);
     return l.graph;
 }
 
@@ -422,7 +463,9 @@ lower_inline(struct lowering *l, struct node *node, const json_t *def, const cha
                            .pointer = pointer,
                            .where = arena_printf(l->arena, "%s: node '%s'", l->where, node->id),
                            .def = def,
-                           .depth = l->depth + 1};
+                           .depth = l->depth + 1,
+                           .outer = l,
+                           .self = node};
     node->child = graph_make(l->plan, &d);
 }
 

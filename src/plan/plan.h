@@ -33,6 +33,7 @@ enum input_rule {                 /* where a node's message comes from */
                   INPUT_FAN_IN,     /* the request, then what each dependency answered (parallel's
                                        fan_in) */
                   INPUT_RESPONSES,  /* the same without the request */
+                  INPUT_STEP,       /* node->text, then what each dependency answered */
 };
 
 enum output_rule {
@@ -62,6 +63,7 @@ struct node {
     enum input_rule input_rule;
     struct template *instruction, *action;     /* or NULL */
     struct value_template *input, *parameters; /* or NULL */
+    const char *text;                          /* INPUT_STEP */
     const char *server_name;                   /* or NULL */
     const json_t *retry;                       /* normal-form overlay, or NULL */
     int64_t timeout_ms;                        /* of one attempt; 0: the agent's */
@@ -69,12 +71,24 @@ struct node {
     bool continue_on_failure;                  /* its failure counts as settled */
     bool join_any; /* runs when `quorum` dependencies completed, whatever the others did */
     unsigned quorum;
+    bool gate;  /* skipped, it closes all that is below it; else it passes on what it was given */
     int effect; /* enum effect, or -1: the agent's */
     struct src_pos at;
 };
 
+struct rule { /* of a graph that decides while it runs: a condition and whom it chooses */
+    struct expr *when;
+    const struct node *node; /* or NULL */
+};
+
 struct graph {
-    const char *name, *type;         /* the workflow's */
+    const char *name, *type;  /* the workflow's */
+    const char *noun;         /* what its nodes are called in messages */
+    const struct kind *kind;  /* with `control`: it decides which nodes run */
+    const json_t *def;        /* normal form */
+    const struct rule *rules; /* in order; conditions see what the node around it sees */
+    size_t nrules;
+    struct value_template *items;    /* foreach's list; or NULL */
     const struct node *const *nodes; /* in order of declaration */
     size_t nnodes;
     enum failure failure;
@@ -84,7 +98,9 @@ struct graph {
     struct value_template *output;
     size_t total;    /* nodes, with those of the graphs inside, as often as they are used */
     unsigned height; /* of graphs inside graphs; 0: none */
-    bool positional_context;     /* chain: context carries agent_1_output, agent_2_output, ... */
+    unsigned branches, quorum; /* parallel with a quorum: when so many of the first nodes completed,
+                                  the others are cancelled; 0: none */
+    bool positional_context;   /* chain: context carries agent_1_output, agent_2_output, ... */
     const json_t *inputs_schema; /* or NULL */
 };
 

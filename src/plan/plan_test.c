@@ -23,9 +23,13 @@ fails_lower(struct lowering *l, const json_t *def, const char *pointer)
 
 static const struct kind fails_kind = {
     .name = "fails", .roles = ROLE_WORKFLOW, .lower = fails_lower};
+static const struct kind later_kind = {/* understood, and not there yet */
+                                       .name = "later",
+                                       .roles = ROLE_WORKFLOW | ROLE_NODE,
+                                       .params = FIELDS({"agents", P_LIST, .fields = WORKER_ITEM})};
 static const struct kind *const workflow_kinds[] = {
-    &fails_kind,    &dag_kind,    &task_kind,         &chain_kind,
-    &parallel_kind, &router_kind, &orchestrator_kind, NULL};
+    &fails_kind,    &dag_kind,    &task_kind, &chain_kind, &pipeline_kind,
+    &parallel_kind, &reduce_kind, &gate_kind, &later_kind, NULL};
 
 static const char agents[] = "agents:\n"
                              "  ann: {instruction: x}\n"
@@ -140,10 +144,17 @@ static const struct {
     {"  main: {type: chain, sequence: [ann, two]}\n"
      "  two: {type: chain, sequence: [bob, main]}\n",
      "main", "flow.yaml:6:38: workflow 'two': the workflow 'main' contains itself\n"},
-    {"  main: {type: router, agents: [ann]}\n", NULL,
-     "flow.yaml:5:3: workflow 'main': a workflow of type 'router' cannot run in this version\n"},
-    {"  main:\n    nodes:\n      - {id: a, type: router, agents: [ann]}\n", NULL,
-     "flow.yaml:7:14: workflow 'main': node 'a': a node of type 'router' cannot run in this "
+    {"  main:\n    nodes:\n      - {id: a, type: gate}\n", NULL,
+     "flow.yaml:7:14: workflow 'main': node 'a': a gate needs `when`\n"},
+    {"  main:\n    nodes:\n      - {id: a, type: gate, when: true, agent: ann}\n", NULL,
+     "flow.yaml:7:14: workflow 'main': node 'a': a gate runs nothing; put 'ann' into a node below "
+     "it\n"},
+    {"  main:\n    nodes:\n      - {id: a, type: reduce, agent: ann}\n", NULL,
+     "flow.yaml:7:14: workflow 'main': node 'a': a reduce needs `from`\n"},
+    {"  main: {type: later, agents: [ann]}\n", NULL,
+     "flow.yaml:5:3: workflow 'main': a workflow of type 'later' cannot run in this version\n"},
+    {"  main:\n    nodes:\n      - {id: a, type: later, agents: [ann]}\n", NULL,
+     "flow.yaml:7:14: workflow 'main': node 'a': a node of type 'later' cannot run in this "
      "version\n"},
     {"  main:\n    nodes:\n      - {id: a, agent: ann, compensate: {agent: bob}}\n", NULL,
      "flow.yaml:7:29: workflow 'main': node 'a': compensate cannot run in this version\n"},
@@ -444,9 +455,9 @@ tools_reached(void **state)
                   "  ann: {agents: [asks]}\n"
                   "workflows:\n"
                   "  main: {type: chain, sequence: [ann]}\n"
-                  "  asks: {type: router, agents: [ann]}\n");
+                  "  asks: {type: later, agents: [ann]}\n");
     assert_err(plan_make(&m.source, "main", m.space, &m.plan), ERR_INVALID,
-               "workflow 'asks': a workflow of type 'router' cannot run in this version");
+               "workflow 'asks': a workflow of type 'later' cannot run in this version");
     assert_ok(plan_check_all(&m.source, m.space)); /* a warning in the log is all */
     made_fini(&m);
 }

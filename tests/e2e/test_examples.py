@@ -139,10 +139,20 @@ class Examples(Case):
         for name in ('financial', 'technical', 'market'):
             self.assertIn(f'[{name}_analyst]:', last)
 
-    def test_team_says_what_cannot_run_yet(self):
-        for name in ('intelligent_dispatch', 'complex_project'):
-            done = self.tutti('run', 'team.yaml', name, '-m', 'offline', '-i', 'x', code=3)
-            self.assertIn('cannot run in this version', done.err)
+    def test_team_chooses_and_plans(self):
+        """An echo chooses nobody and plans nothing: the first agent gets it, each does it in order."""
+        doc = self.run_ok('team.yaml', 'intelligent_dispatch', '-m', 'offline', '-i', 'Mend it')
+        self.assertEqual(doc['nodes']['choose']['status'], 'failed')
+        self.assertEqual(doc['nodes']['code_expert']['output'], 'Mend it')
+        doc = self.run_ok('team.yaml', 'complex_project', '-m', 'offline', '-i', 'A post')
+        self.assertEqual([doc['nodes'][f'step-{i}']['agent'] for i in (1, 2, 3, 4, 5)],
+                         ['researcher', 'analyzer', 'writer', 'reviewer', 'publisher'])
+
+    def test_team_without_a_key(self):
+        """A key that is missing is not a choice."""
+        self.env.pop('ANTHROPIC_API_KEY', None)
+        done = self.tutti('run', 'team.yaml', 'intelligent_dispatch', '-i', 'x', code=1)
+        self.assertIn("'ANTHROPIC_API_KEY' is not set", done.err + done.out)
 
     def test_nested(self):
         doc = self.run_ok('nested.yaml', '-i', 'Collect')

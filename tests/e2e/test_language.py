@@ -215,8 +215,6 @@ workflows: {w: {type: chain, sequence: [critic, b]}}
 
     def test_what_cannot_run_says_so(self):
         for top, says in (
-            ({'agents': {'a': LUA}, 'workflows': {'w': {'type': 'router', 'agents': ['a']}}}, 'router'),
-            ({'agents': {'a': LUA}, 'workflows': {'w': {'type': 'orchestrator', 'agents': ['a']}}}, 'orchestrator'),
             (
                 {
                     'agents': {'a': LUA},

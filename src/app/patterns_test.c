@@ -1,0 +1,102 @@
+/* patterns_test.c - what is told of workflows that decide while they run and cannot do so: the
+ * whole message, with its place. Here, because spec and engine meet only in app. */
+#include "app/app.h"
+#include "base/test.h"
+#include "rt/rt.h"
+#include <stdio.h>
+
+static const struct {
+    const char *main, *told; /* the workflow is the file's third line */
+} refused[] = {
+    {"{type: router, routing_instruction: x}",
+     "3:3: workflow 'main': a router needs `agents`, for a model to choose, or `routes`, which are "
+     "rules\n"},
+    {"{type: router, agents: [a], routes: [{when: true, agent: b}]}",
+     "3:3: workflow 'main': a router needs `agents`, for a model to choose, or `routes`, which are "
+     "rules\n"},
+    {"{type: router, routes: [{when: true, agent: b}], routing_instruction: x}",
+     "3:3: workflow 'main': rules choose here: nobody reads `routing_instruction`\n"},
+    {"{type: router, routes: [{agent: b}]}",
+     "3:33: workflow 'main': 'routes[1]': 'when' is missing\n"},
+    {"{type: router, agents: [a, c]}",
+     "3:36: workflow 'main': 'agents[2]': there is no agent or workflow 'c'\n"},
+    {"{nodes: [{id: s, type: switch, cases: [{when: steps.t.output, then: a}]}]}",
+     "3:61: workflow 'main': node 's': there is no node 't'\n"},
+    {"{nodes: [{id: s, type: switch, cases: [{when: '1 +', then: a}]}]}", NULL},
+    {"{type: loop, body: a, until: steps.x.output}",
+     "3:44: workflow 'main': there is no step 'x' around this workflow; a condition sees `input` "
+     "and `inputs`\n"},
+    {"{type: loop, body: a, until: '1 +'}", NULL},
+    {"{type: loop, body: main}", "3:28: workflow 'main': the workflow 'main' contains itself\n"},
+    {"{nodes: [{id: f, type: foreach, items: [1]}]}",
+     "3:23: workflow 'main': node 'f': an agent or a workflow is needed for each item\n"},
+    {"{nodes: [{id: f, type: foreach, items: [1], as: page, agent: a, input: '{{ pge }}'}]}",
+     "3:84: node 'f': 'input': unknown name 'pge' (did you mean 'page'?)\n"},
+    {"{type: manager, agents: {complex: a, x: b}}",
+     "3:43: workflow 'main': 'complex' is what a task of several parts is called, not a "
+     "specialist\n"},
+    {"{type: evaluator_optimizer, generator: a}", "3:3: workflow 'main': 'evaluator' is missing\n"},
+    {"{type: maker, worker: a, match_strategy: exactly}",
+     "3:50: workflow 'main': 'match_strategy': unknown value 'exactly' (did you mean 'exact'?)\n"},
+    {"{nodes: [{id: g, type: gate}]}", "3:23: workflow 'main': node 'g': a gate needs `when`\n"},
+    {"{type: peers, agents: []}", NULL},
+    {"{type: orchestrator, agents: [a], plan_type: half}", NULL},
+};
+
+static char *told[COUNT(refused)];
+
+static char *
+printed(const struct err *e)
+{
+    char *text = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&text, &n);
+    err_print(e, f);
+    fclose(f);
+    return text;
+}
+
+static void
+check_all(void *arg)
+{
+    struct app *a = NULL;
+    (void)arg;
+    err_drop(app_open(&(struct app_opts){0}, &a));
+    for (size_t i = 0; a && i < COUNT(refused); i++) {
+        AUTO(spec_freep) struct spec *spec = NULL;
+        AUTO(freep)
+        char *text = xasprintf("agents: {a: {}, b: {}}\nworkflows:\n  main: %s\n", refused[i].main);
+        struct err *e = app_load_text(a, "flow.yaml", text, strlen(text), &spec);
+        if (!e)
+            e = app_check(a, spec);
+        told[i] = e ? printed(e) : xstrdup("nothing\n");
+        err_free(e);
+    }
+    app_close(a);
+}
+
+/* Rows without a text: refused, in the words of expressions and of the schema of keys. */
+static void
+refusals(void **state)
+{
+    (void)state;
+    struct rt *rt;
+    unsigned wrong = 0;
+    assert_ok(rt_open(&(struct rt_opts){0}, &rt));
+    rt_run(rt, check_all, NULL);
+    rt_close(rt);
+    for (size_t i = 0; i < COUNT(refused); i++) {
+        assert_non_null(told[i]);
+        AUTO(freep)
+        char *want = xasprintf("flow.yaml:%s", refused[i].told ? refused[i].told : "3:");
+        const size_t n = refused[i].told ? strlen(told[i]) : strlen(want);
+        if (strncmp(told[i], want, MAX(n, strlen(want))) != 0) {
+            print_error("row %zu: expected\n%sgot\n%s", i, want, told[i]);
+            wrong++;
+        }
+        freep(&told[i]);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+TESTS(patterns_test, cmocka_unit_test(refusals))

@@ -1,0 +1,148 @@
+/* foreach.c - one agent or workflow for each item of a list, several at once. */
+#include "engine/control_node.h"
+#include "plan/lower.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* Its templates are filled in for each item; so they are the member's, and what they mention has to
+ * be there for the node itself. */
+static struct err *
+foreach_lower(struct lowering *l, const json_t *def, const char *pointer)
+{
+    const char *as = json_str(def, "as", NULL);
+    const char *const names[] = {as, NULL};
+    struct node *member = lower_member(l, def, pointer, "agent");
+    if (!member)
+        member = lower_member(l, def, pointer, "workflow");
+    if (!member) {
+        lower_fail(l, lower_pos(l, pointer), "an agent or a workflow is needed for each item");
+        return NULL;
+    }
+    member->server_name = json_str(def, "server_name", NULL);
+    expr_space_allow(l->space, as ? names : NULL);
+    lower_templates(l->outer, member, l->self, def, pointer);
+    expr_space_allow(l->space, NULL);
+    const json_t *items = json_object_get(def, "items");
+    if (items)
+        l->graph->items = value_template_make(l->outer, items,
+                                              arena_printf(l->arena, "%s/items", pointer), l->self);
+    if (json_object_get(def, "failure_mode"))
+        l->graph->failure = strcmp(json_str(def, "failure_mode", ""), "continue") == 0
+                                ? FAILURE_PARTIAL
+                                : FAILURE_STOP;
+    return NULL;
+}
+
+/* The list that `items` makes; without it the reply of the node before. */
+static struct err *
+items_find(struct control *c, json_t **ret_items)
+{
+    AUTO(json_freep) json_t *items = NULL;
+    if (c->graph->items)
+        PASS(control_items(c, &items));
+    else
+        items = json_incref((json_t *)(uintptr_t)c->task->input);
+    if (json_is_string(items)) {
+        json_t *parsed = json_loads(json_string_value(items), 0, NULL);
+        json_decref(items);
+        items = parsed;
+    }
+    if (!json_is_array(items))
+        return FAIL(ERR_INVALID, "its items are not a list%s",
+                    c->graph->items ? "" : "; say `items`, or `from` a node that gives a list");
+    *ret_items = STEAL(items);
+    return NULL;
+}
+
+/* What the run waits for, all of it; else the first failure, before those that it cut off. */
+static struct err *
+failure_take(struct asked *asked, size_t n)
+{
+    struct err **found = NULL;
+    AUTO(str_fini) struct str waits = STR_INIT;
+    for (size_t i = 0; i < n; i++) {
+        struct err **e = &asked[i].error;
+        if (*e && err_kind(*e) == ERR_PARKED) {
+            AUTO(freep) char *why = err_text(*e);
+            str_addf(&waits, "%s%s", waits.len ? "; " : "", why);
+        } else if (*e && (!found || (err_kind(*found) == ERR_CANCELLED && control_may_go_on(*e)))) {
+            found = e;
+        }
+    }
+    if (waits.len)
+        return FAIL(ERR_PARKED, "%s", str_c(&waits));
+    return found ? STEAL(*found) : NULL;
+}
+
+/* A list in the order of the items; null for one that failed. */
+static void
+replies_join(struct asked *asked, size_t n, struct reply *ret_reply)
+{
+    json_t *all = json_array();
+    AUTO(str_fini) struct str text = STR_INIT;
+    for (size_t i = 0; i < n; i++) {
+        json_t *output = asked[i].reply.output;
+        json_array_append_new(all, output ? json_incref(output) : json_null());
+        if (output)
+            str_addf(&text, "%s[%zu]: %s", text.len ? "\n\n" : "", i + 1,
+                     reply_text(&asked[i].reply));
+    }
+    reply_set_json(ret_reply, all);
+    free(ret_reply->text);
+    ret_reply->text = str_steal(&text);
+}
+
+static void
+asked_free(struct asked *asked, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        reply_fini(&asked[i].reply);
+        err_free(asked[i].error);
+        free((char *)(uintptr_t)asked[i].ask.name);
+    }
+    free(asked);
+}
+
+static struct err *
+foreach_control(struct control *c, struct reply *ret_reply)
+{
+    AUTO(json_freep) json_t *items = NULL;
+    const struct node *member = c->graph->nodes[0];
+    const bool stop = c->graph->failure == FAILURE_STOP;
+    json_t *item;
+    size_t i, failed = 0;
+    PASS(items_find(c, &items));
+    const size_t n = json_array_size(items);
+    struct asked *asked = xcalloc(n, sizeof *asked);
+    json_array_foreach (items, i, item) {
+        asked[i].ask = (struct ask){.member = member,
+                                    .name = xasprintf("%s[%zu]", member->id, i),
+                                    .index = (unsigned)i + 1,
+                                    .item = item};
+    }
+    control_ask_all(c, asked, n,
+                    (struct ask_how){(unsigned)json_int(c->def, "concurrency", 0), stop});
+    for (i = 0; i < n; i++)
+        failed += asked[i].error != NULL;
+    struct err *e = failure_take(asked, n);
+    if (!e || (!stop && failed < n && control_may_go_on(e))) {
+        err_freep(&e);
+        c->partial |= failed > 0;
+        replies_join(asked, n, ret_reply);
+    }
+    asked_free(asked, n);
+    return e;
+}
+
+const struct kind foreach_kind = {
+    .name = "foreach",
+    .doc = "one agent or workflow for each item of a list, several at once",
+    .roles = ROLE_NODE,
+    .params = FIELDS({"items", P_VALUE, 0, "the list; default: what the node before gave"},
+                     {"as", P_STRING, PARAM_NONEMPTY, "a further name for the item in templates"},
+                     {"concurrency", P_INT, 0, "items at once", .min = 1, .max = 10000},
+                     {"failure_mode", P_ENUM, 0, "what the failure of an item means (default stop)",
+                      .choices = NAMES("stop", "continue")}),
+    .lower = foreach_lower,
+    .control = foreach_control,
+};

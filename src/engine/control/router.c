@@ -1,0 +1,141 @@
+/* router.c - one member, chosen for the request: by rules, or by a model that reads what each
+ * member is for. */
+#include "engine/control_node.h"
+#include "plan/lower.h"
+#include <string.h>
+
+static struct err *
+router_lower(struct lowering *l, const json_t *def, const char *pointer)
+{
+    const json_t *agents = json_object_get(def, "agents"), *routes = json_object_get(def, "routes");
+    const json_t *one;
+    size_t i;
+    if (!agents == !routes)
+        lower_fail(l, lower_pos(l, pointer),
+                   "a router needs `agents`, for a model to choose, or `routes`, which are rules");
+    if (routes && json_object_get(def, "routing_instruction"))
+        lower_fail(l, lower_pos(l, pointer),
+                   "rules choose here: nobody reads `routing_instruction`");
+    json_array_foreach (agents, i, one) {
+        const char *at = lower_below(l, pointer, "agents", i);
+        const char *name = json_string_value(one);
+        lower_worker(l, lower_node(l, name ? name : "workflow", false, lower_pos(l, at)), one, at);
+    }
+    json_array_foreach (routes, i, one) {
+        const char *at = lower_below(l, pointer, "routes", i);
+        const struct node *chosen = lower_member(l, one, at, "agent");
+        lower_rule(l, json_object_get(one, "when"), arena_printf(l->arena, "%s/when", at), chosen);
+    }
+    if (routes)
+        lower_member(l, def, pointer, "default");
+    return NULL;
+}
+
+/* ---- by rules -------------------------------------------------------------- */
+
+static struct err *
+choose_by_rules(struct control *c, const struct node **ret)
+{
+    const struct graph *g = c->graph;
+    for (size_t i = 0; i < g->nrules; i++) {
+        bool holds;
+        TRY(control_rule(c, &g->rules[i], NULL, 0, &holds), "route %zu", i + 1);
+        if (holds) {
+            *ret = g->rules[i].node;
+            return NULL;
+        }
+    }
+    if (g->nnodes == g->nrules)
+        return FAIL(ERR_INVALID, "no route fits the request, and there is no `default`");
+    *ret = g->nodes[g->nnodes - 1];
+    return NULL;
+}
+
+/* ---- by a model ------------------------------------------------------------ */
+
+/* Only the names of members can be answered, whatever the request talks the model into. */
+static json_t *
+answer_schema(const struct graph *g)
+{
+    json_t *names = json_array();
+    for (size_t i = 0; i < g->nnodes; i++)
+        json_array_append_new(names, json_string(g->nodes[i]->id));
+    return json_pack("{ss s[s] s{s{ss so} s{ss si si ss} s{ss ss}}}", "type", "object", "required",
+                     "agent", "properties", "agent", "type", "string", "enum", names, "confidence",
+                     "type", "number", "minimum", 0, "maximum", 1, "description",
+                     "how sure you are, 0 to 1", "reason", "type", "string", "description",
+                     "why, in one sentence");
+}
+
+static struct err *
+choose_by_model(struct control *c, const struct node **ret)
+{
+    const struct graph *g = c->graph;
+    AUTO(str_fini) struct str question = STR_INIT;
+    AUTO(json_freep) json_t *answer = NULL;
+    str_add(&question, "Available agents:\n");
+    for (size_t i = 0; i < g->nnodes; i++)
+        str_addf(&question, "- %s: %s\n", g->nodes[i]->id, control_about(c, g->nodes[i]));
+    str_addf(&question, "\nThe user's request:\n%s\n", c->task->message);
+    const char *more = json_str(c->def, "routing_instruction", NULL);
+    if (more)
+        str_addf(&question, "\n%s\n", more);
+    str_add(&question, "\nWhich one agent should handle the request? Answer as JSON: {\"agent\": "
+                       "its name, \"confidence\": 0 to 1, \"reason\": one sentence}.");
+    struct judgement j = {.name = "choose",
+                          .system =
+                              "You are a routing assistant. You select the agent that is best "
+                              "for a request. You never carry the request out.",
+                          .question = str_c(&question),
+                          .schema = answer_schema(g)};
+    struct err *e = control_judge(c, &j, &answer);
+    if (e && !control_unanswered(e))
+        return e;
+    *ret = g->nodes[0];
+    if (e) {
+        AUTO(freep) char *why = err_text(e);
+        err_free(e);
+        control_note(c, "router.undecided",
+                     json_pack("{ss so}", "agent", g->nodes[0]->id, "because",
+                               json_string_lossy(why, strlen(why))));
+        return NULL;
+    }
+    for (size_t i = 0; i < g->nnodes; i++) {
+        if (strcmp(g->nodes[i]->id, json_str(answer, "agent", "")) == 0)
+            *ret = g->nodes[i];
+    }
+    control_note(c, "router.decided", json_incref(answer));
+    return NULL;
+}
+
+static struct err *
+router_control(struct control *c, struct reply *ret_reply)
+{
+    const struct node *chosen = NULL;
+    if (c->graph->nrules)
+        PASS(choose_by_rules(c, &chosen));
+    else
+        PASS(choose_by_model(c, &chosen));
+    struct ask ask = {.member = chosen, .name = chosen->id};
+    return control_ask(c, &ask, ret_reply);
+}
+
+const struct kind router_kind = {
+    .name = "router",
+    .doc = "one agent, chosen for the request",
+    .roles = ROLE_WORKFLOW | ROLE_NODE,
+    .params = FIELDS(
+        {"agents", P_LIST, PARAM_NONEMPTY, "who can be chosen", .fields = WORKER_ITEM},
+        {"routing_instruction", P_STRING, 0, "how to choose"},
+        {"profile", P_REF, 0, "the model that chooses", .ref = REF_PROFILE},
+        {"use_history", P_BOOL, 0, "earlier choices are shown to the model"},
+        {"routes", P_LIST, PARAM_NONEMPTY, "rules that choose without a model",
+         .fields =
+             ITEM("route", P_OBJECT,
+                  .fields = FIELDS({"when", P_COND, PARAM_REQUIRED, "the rule"},
+                                   {"agent", P_ONE_OF, PARAM_REQUIRED, "who gets it",
+                                    .also = NAMES("workflow"), .fields = lower_worker_params}))},
+        {"default", P_ONE_OF, 0, "who gets what no rule chose", .fields = lower_worker_params}),
+    .lower = router_lower,
+    .control = router_control,
+};

@@ -1,0 +1,417 @@
+/* control_node.c - graphs that decide while they run: what their kinds get from the engine. */
+#include "engine/control_node.h"
+#include "engine/runcore.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct controlled {
+    struct control base;
+    struct run *run;
+    const struct graph_call *call;
+    json_t *input;
+    struct usage usage; /* of all that was asked */
+};
+
+static struct controlled *
+controlled_of(struct control *c)
+{
+    return container_of(c, struct controlled, base);
+}
+
+static char *
+path_below(const struct controlled *x, const char *name)
+{
+    return *x->base.path ? xasprintf("%s/%s", x->base.path, name) : xstrdup(name);
+}
+
+bool
+control_may_go_on(const struct err *e)
+{
+    return err_kind(e) != ERR_CANCELLED && err_kind(e) != ERR_PARKED;
+}
+
+bool
+control_unanswered(const struct err *e)
+{
+    return control_may_go_on(e) && err_kind(e) != ERR_DENIED && err_kind(e) != ERR_MISSING;
+}
+
+/* ---- expressions ----------------------------------------------------------------- */
+
+struct evaluation { /* one of rule, value and template; Lua needs more stack than a fiber has */
+    const struct rule *rule;
+    const struct value_template *value;
+    const struct template *template;
+    struct expr_scope scope;
+    bool truth;
+    json_t *made;
+    struct err *e;
+};
+
+static struct expr_scope
+scope_here(const struct controlled *x)
+{
+    struct expr_scope scope = {.input = x->input, .inputs = x->run->inputs, .run = x->run->info};
+    if (x->call->outer)
+        scope = *x->call->outer;
+    scope.now_wall_ms = x->call->started_wall_ms;
+    return scope;
+}
+
+static void
+evaluate(void *arg)
+{
+    struct evaluation *x = arg;
+    if (x->rule)
+        x->e = expr_test(x->rule->when, &x->scope, &x->truth);
+    else if (x->value)
+        x->e = value_template_eval(x->value, &x->scope, &x->made);
+    else
+        x->e = template_eval(x->template, &x->scope, &x->made);
+}
+
+struct err *
+control_rule(struct control *c, const struct rule *rule, const json_t *output, unsigned index,
+             bool *ret_truth)
+{
+    struct controlled *x = controlled_of(c);
+    AUTO(json_freep) json_t *number = index ? json_integer(index) : NULL;
+    struct evaluation eval = {.rule = rule, .scope = scope_here(x)};
+    eval.scope.output = (json_t *)(uintptr_t)output;
+    eval.scope.index = number;
+    rt_deep(evaluate, &eval);
+    PASS(eval.e);
+    *ret_truth = eval.truth;
+    return NULL;
+}
+
+struct err *
+control_items(struct control *c, json_t **ret_items)
+{
+    struct controlled *x = controlled_of(c);
+    struct evaluation eval = {.value = c->graph->items, .scope = scope_here(x)};
+    rt_deep(evaluate, &eval);
+    TRY(eval.e, "its items");
+    *ret_items = eval.made;
+    return NULL;
+}
+
+/* What a member's templates make for an item. */
+struct filled {
+    json_t *input, *params;
+    char *message, *instruction, *action;
+};
+
+static void
+filled_fini(struct filled *f)
+{
+    json_decref(f->input);
+    json_decref(f->params);
+    free(f->message);
+    free(f->instruction);
+    free(f->action);
+}
+
+static struct err *
+fill_text(struct evaluation *eval, const struct template *t, char **ret_text)
+{
+    if (!t)
+        return NULL;
+    eval->value = NULL;
+    eval->template = t;
+    rt_deep(evaluate, eval);
+    PASS(eval->e);
+    *ret_text = json_as_text(eval->made);
+    json_freep(&eval->made);
+    return NULL;
+}
+
+static struct err *
+fill_value(struct evaluation *eval, const struct value_template *v, json_t **ret_value)
+{
+    eval->value = v;
+    rt_deep(evaluate, eval);
+    PASS(eval->e);
+    *ret_value = STEAL(eval->made);
+    return NULL;
+}
+
+static struct err *
+fill(struct controlled *x, const struct ask *a, struct filled *f)
+{
+    const struct node *n = a->member;
+    const char *as = json_str(x->base.def, "as", NULL);
+    json_t *item = (json_t *)(uintptr_t)a->item;
+    AUTO(json_freep) json_t *index = json_integer(a->index);
+    AUTO(json_freep) json_t *locals = as ? json_pack("{sO}", as, item) : NULL;
+    struct evaluation eval = {.scope = scope_here(x)};
+    eval.scope.item = item;
+    eval.scope.index = index;
+    eval.scope.locals = locals;
+    if (n->input)
+        TRY(fill_value(&eval, n->input, &f->input), "its input");
+    else
+        f->input = json_incref(item);
+    if (n->parameters)
+        TRY(fill_value(&eval, n->parameters, &f->params), "its parameters");
+    TRY(fill_text(&eval, n->instruction, &f->instruction), "its instruction");
+    TRY(fill_text(&eval, n->action, &f->action), "its action");
+    f->message = json_as_text(f->input);
+    return NULL;
+}
+
+/* ---- members --------------------------------------------------------------- */
+
+/* The context of the task, and which turn it is. */
+static json_t *
+context_for(const struct task *task, unsigned index)
+{
+    json_t *context = (json_t *)(uintptr_t)task->context;
+    if (!index)
+        return json_incref(context);
+    context = context ? json_copy(context) : json_object();
+    json_object_set_new(context, "index", json_integer(index));
+    return context;
+}
+
+struct err *
+control_ask(struct control *c, const struct ask *a, struct reply *ret_reply)
+{
+    struct controlled *x = controlled_of(c);
+    AUTO(freep) char *path = path_below(x, a->name);
+    AUTO(json_freep) json_t *context = context_for(c->task, a->index);
+    AUTO(filled_fini) struct filled f = {0};
+    if (a->item && !view_node_ended(x->run->view, path))
+        TRY(fill(x, a, &f), "%s '%s'", c->graph->noun, a->name);
+    struct work w = {.path = path,
+                     .type = a->member->kind,
+                     .worker = a->member->worker,
+                     .child = a->member->child,
+                     .node = a->member,
+                     .depth = x->call->depth};
+    w.task = (struct task){.message = f.message    ? f.message
+                                      : a->message ? a->message
+                                                   : c->task->message,
+                           .input = f.input      ? f.input
+                                    : a->message ? a->input
+                                                 : c->task->input,
+                           .context = context,
+                           .action = f.action,
+                           .params = f.params,
+                           .instruction = f.instruction,
+                           .server_name = a->member->server_name,
+                           .output_schema = a->output_schema};
+    struct err *e = work_run(x->run, &w, ret_reply);
+    usage_add(&x->usage, &ret_reply->usage);
+    return e && control_may_go_on(e) ? WRAP(e, "%s '%s'", c->graph->noun, a->name) : e;
+}
+
+struct asking { /* many members; each fiber takes the next one that nobody has */
+    struct control *control;
+    struct asked *asked;
+    size_t n, next;
+    bool stop_at_error;
+    struct scope scope;
+};
+
+static void
+asking_main(void *arg)
+{
+    struct asking *a = arg;
+    while (a->next < a->n) {
+        struct asked *one = &a->asked[a->next++];
+        one->error = fiber_check();
+        if (!one->error)
+            one->error = control_ask(a->control, &one->ask, &one->reply);
+        if (one->error && a->stop_at_error)
+            scope_cancel(&a->scope);
+    }
+}
+
+void
+control_ask_all(struct control *c, struct asked *asked, size_t n, struct ask_how how)
+{
+    const size_t limit = how.limit ? how.limit : MAX(c->graph->max_concurrency, 1);
+    struct asking *a = xcalloc(1, sizeof *a);
+    *a = (struct asking){.control = c, .asked = asked, .n = n, .stop_at_error = how.stop_at_error};
+    scope_open(&a->scope, DEADLINE_NONE);
+    for (size_t i = 0; i < MIN(n, limit); i++)
+        scope_spawn(&a->scope, "ask", asking_main, a);
+    err_drop(scope_close(&a->scope)); /* each has its own error */
+    free(a);
+}
+
+/* ---- a model's judgement --------------------------------------------------- */
+
+struct err *
+control_judge(struct control *c, const struct judgement *j, json_t **ret_answer)
+{
+    struct controlled *x = controlled_of(c);
+    AUTO(freep) char *path = path_below(x, j->name);
+    AUTO(reply_fini) struct reply reply = {0};
+    AUTO(json_freep)
+    json_t *agent =
+        json_pack("{ss ss sO* so si}", "type", "llm", "instruction", j->system, "profile",
+                  json_object_get(c->def, "profile"), "output_schema", j->schema, "repairs", 1);
+    struct work w = {.path = path,
+                     .type = "judge",
+                     .worker = "judge",
+                     .agent = agent,
+                     .task = {.message = j->question},
+                     .depth = x->call->depth};
+    struct err *e = work_run(x->run, &w, &reply);
+    usage_add(&x->usage, &reply.usage);
+    PASS(e);
+    *ret_answer = STEAL(reply.output);
+    return NULL;
+}
+
+/* ---- a plan made while it runs --------------------------------------------- */
+
+static const struct kind expanded_kind = {.name = "plan"};
+
+static bool
+depends_on(const struct control_step *s, size_t ndeps, unsigned on)
+{
+    for (size_t k = 0; k < ndeps; k++) {
+        if (s->deps[k] == on)
+            return true;
+    }
+    return false;
+}
+
+/* The step, as a node: its member's, with its own place, message and edges, each edge once. */
+static struct node *
+step_node(struct arena *a, const struct control_step *steps, unsigned i, unsigned n)
+{
+    struct node *node = arena_make(a, struct node);
+    unsigned *deps = arena_array(a, unsigned, steps[i].ndeps);
+    unsigned *dependents = arena_array(a, unsigned, n);
+    *node = *steps[i].member;
+    node->id = steps[i].id;
+    node->label = arena_printf(a, "%u", i + 1);
+    node->index = i;
+    node->text = steps[i].instruction;
+    node->input_rule = INPUT_STEP;
+    node->deps = deps;
+    node->ndeps = node->ndependents = 0;
+    for (size_t k = 0; k < steps[i].ndeps; k++) {
+        if (!depends_on(&steps[i], k, steps[i].deps[k]))
+            deps[node->ndeps++] = steps[i].deps[k];
+    }
+    for (unsigned other = i + 1; other < n; other++) {
+        if (depends_on(&steps[other], steps[other].ndeps, i))
+            dependents[node->ndependents++] = other;
+    }
+    node->dependents = dependents;
+    return node;
+}
+
+struct err *
+control_expand(struct control *c, const struct control_step *steps, size_t n,
+               struct reply *ret_reply)
+{
+    struct controlled *x = controlled_of(c);
+    struct arena *a = arena_new(0);
+    enum graph_end end;
+    const struct node **nodes = (const struct node **)arena_alloc(a, (n + 1) * sizeof *nodes);
+    for (size_t i = 0; i < n; i++)
+        nodes[i] = step_node(a, steps, (unsigned)i, (unsigned)n);
+    struct graph g = {.name = c->graph->name,
+                      .type = "plan",
+                      .noun = "step",
+                      .kind = &expanded_kind,
+                      .nodes = nodes,
+                      .nnodes = n,
+                      .failure = c->graph->failure,
+                      .max_concurrency = c->graph->max_concurrency,
+                      .output_rule = OUTPUT_LAST};
+    struct graph_call call = {.g = &g,
+                              .path = c->path,
+                              .task = c->task,
+                              .depth = x->call->depth,
+                              .started_wall_ms = x->call->started_wall_ms};
+    struct err *e = graph_run(x->run, &call, ret_reply, &end);
+    usage_add(&x->usage, &ret_reply->usage);
+    c->partial |= end == GRAPH_PARTIAL;
+    arena_free(a);
+    return e;
+}
+
+static const json_t *
+agent_of(const struct control *c, const struct node *member)
+{
+    const struct controlled *x = container_of(c, const struct controlled, base);
+    return member->child
+               ? NULL
+               : json_object_get(json_object_get(x->run->flow->doc, "agents"), member->worker);
+}
+
+bool
+control_is_model(const struct control *c, const struct node *member)
+{
+    const json_t *agent = agent_of(c, member);
+    return agent && strcmp(json_str(agent, "type", "llm"), "llm") == 0;
+}
+
+const char *
+control_about(const struct control *c, const struct node *member)
+{
+    const json_t *def = member->child ? member->child->def : agent_of(c, member);
+    return json_str(def, "description", json_str(def, "instruction", ""));
+}
+
+void
+control_note(struct control *c, const char *event, json_t *detail)
+{
+    struct controlled *x = controlled_of(c);
+    run_publish(x->run, (struct run_event){.name = event, .path = c->path, .detail = detail});
+    json_decref(detail);
+}
+
+/* ---- running one ----------------------------------------------------------- */
+
+/* `output:` of the workflow: what its kind made of it is `output` there. */
+static struct err *
+output_make(struct controlled *x, struct reply *ret_reply)
+{
+    struct evaluation eval = {.value = x->base.graph->output, .scope = scope_here(x)};
+    if (!eval.value)
+        return NULL;
+    eval.scope.output = ret_reply->output;
+    rt_deep(evaluate, &eval);
+    reply_fini(ret_reply);
+    *ret_reply = (struct reply){0};
+    TRY(eval.e, "the output of '%s'", x->base.graph->name);
+    reply_set_json(ret_reply, eval.made);
+    return NULL;
+}
+
+struct err *
+control_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,
+            enum graph_end *ret_end)
+{
+    const struct task *task = call->task;
+    AUTO(json_freep)
+    json_t *input = task->input ? json_incref((json_t *)(uintptr_t)task->input)
+                                : json_string_lossy(task->message, strlen(task->message));
+    struct scope scope;
+    struct controlled x = {
+        .base = {.graph = call->g, .def = call->g->def, .task = call->task, .path = call->path},
+        .run = r,
+        .call = call,
+        .input = input};
+    scope_open(&scope, graph_deadline(r, call));
+    struct err *e = call->g->kind->control(&x.base, ret_reply);
+    struct err *closed = scope_close(&scope);
+    if (!e)
+        e = closed;
+    else
+        err_free(closed);
+    if (!e)
+        e = output_make(&x, ret_reply);
+    ret_reply->usage = x.usage;
+    *ret_end = x.base.partial ? GRAPH_PARTIAL : GRAPH_COMPLETED;
+    return e;
+}

@@ -1,0 +1,97 @@
+/* control_node.h - what a kind can do that decides while it runs: loop, switch, router, ...
+ *
+ * Its graph holds the members that may run; kind->control() asks for one after the other, for
+ * several at once, or for a model's judgement. Each ask has a name that comes from position and
+ * never from content ("draft[2]"): it is a part of a path in the journal. A resumed run calls
+ * control() again from its top, and what it asked for before is answered from there. So control()
+ * decides by its task and by answers alone, not by clock or chance.
+ *
+ * Everything here runs in the fiber of the node. Errors of members are passed up as they are:
+ * ERR_CANCELLED and ERR_PARKED always have to be. */
+#ifndef ENGINE_CONTROL_NODE_H
+#define ENGINE_CONTROL_NODE_H
+#include "plan/plan.h"
+
+struct control {
+    const struct graph *graph;
+    const json_t *def;       /* its definition, normal form */
+    const struct task *task; /* what it is asked to do; borrowed */
+    const char *path;        /* "" for the run itself */
+    bool partial;            /* set by control(): something failed, and it went on without */
+};
+
+struct ask { /* one member's turn; all borrowed */
+    const struct node *member;
+    const char *name;            /* the part of the path; unique below this node */
+    const char *message;         /* NULL: the task's */
+    const json_t *item;          /* foreach's: the member's templates are filled in for it */
+    unsigned index;              /* its turn: 1, 2, ...; agents see it as context.index; 0: none */
+    const json_t *input;         /* the same as a value; NULL: it is just text */
+    const json_t *output_schema; /* what the reply of a model has to be; NULL: the agent's own */
+};
+struct err *MUST control_ask(struct control *c, const struct ask *a,
+                             struct reply *ret_reply) YIELDS;
+
+/* Several at once. Each has its own reply and error; the caller frees both. */
+struct asked {
+    struct ask ask;
+    struct reply reply;
+    struct err *error;
+};
+struct ask_how {
+    unsigned limit;     /* so many at a time; 0: the graph's max_concurrency */
+    bool stop_at_error; /* the first failure cancels the others */
+};
+void control_ask_all(struct control *c, struct asked *asked, size_t n, struct ask_how how) YIELDS;
+
+/* A question to a model: by the definition's `profile`, else as an agent that names none. The
+ * answer is JSON of the schema; one that is not is sent back once. ERR_INVALID: still not. */
+struct judgement {
+    const char *name;     /* the part of the path */
+    const char *system;   /* who it is asked to be */
+    const char *question; /* everything it needs to know */
+    json_t *OWN schema;
+};
+struct err *MUST control_judge(struct control *c, const struct judgement *j,
+                               json_t **OWN ret_answer) YIELDS;
+
+/* A plan that was made while it runs: the steps run like the nodes of any graph, by the failure
+ * strategy and the concurrency of this one, below its path. A step is told its instruction, then
+ * the replies of those it depends on. The reply is that of the last step, in order, that completed.
+ */
+struct control_step { /* all borrowed */
+    const struct node *member;
+    const char *id;          /* the part of the path */
+    const char *instruction; /* its message */
+    const unsigned *deps;    /* indexes of earlier steps */
+    size_t ndeps;
+};
+struct err *MUST control_expand(struct control *c, const struct control_step *steps, size_t n,
+                                struct reply *ret_reply) YIELDS;
+
+/* Is it asked in words, and answers in words? An agent of a model's kind. */
+bool control_is_model(const struct control *c, const struct node *member);
+
+/* What a member's description says it is for: description, else instruction, else "". Borrowed. */
+const char *control_about(const struct control *c, const struct node *member);
+
+/* The truth of a rule; output and index: what they mean inside of it, or NULL and 0. */
+struct err *MUST control_rule(struct control *c, const struct rule *rule, const json_t *output,
+                              unsigned index, bool *ret_truth);
+
+/* The value of the graph's `items`. */
+struct err *MUST control_items(struct control *c, json_t **OWN ret_items);
+
+/* A passing notice for observers. */
+void control_note(struct control *c, const char *event, json_t *OWN detail);
+
+/* A judgement failed for want of a useful answer, and whoever asked can do without. Not when the
+ * model cannot be asked at all: a wrong key must not look like a choice. */
+bool control_unanswered(const struct err *e);
+/* May this failure be answered by something else than failing? Not when the run ends or waits. */
+bool control_may_go_on(const struct err *e);
+
+extern const struct kind loop_kind, switch_kind, router_kind, evaluator_kind, maker_kind,
+    orchestrator_kind, manager_kind, peers_kind, foreach_kind;
+
+#endif
