@@ -52,9 +52,12 @@ struct evaluation { /* one of rule, value and template; Lua needs more stack tha
 static struct expr_scope
 scope_here(const struct controlled *x)
 {
-    struct expr_scope scope = {.input = x->input, .inputs = x->run->inputs, .run = x->run->info};
-    if (x->call->outer)
+    const struct graph *g = x->base.graph;
+    struct expr_scope scope = {.inputs = x->run->inputs, .run = x->run->info};
+    if (x->call->outer && g->sees_outer)
         scope = *x->call->outer;
+    if (!x->call->outer || !g->shares_input)
+        scope.input = x->input;
     scope.now_wall_ms = x->call->started_wall_ms;
     return scope;
 }
@@ -138,21 +141,14 @@ fill_value(struct evaluation *eval, const struct value_template *v, json_t **ret
 }
 
 static struct err *
-fill(struct controlled *x, const struct ask *a, struct filled *f)
+fill(const struct ask *a, const struct expr_scope *scope, struct filled *f)
 {
     const struct node *n = a->member;
-    const char *as = json_str(x->base.def, "as", NULL);
-    json_t *item = (json_t *)(uintptr_t)a->item;
-    AUTO(json_freep) json_t *index = json_integer(a->index);
-    AUTO(json_freep) json_t *locals = as ? json_pack("{sO}", as, item) : NULL;
-    struct evaluation eval = {.scope = scope_here(x)};
-    eval.scope.item = item;
-    eval.scope.index = index;
-    eval.scope.locals = locals;
+    struct evaluation eval = {.scope = *scope};
     if (n->input)
         TRY(fill_value(&eval, n->input, &f->input), "its input");
     else
-        f->input = json_incref(item);
+        f->input = json_incref((json_t *)(uintptr_t)a->item);
     if (n->parameters)
         TRY(fill_value(&eval, n->parameters, &f->params), "its parameters");
     TRY(fill_text(&eval, n->instruction, &f->instruction), "its instruction");
@@ -175,6 +171,19 @@ context_for(const struct task *task, unsigned index)
     return context;
 }
 
+/* The names in `as` of this node and of those around it. */
+static json_t *
+locals_for(const struct controlled *x, const struct ask *a)
+{
+    const char *as = json_str(x->base.def, "as", NULL);
+    json_t *outer = x->call->outer && x->base.graph->sees_outer ? x->call->outer->locals : NULL;
+    if (!as || !a->item)
+        return json_incref(outer);
+    json_t *locals = outer ? json_copy(outer) : json_object();
+    json_object_set(locals, as, (json_t *)(uintptr_t)a->item);
+    return locals;
+}
+
 struct err *
 control_ask(struct control *c, const struct ask *a, struct reply *ret_reply)
 {
@@ -182,13 +191,22 @@ control_ask(struct control *c, const struct ask *a, struct reply *ret_reply)
     AUTO(freep) char *path = path_below(x, a->name);
     AUTO(json_freep) json_t *context = context_for(c->task, a->index);
     AUTO(filled_fini) struct filled f = {0};
+    AUTO(json_freep) json_t *index = a->index ? json_integer(a->index) : NULL;
+    AUTO(json_freep) json_t *locals = locals_for(x, a);
+    struct expr_scope scope = scope_here(x);
+    scope.locals = locals;
+    if (a->item)
+        scope.item = (json_t *)(uintptr_t)a->item;
+    if (index)
+        scope.index = index;
     if (a->item && !view_node_ended(x->run->view, path))
-        TRY(fill(x, a, &f), "%s '%s'", c->graph->noun, a->name);
+        TRY(fill(a, &scope, &f), "%s '%s'", c->graph->noun, a->name);
     struct work w = {.path = path,
                      .type = a->member->kind,
                      .worker = a->member->worker,
                      .child = a->member->child,
                      .node = a->member,
+                     .outer = &scope,
                      .depth = x->call->depth};
     w.task = (struct task){.message = f.message    ? f.message
                                       : a->message ? a->message

@@ -12,11 +12,11 @@ static void
 sections(const struct graph *g, const struct node *n, const struct node_state *states,
          struct str *to)
 {
-    for (size_t i = 0; i < n->ndeps; i++) {
-        const struct node_state *s = &states[n->deps[i]];
+    for (size_t i = 0; i < n->nfrom; i++) {
+        const struct node_state *s = &states[n->from[i]];
         if (s->status != NODE_COMPLETED)
             continue;
-        str_addf(to, "%s[%s]:\n", to->len ? "\n\n" : "", g->nodes[n->deps[i]]->label);
+        str_addf(to, "%s[%s]:\n", to->len ? "\n\n" : "", g->nodes[n->from[i]]->label);
         str_add(to, text_of(s));
     }
 }
@@ -40,10 +40,10 @@ static void
 message_default(const struct graph *g, const struct node *n, const struct node_state *states,
                 const struct task *outer, struct str *to)
 {
-    if (n->ndeps == 0)
+    if (n->nfrom == 0)
         str_add(to, outer->message);
-    else if (n->ndeps == 1)
-        str_add(to, text_of(&states[n->deps[0]]));
+    else if (n->nfrom == 1)
+        str_add(to, text_of(&states[n->from[0]]));
     else
         sections(g, n, states, to);
 }
@@ -111,10 +111,10 @@ context_make(const struct graph *g, const struct node *n, const struct node_stat
     if (n->input_rule != INPUT_FAN_IN && n->input_rule != INPUT_RESPONSES)
         return json_incref(common);
     json_t *context = common ? json_copy(common) : json_object(), *results = json_object();
-    for (size_t i = 0; i < n->ndeps; i++) {
-        const struct node_state *s = &states[n->deps[i]];
+    for (size_t i = 0; i < n->nfrom; i++) {
+        const struct node_state *s = &states[n->from[i]];
         if (s->status == NODE_COMPLETED)
-            json_object_set_new(results, g->nodes[n->deps[i]]->id, text_json(s));
+            json_object_set_new(results, g->nodes[n->from[i]]->id, text_json(s));
     }
     json_object_set_new(context, "parallel_results", results);
     return context;

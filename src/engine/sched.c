@@ -19,7 +19,7 @@ struct graph_state {
     struct node_state *nodes;
     unsigned *ready; /* indexes, ascending */
     size_t nready;
-    unsigned running, completed;
+    unsigned running, completed, branches_completed;
     bool stopping; /* FAILURE_STOP: a node failed */
     bool enough;   /* the quorum is there */
     struct err *failed, *parked;
@@ -27,6 +27,7 @@ struct graph_state {
     struct scope scope;
     struct waitq changed;
     struct node_fiber *fibers; /* that run */
+    const struct expr_scope *outer;
 };
 
 struct node_fiber {
@@ -52,15 +53,22 @@ step_lookup(void *ctx, const char *id)
     return NULL;
 }
 
+/* A graph that is written inside a foreach sees its item. */
 static struct expr_scope
 scope_of(struct graph_state *gs, int64_t now_wall_ms)
 {
-    return (struct expr_scope){.input = gs->input,
+    struct expr_scope scope = {.input = gs->input,
                                .inputs = gs->run->inputs,
                                .run = gs->run->info,
                                .step = step_lookup,
                                .step_ctx = gs,
                                .now_wall_ms = now_wall_ms};
+    if (gs->outer && gs->g->sees_outer) {
+        scope.item = gs->outer->item;
+        scope.index = gs->outer->index;
+        scope.locals = gs->outer->locals;
+    }
+    return scope;
 }
 
 struct evaluation { /* Lua needs more stack than a fiber has */
@@ -147,10 +155,10 @@ node_prepare(struct graph_state *gs, const struct node *n, int64_t now_wall_ms, 
     TRY(fill_text(&x, n->action, &p->action), "its action");
     if (n->parameters)
         TRY(fill(&x, NULL, n->parameters, &p->params), "its parameters");
-    if (!p->input && n->ndeps == 0 && gs->task->input)
+    if (!p->input && n->nfrom == 0 && n->input_rule != INPUT_STEP && gs->task->input)
         p->input = json_incref((json_t *)(uintptr_t)gs->task->input);
-    if (!p->input && n->ndeps == 1 && n->input_rule == INPUT_DEFAULT)
-        p->input = json_incref(gs->nodes[n->deps[0]].reply.output);
+    if (!p->input && n->nfrom == 1 && n->input_rule == INPUT_DEFAULT)
+        p->input = json_incref(gs->nodes[n->from[0]].reply.output);
     p->context = context_make(gs->g, n, gs->nodes, gs->context);
     return NULL;
 }
@@ -224,10 +232,7 @@ is_branch(const struct graph_state *gs, const struct node *n)
 static void
 quorum_check(struct graph_state *gs)
 {
-    unsigned completed = 0;
-    for (size_t i = 0; i < gs->g->branches; i++)
-        completed += gs->nodes[i].status == NODE_COMPLETED;
-    if (gs->enough || completed < gs->g->quorum)
+    if (gs->enough || gs->branches_completed < gs->g->quorum)
         return;
     gs->enough = true;
     for (struct node_fiber *f = gs->fibers; f; f = f->next) {
@@ -245,6 +250,7 @@ node_settled(struct graph_state *gs, const struct node *n, enum node_status stat
     s->closed |= n->gate && status == NODE_SKIPPED;
     gs->completed += status == NODE_COMPLETED;
     context_add(&gs->context, gs->g, n, s);
+    gs->branches_completed += status == NODE_COMPLETED && is_branch(gs, n);
     if (gs->g->quorum)
         quorum_check(gs);
     for (size_t i = 0; i < n->ndependents; i++) {
@@ -453,23 +459,20 @@ node_start(struct graph_state *gs, const struct node *n)
 
 /* ---- the graph ------------------------------------------------------------- */
 
-/* The first that is ready. With a quorum those that have ended in a former life come first: they
- * may be enough. */
-static const struct node *
-ready_take(struct graph_state *gs)
+/* Branches that have ended in a former life come first: they may be enough. */
+static void
+recorded_first(struct graph_state *gs)
 {
-    size_t at = 0;
-    for (size_t i = 0; i < gs->nready && gs->g->quorum; i++) {
+    AUTO(freep) unsigned *later = xcalloc(gs->nready, sizeof *later);
+    size_t nfirst = 0, nlater = 0;
+    for (size_t i = 0; i < gs->nready; i++) {
         AUTO(freep) char *path = node_path(gs, gs->g->nodes[gs->ready[i]]);
-        if (view_node_ended(gs->run->view, path)) {
-            at = i;
-            break;
-        }
+        if (view_node_ended(gs->run->view, path))
+            gs->ready[nfirst++] = gs->ready[i];
+        else
+            later[nlater++] = gs->ready[i];
     }
-    const struct node *n = gs->g->nodes[gs->ready[at]];
-    gs->nready--;
-    memmove(gs->ready + at, gs->ready + at + 1, (gs->nready - at) * sizeof *gs->ready);
-    return n;
+    memcpy(gs->ready + nfirst, later, nlater * sizeof *later);
 }
 
 static struct err *
@@ -481,7 +484,9 @@ graph_loop(struct graph_state *gs)
             struct err *over = fiber_check();
             if (over)
                 return over;
-            node_start(gs, ready_take(gs));
+            unsigned index = gs->ready[0];
+            memmove(gs->ready, gs->ready + 1, --gs->nready * sizeof *gs->ready);
+            node_start(gs, gs->g->nodes[index]);
         }
         if (gs->stopping || !gs->running)
             return NULL;
@@ -548,8 +553,12 @@ graph_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,
     if (g->kind->control)
         return control_run(r, call, ret_reply, ret_end);
     struct graph_state *gs = xcalloc(1, sizeof *gs);
-    *gs = (struct graph_state){
-        .run = r, .g = g, .path = call->path, .task = task, .depth = call->depth};
+    *gs = (struct graph_state){.run = r,
+                               .g = g,
+                               .path = call->path,
+                               .task = task,
+                               .depth = call->depth,
+                               .outer = call->outer};
     gs->nodes = xcalloc(g->nnodes, sizeof *gs->nodes);
     gs->ready = xcalloc(g->nnodes, sizeof *gs->ready);
     gs->input = task->input ? json_incref((json_t *)(uintptr_t)task->input)
@@ -560,6 +569,8 @@ graph_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,
         if (!g->nodes[i]->ndeps)
             ready_add(gs, (unsigned)i);
     }
+    if (g->quorum)
+        recorded_first(gs);
     scope_open(&gs->scope, graph_deadline(r, call));
     struct err *e = graph_loop(gs);
     if (e)

@@ -55,8 +55,8 @@ messages(void **state)
     for (size_t i = 0; i < COUNT(row); i++) {
         AUTO(str_fini) struct str s = STR_INIT;
         x.nodes[2].input_rule = row[i].rule;
-        x.nodes[2].deps = all;
-        x.nodes[2].ndeps = row[i].ndeps;
+        x.nodes[2].from = all;
+        x.nodes[2].nfrom = row[i].ndeps;
         message_make(&x.g, &x.nodes[2], x.states, &outer, &s);
         assert_string_equal(str_c(&s), row[i].want);
     }
@@ -72,8 +72,8 @@ contexts(void **state)
     struct small x;
     small_make(&x);
     AUTO(json_freep) json_t *common = NULL;
-    x.nodes[2].deps = all;
-    x.nodes[2].ndeps = 2;
+    x.nodes[2].from = all;
+    x.nodes[2].nfrom = 2;
     for (unsigned i = 0; i < 2; i++)
         context_add(&common, &x.g, &x.nodes[i], &x.states[i]);
     assert_null(common); /* not a chain */

@@ -9,6 +9,7 @@
 
 struct link { /* an edge by indexes */
     unsigned node, dep;
+    bool from;
 };
 struct links {
     struct link *at;
@@ -44,7 +45,7 @@ links_collect(struct lowering *l, struct links *links)
         else if (dep->index == e->node)
             lower_fail_name(l, e->at, "node '%s' waits for itself", dep->id);
         else
-            vec_push(links, ((struct link){e->node, dep->index}));
+            vec_push(links, ((struct link){e->node, dep->index, e->from}));
     }
 }
 
@@ -67,8 +68,33 @@ links_tidy(struct links *links)
     for (size_t i = 0; i < links->len; i++) {
         if (!kept || link_order(&links->at[kept - 1], &links->at[i]) != 0)
             links->at[kept++] = links->at[i];
+        else
+            links->at[kept - 1].from |= links->at[i].from;
     }
     links->len = kept;
+}
+
+/* Without `from` every reply is input. */
+static void
+inputs_connect(struct lowering *l, const struct links *links)
+{
+    for (size_t i = 0; i < l->nodes.len; i++) {
+        l->nodes.at[i]->from = l->nodes.at[i]->deps;
+        l->nodes.at[i]->nfrom = l->nodes.at[i]->ndeps;
+    }
+    for (size_t i = 0; i < links->len;) {
+        struct node *node = l->nodes.at[links->at[i].node];
+        unsigned *from = arena_array(l->arena, unsigned, node->ndeps);
+        size_t n = 0;
+        for (size_t end = i + node->ndeps; i < end; i++) {
+            if (links->at[i].from)
+                from[n++] = links->at[i].dep;
+        }
+        if (n) {
+            node->from = from;
+            node->nfrom = n;
+        }
+    }
 }
 
 static void
@@ -91,6 +117,7 @@ nodes_connect(struct lowering *l, const struct links *links)
         ((unsigned *)(uintptr_t)node->deps)[node->ndeps++] = dep->index;
         dependents[dep->index][dep->ndependents++] = node->index;
     }
+    inputs_connect(l, links);
 }
 
 /* Walks from a node that can never run along what it waits for, until a node comes again. */

@@ -21,6 +21,7 @@ struct lowering { /* one graph being filled */
         unsigned node;   /* waits for */
         const char *dep; /* this one */
         struct src_pos at;
+        bool from; /* its reply is the node's input, and that of others is not */
     })
     edges;
     VEC(struct rule) rules;
@@ -33,6 +34,7 @@ struct lowering { /* one graph being filled */
 /* Adds a node; the id gets "-2", "-3" when it is taken and `unique` is false, else that is an
  * error. */
 struct node *lower_node(struct lowering *l, const char *id, bool unique, struct src_pos at);
+void lower_from(struct lowering *l, const struct node *node, const char *dep, struct src_pos at);
 void lower_edge(struct lowering *l, const struct node *node, const char *dep, struct src_pos at);
 /* The node runs this agent or workflow: by name, or a whole definition inline. */
 void lower_worker(struct lowering *l, struct node *node, const json_t *worker, const char *pointer);
@@ -45,6 +47,9 @@ void lower_fail(struct lowering *l, struct src_pos at, const char *fmt, ...) FMT
 /* The same about names of nodes, which holds for a partial doc too. */
 void lower_fail_name(struct lowering *l, struct src_pos at, const char *fmt, ...) FMT(3);
 
+/* Takes a mistake that something else found; told with all others. */
+void lower_refuse(struct lowering *l, struct err *OWN e);
+
 struct value_template *value_template_make(struct lowering *l, const json_t *value,
                                            const char *pointer, struct node *node);
 /* Compiles and notes the references as edges of the node (or checks them against the graph when
@@ -54,6 +59,10 @@ lower_template(struct lowering *l, const char *text, const char *pointer, struct
 struct expr *
 lower_condition(struct lowering *l, const json_t *cond, const char *pointer, struct node *node);
 
+/* A further name that what is compiled from now on may use; returns what was there before, for
+ * lower_locals to put back. */
+const char *const *lower_local(struct lowering *l, const char *name);
+void lower_locals(struct lowering *l, const char *const *names);
 /* input, instruction, action and parameters of a definition become the node's; what they mention is
  * an edge of `by`, a node of l. */
 void lower_templates(struct lowering *l, struct node *n, struct node *by, const json_t *def,

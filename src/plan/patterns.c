@@ -187,9 +187,10 @@ node_edges(struct lowering *l, struct node *n, const json_t *def, const char *po
     size_t i;
     for (size_t k = 0; k < COUNT(keys); k++) {
         const json_t *list = json_object_get(def, keys[k]);
+        void (*const add)(struct lowering *, const struct node *, const char *, struct src_pos) =
+            k ? lower_from : lower_edge;
         json_array_foreach (list, i, dep)
-            lower_edge(l, n, json_string_value(dep),
-                       lower_pos(l, lower_below(l, pointer, keys[k], i)));
+            add(l, n, json_string_value(dep), lower_pos(l, lower_below(l, pointer, keys[k], i)));
     }
 }
 

@@ -20,6 +20,7 @@ struct plan {
     const struct graph *root;
     struct map *graphs; /* workflow -> struct graph; &lowering_mark while it is being lowered */
     struct map *agents; /* names of the agents that are reached: their tools may be workflows */
+    const char *const *locals; /* names that expressions may use here (foreach's `as`); or NULL */
     size_t nodes;
     char hash[SHA256_HEX];
     struct err *errors; /* collected over all graphs */
@@ -76,15 +77,6 @@ struct src_pos
 lower_pos(const struct lowering *l, const char *pointer)
 {
     return l->source->pos ? l->source->pos(l->source->pos_ctx, pointer) : NOWHERE;
-}
-
-/* Where a text begins: behind its quote, or in the line below the block's mark. */
-static struct src_pos
-lower_text_pos(const struct lowering *l, const char *pointer)
-{
-    if (!l->source->text_pos)
-        return lower_pos(l, pointer);
-    return l->source->text_pos(l->source->pos_ctx, pointer, 1, 1);
 }
 
 static void
@@ -147,7 +139,37 @@ lower_node(struct lowering *l, const char *id, bool unique, struct src_pos at)
 void
 lower_edge(struct lowering *l, const struct node *node, const char *dep, struct src_pos at)
 {
-    vec_push(&l->edges, ((struct edge){node->index, arena_strdup(l->arena, dep), at}));
+    vec_push(&l->edges, ((struct edge){node->index, arena_strdup(l->arena, dep), at, false}));
+}
+
+void
+lower_from(struct lowering *l, const struct node *node, const char *dep, struct src_pos at)
+{
+    vec_push(&l->edges, ((struct edge){node->index, arena_strdup(l->arena, dep), at, true}));
+}
+
+const char *const *
+lower_local(struct lowering *l, const char *name)
+{
+    struct plan *p = l->plan;
+    const char *const *before = p->locals;
+    size_t n = 0;
+    while (before && before[n])
+        n++;
+    const char **names = (const char **)arena_alloc(p->arena, (n + 2) * sizeof *names);
+    for (size_t i = 0; i < n; i++)
+        names[i] = before[i];
+    names[n] = arena_strdup(p->arena, name);
+    names[n + 1] = NULL;
+    lower_locals(l, names);
+    return before;
+}
+
+void
+lower_locals(struct lowering *l, const char *const *names)
+{
+    l->plan->locals = names;
+    expr_space_allow(l->space, names);
 }
 
 struct referrer { /* who names a workflow */
@@ -194,124 +216,14 @@ lower_worker(struct lowering *l, struct node *node, const json_t *worker, const 
                near.best ? "'?)" : "");
 }
 
-static void
-expr_free_deferred(void *e)
+void
+lower_refuse(struct lowering *l, struct err *e)
 {
-    expr_free(e);
-}
-
-static void
-template_free_deferred(void *t)
-{
-    template_free(t);
-}
-
-/* Where a reference is in the file: only the source knows how the text was folded there. */
-static struct src_pos
-ref_pos(const struct lowering *l, const char *pointer, struct src_pos at)
-{
-    struct src_pos start = lower_text_pos(l, pointer);
-    if (!l->source->text_pos || at.line < start.line)
-        return at;
-    unsigned line = at.line - start.line + 1;
-    unsigned col = line == 1 && at.col >= start.col ? at.col - start.col + 1 : at.col;
-    return l->source->text_pos(l->source->pos_ctx, pointer, line, col);
-}
-
-/* A mention of steps.x is an edge; without a node (the graph's output) it only has to exist. */
-static void
-refs_note(struct lowering *l, struct expr_refs refs, const char *pointer, struct node *node)
-{
-    for (size_t i = 0; i < refs.len; i++) {
-        if (refs.at[i].kind != EXPR_REF_STEP)
-            continue;
-        struct src_pos at = ref_pos(l, pointer, refs.at[i].at);
-        if (node)
-            lower_edge(l, node, refs.at[i].name, at);
-        else
-            vec_push(&l->edges,
-                     ((struct edge){UINT32_MAX, arena_strdup(l->arena, refs.at[i].name), at}));
-    }
-}
-
-static void
-graph_failed(struct plan *p, struct err *e)
-{
+    struct plan *p = l->plan;
     if (p->source.partial)
         err_free(e);
     else
         err_join(&p->errors, e);
-}
-
-static void
-lower_failed(struct lowering *l, struct err *e, const struct node *node)
-{
-    e = node ? WRAP(e, "%s: node '%s'", l->where, node->id) : WRAP(e, "%s: output", l->where);
-    graph_failed(l->plan, e);
-}
-
-struct template *
-lower_template(struct lowering *l, const char *text, const char *pointer, struct node *node)
-{
-    struct template *t = NULL;
-    struct err *e = template_compile(l->space, text, lower_text_pos(l, pointer), &t);
-    if (e) {
-        lower_failed(l, e, node);
-        return NULL;
-    }
-    arena_defer(l->arena, template_free_deferred, t);
-    refs_note(l, template_refs(t), pointer, node);
-    return t;
-}
-
-static struct expr *
-condition_compile(struct lowering *l, const json_t *cond, const char *pointer,
-                  const struct node *node)
-{
-    struct expr *x = NULL;
-    const char *text = json_is_string(cond) ? json_string_value(cond)
-                       : json_is_true(cond) ? "true"
-                                            : "false";
-    struct err *e = expr_compile(l->space, text, lower_text_pos(l, pointer), &x);
-    if (e)
-        lower_failed(l, e, node);
-    else
-        arena_defer(l->arena, expr_free_deferred, x);
-    return x;
-}
-
-struct expr *
-lower_condition(struct lowering *l, const json_t *cond, const char *pointer, struct node *node)
-{
-    struct expr *x = condition_compile(l, cond, pointer, node);
-    if (x)
-        refs_note(l, expr_refs(x), pointer, node);
-    return x;
-}
-
-/* Of a workflow that stands by itself: there are no steps around it. */
-static struct expr *
-condition_alone(struct lowering *l, const json_t *cond, const char *pointer)
-{
-    struct expr *x = condition_compile(l, cond, pointer, NULL);
-    const struct expr_refs refs = x ? expr_refs(x) : (struct expr_refs){0};
-    for (size_t i = 0; i < refs.len; i++) {
-        if (refs.at[i].kind == EXPR_REF_STEP)
-            lower_fail(l, ref_pos(l, pointer, refs.at[i].at),
-                       "there is no step '%s' around this workflow; a condition sees `input` and "
-                       "`inputs`",
-                       refs.at[i].name);
-    }
-    return x;
-}
-
-void
-lower_rule(struct lowering *l, const json_t *cond, const char *pointer, const struct node *chosen)
-{
-    struct rule rule = {.node = chosen};
-    rule.when = l->outer ? lower_condition(l->outer, cond, pointer, l->self)
-                         : condition_alone(l, cond, pointer);
-    vec_push(&l->rules, rule);
 }
 
 /* ---- one definition, one graph --------------------------------------------------- */
@@ -380,7 +292,8 @@ struct definition { /* a workflow, or a node that is one inline: it gets a graph
     const char *name, *pointer, *where;
     const json_t *def;
     unsigned depth;
-    struct lowering *outer; /* of an inline one */
+    bool is_inline, shares_input;
+    struct lowering *outer; /* of an inline one: whose steps it sees, if anybody's */
     struct node *self;
 };
 
@@ -404,10 +317,15 @@ graph_make(struct plan *p, const struct definition *d)
                          .depth = depth,
                          .outer = d->outer,
                          .self = d->self};
+    const char *const *locals = p->locals;
+    if (!d->is_inline && locals) /* another place: nothing of here is seen there */
+        lower_locals(&l, NULL);
     l.graph->name = arena_strdup(p->arena, name);
     l.graph->type = arena_strdup(p->arena, type);
     l.graph->noun = "node";
     l.graph->kind = kind;
+    l.graph->sees_outer = d->is_inline;
+    l.graph->shares_input = d->shares_input;
     l.graph->def = def;
     if (depth > PLAN_DEPTH_MAX) {
         l.graph->height = PLAN_DEPTH_MAX + 1; /* told here, not again by those around it */
@@ -418,13 +336,15 @@ graph_make(struct plan *p, const struct definition *d)
     } else {
         struct err *e = kind->lower(&l, def, pointer);
         if (e)
-            graph_failed(p, e);
+            lower_refuse(&l, e);
         graph_common(&l, def, pointer);
         if (!l.nodes.len && !p->errors)
             lower_fail(&l, lower_pos(&l, pointer), "there is nothing to run");
         lower_finish(&l);
         graph_measure(&l, lower_pos(&l, pointer));
     }
+    if (!d->is_inline && locals)
+        lower_locals(&l, locals);
     map_free(l.ids);
     map_free(l.copies);
     vec_fini(&l.nodes);
@@ -456,16 +376,20 @@ graph_of_workflow(struct plan *p, const char *name, struct referrer by)
     return g;
 }
 
+/* Inside of a graph that decides while it runs nobody's steps are seen but those around that. */
 void
 lower_inline(struct lowering *l, struct node *node, const json_t *def, const char *pointer)
 {
+    const bool decides = l->graph->kind->control != NULL;
     struct definition d = {.name = node->id,
                            .pointer = pointer,
                            .where = arena_printf(l->arena, "%s: node '%s'", l->where, node->id),
                            .def = def,
                            .depth = l->depth + 1,
-                           .outer = l,
-                           .self = node};
+                           .is_inline = true,
+                           .shares_input = !decides,
+                           .outer = decides ? l->outer : l,
+                           .self = decides ? l->self : node};
     node->child = graph_make(l->plan, &d);
 }
 

@@ -57,6 +57,8 @@ struct node {
     const json_t *def;         /* normal form; {} for nodes that a pattern made */
     const unsigned *deps;      /* indexes of the nodes it waits for, ascending */
     size_t ndeps;
+    const unsigned *from; /* those of them whose replies are its input: all, unless it says */
+    size_t nfrom;
     const unsigned *dependents; /* who waits for it, ascending */
     size_t ndependents;
     struct expr *when; /* or NULL */
@@ -88,6 +90,8 @@ struct graph {
     const json_t *def;        /* normal form */
     const struct rule *rules; /* in order; conditions see what the node around it sees */
     size_t nrules;
+    bool sees_outer;   /* written inside a node: its conditions see the steps around that */
+    bool shares_input; /* and their `input` is that of the graph around; else what it is given */
     struct value_template *items;    /* foreach's list; or NULL */
     const struct node *const *nodes; /* in order of declaration */
     size_t nnodes;

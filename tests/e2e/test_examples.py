@@ -154,6 +154,24 @@ class Examples(Case):
         done = self.tutti('run', 'team.yaml', 'intelligent_dispatch', '-i', 'x', code=1)
         self.assertIn("'ANTHROPIC_API_KEY' is not set", done.err + done.out)
 
+    def test_patterns(self):
+        doc = self.run_ok('patterns.yaml', 'dispatch', '-i', 'Mend this bug')
+        self.assertEqual(doc['nodes']['choose']['output']['agent'], 'coder')
+        self.assertEqual(doc['nodes']['coder']['status'], 'completed')
+        doc = self.run_ok('patterns.yaml', 'project', '-i', 'A post about tides')
+        self.assertIn('--- Output from step 2 ---\nFind the numbers', doc['text'])
+        doc = self.run_ok('patterns.yaml', 'polish', '-i', 'a motto for a harbour')
+        self.assertEqual(doc['text'], 'Come in with the tide, leave with friends.')
+        doc = self.run_ok('patterns.yaml', 'desk', '-i', 'A feature')
+        self.assertEqual(list(doc['output']), ['facts', 'code', 'text'])
+        doc = self.run_ok('patterns.yaml', 'guild', '-i', 'Why is the sea salty?')
+        self.assertEqual(doc['nodes']['writer.offer']['output']['can_handle'], True)
+        doc = self.run_ok('patterns.yaml', 'certain', '-i', 'Is 91 a prime?')
+        self.assertEqual((doc['text'], doc['usage']['model_calls']), ('No: 91 is 7 times 13.', 2))
+        doc = self.run_ok('patterns.yaml', 'each', '-i', 'ebb, flood')
+        self.assertEqual(doc['nodes']['notes']['output'], ['Explain ebb', 'Explain flood'])
+        self.assertEqual(doc['nodes']['merge']['status'], 'completed')
+
     def test_nested(self):
         doc = self.run_ok('nested.yaml', '-i', 'Collect')
         self.assertIn('data_prep/transformer', doc['nodes'])

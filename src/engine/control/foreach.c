@@ -10,18 +10,18 @@ static struct err *
 foreach_lower(struct lowering *l, const json_t *def, const char *pointer)
 {
     const char *as = json_str(def, "as", NULL);
-    const char *const names[] = {as, NULL};
+    const char *const *before = as ? lower_local(l, as) : NULL;
     struct node *member = lower_member(l, def, pointer, "agent");
     if (!member)
         member = lower_member(l, def, pointer, "workflow");
     if (!member) {
         lower_fail(l, lower_pos(l, pointer), "an agent or a workflow is needed for each item");
-        return NULL;
+    } else {
+        member->server_name = json_str(def, "server_name", NULL);
+        lower_templates(l->outer, member, l->self, def, pointer);
     }
-    member->server_name = json_str(def, "server_name", NULL);
-    expr_space_allow(l->space, as ? names : NULL);
-    lower_templates(l->outer, member, l->self, def, pointer);
-    expr_space_allow(l->space, NULL);
+    if (as)
+        lower_locals(l, before);
     const json_t *items = json_object_get(def, "items");
     if (items)
         l->graph->items = value_template_make(l->outer, items,

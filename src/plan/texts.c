@@ -1,0 +1,122 @@
+/* texts.c - templates and conditions of a graph: compiled, and what they mention becomes edges. */
+#include "plan/lower.h"
+
+/* Where a text begins: behind its quote, or in the line below the block's mark. */
+static struct src_pos
+lower_text_pos(const struct lowering *l, const char *pointer)
+{
+    if (!l->source->text_pos)
+        return lower_pos(l, pointer);
+    return l->source->text_pos(l->source->pos_ctx, pointer, 1, 1);
+}
+
+static void
+expr_free_deferred(void *e)
+{
+    expr_free(e);
+}
+
+static void
+template_free_deferred(void *t)
+{
+    template_free(t);
+}
+
+/* Where a reference is in the file: only the source knows how the text was folded there. */
+static struct src_pos
+ref_pos(const struct lowering *l, const char *pointer, struct src_pos at)
+{
+    struct src_pos start = lower_text_pos(l, pointer);
+    if (!l->source->text_pos || at.line < start.line)
+        return at;
+    unsigned line = at.line - start.line + 1;
+    unsigned col = line == 1 && at.col >= start.col ? at.col - start.col + 1 : at.col;
+    return l->source->text_pos(l->source->pos_ctx, pointer, line, col);
+}
+
+/* A mention of steps.x is an edge; without a node (the graph's output) it only has to exist. */
+static void
+refs_note(struct lowering *l, struct expr_refs refs, const char *pointer, struct node *node)
+{
+    for (size_t i = 0; i < refs.len; i++) {
+        if (refs.at[i].kind != EXPR_REF_STEP)
+            continue;
+        struct src_pos at = ref_pos(l, pointer, refs.at[i].at);
+        if (node)
+            lower_edge(l, node, refs.at[i].name, at);
+        else
+            vec_push(&l->edges, ((struct edge){UINT32_MAX, arena_strdup(l->arena, refs.at[i].name),
+                                               at, false}));
+    }
+}
+
+static void
+lower_failed(struct lowering *l, struct err *e, const struct node *node)
+{
+    e = node ? WRAP(e, "%s: node '%s'", l->where, node->id) : WRAP(e, "%s: output", l->where);
+    lower_refuse(l, e);
+}
+
+struct template *
+lower_template(struct lowering *l, const char *text, const char *pointer, struct node *node)
+{
+    struct template *t = NULL;
+    struct err *e = template_compile(l->space, text, lower_text_pos(l, pointer), &t);
+    if (e) {
+        lower_failed(l, e, node);
+        return NULL;
+    }
+    arena_defer(l->arena, template_free_deferred, t);
+    refs_note(l, template_refs(t), pointer, node);
+    return t;
+}
+
+static struct expr *
+condition_compile(struct lowering *l, const json_t *cond, const char *pointer,
+                  const struct node *node)
+{
+    struct expr *x = NULL;
+    const char *text = json_is_string(cond) ? json_string_value(cond)
+                       : json_is_true(cond) ? "true"
+                                            : "false";
+    struct err *e = expr_compile(l->space, text, lower_text_pos(l, pointer), &x);
+    if (e)
+        lower_failed(l, e, node);
+    else
+        arena_defer(l->arena, expr_free_deferred, x);
+    return x;
+}
+
+struct expr *
+lower_condition(struct lowering *l, const json_t *cond, const char *pointer, struct node *node)
+{
+    struct expr *x = condition_compile(l, cond, pointer, node);
+    if (x)
+        refs_note(l, expr_refs(x), pointer, node);
+    return x;
+}
+
+/* Of a workflow that stands by itself: there are no steps around it. */
+static struct expr *
+condition_alone(struct lowering *l, const json_t *cond, const char *pointer)
+{
+    struct expr *x = condition_compile(l, cond, pointer, NULL);
+    const struct expr_refs refs = x ? expr_refs(x) : (struct expr_refs){0};
+    for (size_t i = 0; i < refs.len; i++) {
+        if (refs.at[i].kind == EXPR_REF_STEP)
+            lower_fail(l, ref_pos(l, pointer, refs.at[i].at),
+                       "there is no step '%s' around this workflow; a condition sees `input` and "
+                       "`inputs`",
+                       refs.at[i].name);
+    }
+    return x;
+}
+
+void
+lower_rule(struct lowering *l, const json_t *cond, const char *pointer, const struct node *chosen)
+{
+    struct rule rule = {.node = chosen};
+    rule.when = l->outer ? lower_condition(l->outer, cond, pointer, l->self)
+                         : condition_alone(l, cond, pointer);
+    vec_push(&l->rules, rule);
+}
