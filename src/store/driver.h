@@ -8,7 +8,7 @@
 #define STORE_DRIVER_H
 #include "store/record.h"
 
-enum op { /* numbers travel on the control socket: append only, and raise CONTROL_VERSION */
+enum op { /* numbers travel on the control socket: whoever changes them raises CONTROL_VERSION */
           OP_PUT_DEF,
           OP_CREATE,
           OP_CLAIM,
@@ -20,13 +20,17 @@ enum op { /* numbers travel on the control socket: append only, and raise CONTRO
           OP_QUARANTINE, /* a reader found the run damaged */
           OP_REAP,       /* the node is dead: its runs are free, one crash more */
           OP_TICK,       /* renew the leases of the nodes in `names`, reap those that ran out */
-          OP_WRITES,     /* those above are commits */
+          OP_KV_PUT,
+          OP_KV_DELETE, /* one bounded step */
+          OP_WRITES,    /* those above are commits */
           OP_GET_DEF = OP_WRITES,
           OP_READ,
           OP_GET_RUN,
           OP_LIST,
           OP_SIGNALS, /* limit 0: only the numbers in front */
           OP_CHECK,   /* one bounded step */
+          OP_KV_GET,
+          OP_KV_LIST, /* one page */
           OP_COUNT
 };
 
@@ -37,7 +41,10 @@ enum op { /* numbers travel on the control socket: append only, and raise CONTRO
 #define STATUS_ABNORMAL 3 /* quarantined: live, and only a claim by id runs it */
 #define STATUS_ENDED    10
 #define DEF_GRACE_MS    ((int64_t)3600 * 1000) /* a definition may be there for a run to come */
-#define LIST_MAX        1000                                    /* rows of one page */
+#define LIST_MAX        1000                   /* rows of one page */
+#define KV_STEP         500                    /* keys deleted in one commit */
+#define KV_PAGE         ((size_t)1 << 20)      /* a page of a listing ends when it is larger */
+#define KV_AFTER_ALL    "\xf4\x8f\xbf\xbf" /* U+10FFFF: behind every text of a key, and in none */
 #define PAGE_LIMIT      (RECORD_BODY_MAX + RECORD_BODY_MAX / 2) /* bytes of one answer */
 
 struct request {
@@ -59,7 +66,7 @@ struct request {
     int status; /* 0: as it is */
     int64_t wake_at, expires_at;
     bool release;
-    const char *name, *dedupe; /* OP_SIGNAL */
+    const char *name, *dedupe; /* OP_SIGNAL; OP_KV_*: key or prefix, and cursor of a listing */
     const void *body;
     size_t body_len;
     struct store_filter filter;
@@ -70,12 +77,12 @@ struct request {
     size_t nnames;
 
     struct err *err; /* from here on: results */
-    bool flag;       /* OP_CREATE: existing; OP_SIGNAL: new */
+    bool flag;       /* OP_CREATE: existing; OP_SIGNAL: new; OP_KV_GET: found */
     bool more;       /* there is another page or step */
     bool damaged;    /* err says that the journal of the run cannot be trusted */
     bool gone;       /* the owner of the folder went away: find the new one and ask again */
     int64_t number;  /* rows, next cursor */
-    struct str page; /* rows as record.h writes them; OP_GET_DEF: the body */
+    struct str page; /* rows as record.h writes them; OP_GET_DEF, OP_KV_GET: the body */
 };
 /* Frees results; inputs are borrowed. */
 void request_fini(struct request *r);
@@ -108,6 +115,7 @@ struct err *MUST err_fenced(const char *id);
 struct err *MUST err_ended(const char *id);
 struct err *MUST err_owned(const char *id, const char *owner);
 struct err *MUST err_page(const char *id);
+struct err *MUST err_kv_damaged(const char *key);
 struct err *MUST err_damaged(const char *id, int64_t seq, const char *what);
 
 typedef void (*news_fn)(void *ctx, const char *run_id);

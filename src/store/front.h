@@ -39,6 +39,10 @@ struct store {
 
 /* One request through the driver, without hooks and bounds: also for other processes' requests. */
 void store_exec(struct store *s, struct request *r) YIELDS;
+/* The way of every call of the API: bounds, hooks, then store_exec. The result is r's; the error is
+ * taken out of it. */
+struct err *MUST store_call(struct store *s, struct request *r) YIELDS;
+struct err *MUST store_malformed(const struct store *s, const char *what); /* an owner's answer */
 void store_news(void *store, const char *run_id); /* a news_fn; NULL: any of the runs */
 
 /* opening.c */

@@ -133,6 +133,13 @@ lease_get(struct bytes_in *in, struct store_lease *ret_l)
 }
 
 void
+kv_put(struct str *page, const char *key, const void *body, size_t n)
+{
+    put_text(page, key);
+    put_blob(page, body, n);
+}
+
+void
 signal_put(struct str *page, const struct store_signal *g)
 {
     put_text(page, g->name);

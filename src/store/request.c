@@ -16,12 +16,16 @@ static const char *const op_names[] = {
     [OP_QUARANTINE] = "quarantine",
     [OP_REAP] = "reap",
     [OP_TICK] = "renew",
+    [OP_KV_PUT] = "put value",
+    [OP_KV_DELETE] = "delete values",
     [OP_GET_DEF] = "get definition",
     [OP_READ] = "read",
     [OP_GET_RUN] = "get run",
     [OP_LIST] = "list",
     [OP_SIGNALS] = "signals",
     [OP_CHECK] = "check",
+    [OP_KV_GET] = "get value",
+    [OP_KV_LIST] = "list values",
 };
 _Static_assert(COUNT(op_names) == OP_COUNT, "every operation has a name");
 
@@ -141,6 +145,32 @@ commit_check(const struct request *r)
     return NULL;
 }
 
+/* UTF-8 without control characters, in which KV_AFTER_ALL is not: so that keys sort alike in every
+ * driver, and those of a prefix are one range. */
+static struct err *
+key_check(const char *what, const char *key)
+{
+    PASS(text_check(what, key, KV_KEY_MAX));
+    bool good = utf8_valid(key, strlen(key)) && !strstr(key, KV_AFTER_ALL);
+    for (const char *c = key; good && *c; c++)
+        good = (unsigned char)*c >= ' ' && *c != 0x7f;
+    if (!good)
+        return FAIL(ERR_INVALID, "%s has characters that a key cannot have", what);
+    return NULL;
+}
+
+static struct err *
+kv_check(const struct request *r)
+{
+    PASS(key_check("the key", r->name));
+    if (!*r->name && r->op != OP_KV_LIST)
+        return FAIL(ERR_INVALID, "the key is empty");
+    if (r->body_len > KV_BODY_MAX)
+        return FAIL(ERR_INVALID, "the value of '%.40s' is larger than %zu bytes", r->name,
+                    KV_BODY_MAX);
+    return r->dedupe ? key_check("the cursor", r->dedupe) : NULL;
+}
+
 struct err *
 request_check(const struct request *r)
 {
@@ -173,6 +203,11 @@ request_check(const struct request *r)
     case OP_GET_RUN:
     case OP_SIGNALS:
         return id_check("the run id", r->id);
+    case OP_KV_PUT:
+    case OP_KV_DELETE:
+    case OP_KV_GET:
+    case OP_KV_LIST:
+        return kv_check(r);
     case OP_LIST:
         return r->filter.name ? text_check("the name", r->filter.name, STORE_NAME_MAX) : NULL;
     default: /* the others have nothing more to be out of bounds */
@@ -382,6 +417,15 @@ err_page(const char *id)
 {
     return FAIL(ERR_LIMIT, "the signals of run '%s' are larger than %zu bytes together", id,
                 PAGE_LIMIT);
+}
+
+struct err *
+err_kv_damaged(const char *key)
+{
+    return FAIL(ERR_INVALID,
+                "the value of '%s' is damaged: its checksum is wrong; others are not "
+                "touched",
+                key);
 }
 
 struct err *

@@ -136,9 +136,8 @@ hook_allows(struct store *s, bool after)
     return !s->hook || s->hook(s->hook_ctx, s->hook_n, after);
 }
 
-/* The way of every call of the API. The result is r's; the error is taken out of it. */
-static struct err *MUST
-call(struct store *s, struct request *r)
+struct err *
+store_call(struct store *s, struct request *r)
 {
     if (rt_is_simulated() && sim_crashed())
         return FAIL(ERR_CANCELLED, "the process has crashed");
@@ -216,14 +215,14 @@ struct err *
 store_put_def(struct store *s, const struct store_def *def)
 {
     AUTO(request_fini) struct request r = {.op = OP_PUT_DEF, .def = def};
-    return call(s, &r);
+    return store_call(s, &r);
 }
 
 struct err *
 store_get_def(struct store *s, const char *hash, struct str *ret_body)
 {
     AUTO(request_fini) struct request r = {.op = OP_GET_DEF, .id = hash};
-    PASS(call(s, &r));
+    PASS(store_call(s, &r));
     str_addn(ret_body, r.page.p, r.page.len);
     return NULL;
 }
@@ -243,7 +242,7 @@ store_create(struct store *s, const struct store_new_run *run, struct store_leas
     bool ours = run->id && !map_has(s->owned, run->id);
     if (ours)
         owned_add(s, run->id);
-    struct err *e = call(s, &r);
+    struct err *e = store_call(s, &r);
     if (ours && (e || r.flag))
         owned_del(s, run->id);
     PASS(e);
@@ -259,7 +258,7 @@ store_claim(struct store *s, const char *id, struct store_lease *ret_lease)
     bool ours = id && !map_has(s->owned, id);
     if (ours)
         owned_add(s, id);
-    struct err *e = call(s, &r);
+    struct err *e = store_call(s, &r);
     if (ours && e)
         owned_del(s, id);
     PASS(e);
@@ -272,7 +271,7 @@ store_claim_ready(struct store *s, size_t max, struct store_lease *ret_leases, s
 {
     AUTO(request_fini) struct request r = {.op = OP_CLAIM_READY, .limit = MIN(max, LIST_MAX)};
     *ret_n = 0;
-    PASS(call(s, &r));
+    PASS(store_call(s, &r));
     struct bytes_in in = bytes_in(r.page.p, r.page.len);
     while (in.at < in.end && *ret_n < max) {
         lease_get(&in, &ret_leases[*ret_n]);
@@ -290,7 +289,7 @@ static struct err *
 commit_request(struct store *s, struct request *r, struct store_lease *lease)
 {
     r->lease = *lease;
-    struct err *e = call(s, r);
+    struct err *e = store_call(s, r);
     if ((!e && r->release) || (e && err_kind(e) == ERR_DENIED))
         owned_del(s, lease->id);
     PASS(e);
@@ -324,8 +323,8 @@ store_release(struct store *s, struct store_lease *lease, int64_t wake_at)
 
 /* ---- reading --------------------------------------------------------------- */
 
-static struct err *
-malformed(const struct store *s, const char *what)
+struct err *
+store_malformed(const struct store *s, const char *what)
 {
     return FAIL(ERR_TRANSIENT, "the owner of '%s' sent a malformed %s", s->dir ? s->dir : "mem",
                 what);
@@ -339,7 +338,7 @@ records_deliver(struct store *s, struct str *page, store_record_fn fn, void *ctx
         struct store_record rec;
         record_get(&in, &rec);
         if (in.bad || rec.seq != *next)
-            return malformed(s, "page of records");
+            return store_malformed(s, "page of records");
         PASS(fn(ctx, &rec));
         ++*next;
     }
@@ -351,7 +350,7 @@ quarantine(struct store *s, const char *id)
 {
     AUTO(request_fini) struct request r = {.op = OP_QUARANTINE, .id = id};
     if (!s->read_only)
-        err_drop(call(s, &r));
+        err_drop(store_call(s, &r));
 }
 
 struct err *
@@ -361,7 +360,7 @@ store_read(struct store *s, const char *id, int64_t first_seq, store_record_fn f
     for (;;) {
         AUTO(request_fini)
         struct request r = {.op = OP_READ, .id = id, .from = next, .limit = next != first_seq};
-        struct err *e = call(s, &r);
+        struct err *e = store_call(s, &r);
         if (r.damaged)
             quarantine(s, id);
         PASS(e);
@@ -375,13 +374,13 @@ struct err *
 store_get_run(struct store *s, const char *id, struct store_run *ret_run)
 {
     AUTO(request_fini) struct request r = {.op = OP_GET_RUN, .id = id};
-    PASS(call(s, &r));
+    PASS(store_call(s, &r));
     struct bytes_in in = bytes_in(r.page.p, r.page.len);
     struct store_run row;
     run_get(&in, &row);
     if (!bytes_in_done(&in)) {
         store_run_fini(&row);
-        return malformed(s, "run");
+        return store_malformed(s, "run");
     }
     *ret_run = row;
     return NULL;
@@ -396,12 +395,12 @@ store_list(struct store *s, const struct store_filter *f, store_run_fn fn, void 
         AUTO(request_fini)
         struct request r = {
             .op = OP_LIST, .filter = *f, .from = cursor, .limit = MIN(left, LIST_MAX)};
-        PASS(call(s, &r));
+        PASS(store_call(s, &r));
         struct bytes_in in = bytes_in(r.page.p, r.page.len);
         while (in.at < in.end && left > 0) {
             struct store_run row;
             run_get(&in, &row);
-            struct err *e = in.bad ? malformed(s, "page of runs") : fn(ctx, &row);
+            struct err *e = in.bad ? store_malformed(s, "page of runs") : fn(ctx, &row);
             store_run_fini(&row);
             PASS(e);
             left--;
@@ -409,7 +408,7 @@ store_list(struct store *s, const struct store_filter *f, store_run_fn fn, void 
         if (!r.more)
             return NULL;
         if (cursor && r.number >= cursor)
-            return malformed(s, "cursor");
+            return store_malformed(s, "cursor");
         cursor = r.number;
     }
     return NULL;
@@ -424,7 +423,7 @@ store_signal(struct store *s, const char *id, const char *name, /* tidy: see sto
     AUTO(request_fini)
     struct request r = {
         .op = OP_SIGNAL, .id = id, .name = name, .dedupe = dedupe, .body = body, .body_len = n};
-    PASS(call(s, &r));
+    PASS(store_call(s, &r));
     /* The owner's news come on their own way, maybe later than its answer. */
     if (r.flag && s->ops == &remote_ops)
         owned_note(s, id);
@@ -436,7 +435,7 @@ static struct err *
 signals_read(struct store *s, const char *id, bool all, struct request *r, struct bytes_in *ret_in)
 {
     *r = (struct request){.op = OP_SIGNALS, .id = id, .limit = all};
-    PASS(call(s, r));
+    PASS(store_call(s, r));
     *ret_in = bytes_in(r->page.p, r->page.len);
     return NULL;
 }
@@ -452,7 +451,7 @@ signals_get(struct store *s, struct bytes_in *in, struct store_signal **ret_sign
     }
     if (in->bad) {
         store_signals_free(list.at, list.len);
-        return malformed(s, "signal");
+        return store_malformed(s, "signal");
     }
     *ret_signals = list.at;
     *ret_n = list.len;
@@ -491,7 +490,7 @@ struct err *
 store_cancel(struct store *s, const char *id, bool force)
 {
     AUTO(request_fini) struct request r = {.op = OP_CANCEL, .id = id, .force = force};
-    return call(s, &r);
+    return store_call(s, &r);
 }
 
 struct err *
@@ -503,7 +502,7 @@ store_cancel_state(struct store *s, const char *id, int *ret_cancel)
     (void)get_i64(&in);
     int cancel = (int)get_u32(&in);
     if (in.bad)
-        return malformed(s, "cancel state");
+        return store_malformed(s, "cancel state");
     *ret_cancel = cancel;
     return NULL;
 }
@@ -516,7 +515,7 @@ store_prune(struct store *s, int64_t ended_before, size_t *ret_runs)
     size_t total = 0;
     for (bool more = true; more;) {
         AUTO(request_fini) struct request r = {.op = OP_PRUNE, .from = MAX(ended_before, 0)};
-        PASS(call(s, &r));
+        PASS(store_call(s, &r));
         total += (size_t)r.number;
         more = r.more;
     }
@@ -531,7 +530,7 @@ store_check(struct store *s, struct store_invariants *ret_inv)
     int64_t cursor = 0;
     for (bool more = true; more;) {
         AUTO(request_fini) struct request r = {.op = OP_CHECK, .from = cursor};
-        PASS(call(s, &r));
+        PASS(store_call(s, &r));
         struct bytes_in in = bytes_in(r.page.p, r.page.len);
         inv.lost_runs += get_i64(&in);
         inv.gaps += get_i64(&in);
@@ -539,7 +538,7 @@ store_check(struct store *s, struct store_invariants *ret_inv)
         inv.damaged += get_i64(&in);
         more = r.more;
         if (in.bad || (more && r.number <= cursor))
-            return malformed(s, "check");
+            return store_malformed(s, "check");
         cursor = r.number;
     }
     *ret_inv = inv;

@@ -90,7 +90,7 @@ struct store_invariants { /* each must be 0; doctor prints them */
     int64_t lost_runs;    /* live, unowned and never to wake */
     int64_t gaps;         /* seq differs from count or maximum of the journal */
     int64_t orphans;      /* owned by a node that is not there */
-    int64_t damaged;      /* records whose checksum is wrong */
+    int64_t damaged;      /* records and values whose checksum is wrong */
 };
 
 struct store_mem; /* what a mem store holds: lives on when its store is closed, as a disk would */
@@ -165,6 +165,20 @@ struct err *MUST store_take_news(struct store *s, struct store_lease *lease,
  * and definitions nobody else uses. In small commits, between those of live runs. */
 struct err *MUST store_prune(struct store *s, int64_t ended_before, size_t *ret_runs) YIELDS;
 struct err *MUST store_check(struct store *s, struct store_invariants *ret_inv) YIELDS;
+/* Small values of the process's own, beside the runs: what must outlive it and belongs to no run.
+ * A key is at most 512 bytes of UTF-8 without control characters, a value 1 MB. The last put wins,
+ * whoever makes it; a put that failed may be in doubt, as a commit is. */
+struct err *MUST store_kv_put(struct store *s, const char *key, const void *body, size_t n) YIELDS;
+/* ret_body is appended to. ERR_INVALID: the value is damaged. */
+struct err *MUST store_kv_get(struct store *s, const char *key, struct str *ret_body,
+                              bool *ret_found) YIELDS;
+/* Those whose key begins with prefix ("": all), by key, bytes compared; in pages, so that a put in
+ * between may be seen or not. body NULL: damaged. fn may stop by returning an error. */
+typedef struct err *(*store_kv_fn)(void *ctx, const char *key, const void *body, size_t n);
+struct err *MUST store_kv_list(struct store *s, const char *prefix, store_kv_fn fn,
+                               void *ctx) YIELDS;
+/* Deletes all whose key begins with prefix, in commits of some hundred. */
+struct err *MUST store_kv_delete(struct store *s, const char *prefix, size_t *ret_n) YIELDS;
 struct store_numbers { /* since open, of this process's database; a remote store knows two */
     int64_t commits, records, bytes, fsyncs, batches;
 };

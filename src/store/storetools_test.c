@@ -100,7 +100,7 @@ test_told(struct world *w, struct str *to, struct err *e)
     if (e)
         str_addf(to, "%s%s: ", err_kind_name(err_kind(e)), err_in_doubt(e) ? ", in doubt" : "");
     const char *p = text;
-    for (const char *at; (at = strstr(p, w->dir)); p = at + strlen(w->dir))
+    for (const char *at; w->dir && (at = strstr(p, w->dir)); p = at + strlen(w->dir))
         str_addn(to, p, (size_t)(at - p));
     str_add(to, p);
     err_free(e);

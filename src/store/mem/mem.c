@@ -1,7 +1,7 @@
 /* mem.c - runs in RAM: opening, the writes of a run, reaping.
  *
  * Everything happens between two waits, so each request is atomic by itself. What only reads is in
- * memread.c. */
+ * memread.c, the values are in memkv.c. */
 #include "store/mem/mem.h"
 #include "rt/fiber.h"
 #include "rt/rt.h"
@@ -17,6 +17,7 @@ store_mem_new(void)
     m->by_id = map_new();
     m->by_key = map_new();
     m->defs = map_new();
+    m->values = map_new();
     return m;
 }
 
@@ -62,6 +63,7 @@ store_mem_free(struct store_mem *m)
     map_free(m->by_id);
     map_free(m->by_key);
     map_free(m->defs);
+    values_free(m->values);
     vec_fini(&m->runs);
     vec_fini(&m->handles);
     free(m);
@@ -532,6 +534,12 @@ write_one(struct mem *h, struct request *r)
         break;
     case OP_QUARANTINE:
         do_quarantine(h, r);
+        break;
+    case OP_KV_PUT:
+        value_put(h, r);
+        break;
+    case OP_KV_DELETE:
+        values_delete(h, r);
         break;
     case OP_REAP:
         reap(h->m, r->id);

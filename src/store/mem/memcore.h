@@ -1,4 +1,4 @@
-/* memcore.h - the inside of the mem driver, for its two files only. */
+/* memcore.h - the inside of the mem driver, for its files only. */
 #ifndef STORE_MEM_MEMCORE_H
 #define STORE_MEM_MEMCORE_H
 #include "base/map.h"
@@ -26,6 +26,10 @@ struct mem_def {
     int64_t created;
     struct str body;
 };
+struct mem_value {
+    uint32_t crc; /* of key and body */
+    struct str body;
+};
 struct mem { /* one store open on it: one process, so to say */
     struct store_mem *m;
     char node[RUN_ID_LEN];
@@ -36,12 +40,19 @@ struct mem { /* one store open on it: one process, so to say */
 struct store_mem {
     VEC(struct mem_run *) runs; /* in order of creation */
     struct map *by_id, *by_key, *defs;
+    struct map *values; /* key to struct mem_value */
     struct mem_run *parked;
     VEC(struct mem *) handles;
     int64_t last_no, clock;
 };
 
 void mem_read(struct mem *h, struct request *r);
+void values_free(struct map *OWN values);
+void value_put(struct mem *h, struct request *r);
+void values_delete(struct mem *h, struct request *r);
+void value_get(struct mem *h, struct request *r);
+void values_list(struct mem *h, struct request *r);
+int64_t values_damaged(const struct store_mem *m);
 char *OWN signal_key(const char *name, const char *dedupe);
 
 #endif

@@ -130,6 +130,7 @@ read_check(struct mem *h, struct request *r)
             crc = m->crc;
         }
     }
+    inv.damaged += values_damaged(h->m);
     put_i64(&r->page, inv.lost_runs);
     put_i64(&r->page, inv.gaps);
     put_i64(&r->page, inv.orphans);
@@ -154,6 +155,12 @@ mem_read(struct mem *h, struct request *r)
         break;
     case OP_SIGNALS:
         read_signals(h, r);
+        break;
+    case OP_KV_GET:
+        value_get(h, r);
+        break;
+    case OP_KV_LIST:
+        values_list(h, r);
         break;
     default: /* OP_CHECK */
         read_check(h, r);

@@ -4,128 +4,9 @@
 #include "base/vec.h"
 #include "rt/file.h"
 #include "store/front.h"
+#include "store/remote/ownertest.h"
 #include "store/remote/remote.h"
-#include "store/remote/wire.h"
-#include "store/storetest.h"
 #include <unistd.h>
-
-/* ---- an owner by hand ------------------------------------------------------------------------ */
-
-enum greeting { WELCOME, OTHER_VERSION, OTHER_FRAME, REFUSE, REFUSE_DUMB, HANG_UP };
-
-struct owner {
-    struct world *w;
-    enum greeting greeting;
-    struct listener *listener;
-    int lock;
-    struct scope scope;
-    int connections, requests;
-    bool stall; /* the first connection: reads nothing, and talks nonsense after a while */
-    /* Makes the answer to a request; false: hangs up instead. */
-    bool (*answer)(struct owner *o, struct request *r, struct str *frame, int64_t id);
-    const struct nonsense *row; /* what `answer` goes by */
-    bool retried;               /* the last request said so */
-};
-
-static void
-reply(struct str *frame, int64_t id, const struct request *r)
-{
-    frame_begin(frame, FRAME_REPLY, id);
-    reply_put(frame, r);
-    frame_end(frame);
-}
-
-static void
-greet(const struct owner *o, struct str *frame)
-{
-    static const enum frame_type types[] = {[WELCOME] = FRAME_WELCOME,
-                                            [OTHER_VERSION] = FRAME_WELCOME,
-                                            [OTHER_FRAME] = FRAME_NEWS,
-                                            [REFUSE] = FRAME_REFUSED,
-                                            [REFUSE_DUMB] = FRAME_REFUSED};
-    frame_begin(frame, types[o->greeting], 0);
-    if (o->greeting == REFUSE)
-        put_text(frame, "not today");
-    else
-        put_u32(frame, o->greeting == OTHER_VERSION ? 99 : CONTROL_VERSION);
-    if (o->greeting != REFUSE_DUMB)
-        put_i64(frame, 0);
-    frame_end(frame);
-}
-
-static struct err *
-connection_serve(struct owner *o, struct wire *wire)
-{
-    struct frame f;
-    bool end;
-    AUTO(str_fini) struct str hello = STR_INIT;
-    PASS(wire_read(wire, rt_after(2000), &f, &end));
-    if (end || o->greeting == HANG_UP)
-        return NULL;
-    greet(o, &hello);
-    PASS(stream_write(wire->stream, hello.p, hello.len, rt_after(2000)));
-    if (o->stall && o->connections == 1) { /* says something that is no answer */
-        str_reset(&hello);
-        PASS(fiber_sleep(5));
-        greet(o, &hello);
-        PASS(stream_write(wire->stream, hello.p, hello.len, rt_after(2000)));
-        return fiber_sleep(5);
-    }
-    for (;;) {
-        struct request_in q;
-        AUTO(str_fini) struct str frame = STR_INIT;
-        PASS(wire_read(wire, DEADLINE_NONE, &f, &end));
-        if (end)
-            return NULL;
-        struct bytes_in in = bytes_in(f.body, f.len);
-        bool goes_on = request_get(&in, &q);
-        o->requests++;
-        o->retried = q.r.retry;
-        goes_on = goes_on && o->answer(o, &q.r, &frame, f.id);
-        request_in_fini(&q);
-        if (!goes_on)
-            return NULL;
-        PASS(stream_write(wire->stream, frame.p, frame.len, rt_after(2000)));
-    }
-}
-
-static void
-owner_run(void *arg)
-{
-    struct owner *o = arg;
-    for (;;) {
-        struct wire wire = {0};
-        struct err *e = listener_accept(o->listener, DEADLINE_NONE, &wire.stream);
-        if (e) {
-            err_drop(e);
-            return;
-        }
-        o->connections++;
-        err_drop(connection_serve(o, &wire));
-        stream_close(wire.stream);
-        str_fini(&wire.in);
-    }
-}
-
-static struct err *
-owner_open(struct owner *o)
-{
-    AUTO(freep) char *lock = path_join(o->w->dir, "lock");
-    AUTO(freep) char *path = path_join(o->w->dir, "control.sock");
-    PASS(file_lock(lock, &o->lock));
-    PASS(listener_open(path, &o->listener));
-    scope_open_detached(&o->scope);
-    scope_spawn(&o->scope, "owner", owner_run, o);
-    return NULL;
-}
-
-static void
-owner_close(struct owner *o)
-{
-    scope_end(&o->scope);
-    listener_close(o->listener);
-    file_unlock(o->lock);
-}
 
 /* ---- greetings ------------------------------------------------------------------------------- */
 
@@ -173,7 +54,7 @@ answer_page(struct owner *o, struct request *r, struct str *frame, int64_t id)
         o->row->page(&r->page);
     r->more = o->row->more;
     r->number = o->row->number;
-    reply(frame, id, r);
+    owner_reply(frame, id, r);
     return true;
 }
 
@@ -242,6 +123,18 @@ call_check(struct world *w)
     return store_check(w->s, &inv);
 }
 
+static struct err *
+value_seen(void *ctx, const char *key, const void *body, size_t n)
+{
+    (void)ctx, (void)key, (void)body, (void)n;
+    return NULL;
+}
+static struct err *
+call_values(struct world *w)
+{
+    return store_kv_list(w->s, "limits/", value_seen, NULL);
+}
+
 static void
 page_short(struct str *page)
 {
@@ -290,6 +183,23 @@ page_no_name(struct str *page)
 }
 
 static void
+page_no_key(struct str *page)
+{
+    kv_put(page, NULL, "b", 1);
+}
+static void
+page_other_key(struct str *page)
+{
+    kv_put(page, "history/a", "b", 1);
+}
+static void
+page_falling(struct str *page)
+{
+    kv_put(page, "limits/b", "b", 1);
+    kv_put(page, "limits/a", "b", 1);
+}
+
+static void
 nonsense(struct world *w)
 {
     static const struct nonsense row[] = {
@@ -308,6 +218,11 @@ nonsense(struct world *w)
         {call_cancel_state, page_short, false, 0, "cancel state"},
         {call_check, page_short, false, 0, "check"},
         {call_check, page_numbers, true, 0, "check"},
+        {call_values, page_short, false, 0, "page of values"},
+        {call_values, page_no_key, false, 0, "page of values"},
+        {call_values, page_other_key, false, 0, "page of values"},
+        {call_values, page_falling, false, 0, "page of values"},
+        {call_values, NULL, true, 0, "page of values"},
     };
     struct owner o = {.w = w, .answer = answer_page};
     struct store_opts opts = {.dir = w->dir};
@@ -333,15 +248,15 @@ answer_frame(struct owner *o, struct request *r, struct str *frame, int64_t id)
     put_i64(&r->page, 0);
     put_u32(&r->page, 2);
     if (o->requests % 2 == 0) { /* asked again */
-        reply(frame, id, r);
+        owner_reply(frame, id, r);
         return true;
     }
     switch (o->requests / 2) {
     case 0: /* nobody asked for this */
-        reply(frame, id + 1, r);
+        owner_reply(frame, id + 1, r);
         break;
     case 1:
-        reply(frame, -1, r);
+        owner_reply(frame, -1, r);
         break;
     case 2: /* not a reply */
         frame_begin(frame, FRAME_REPLY, id);
@@ -386,7 +301,7 @@ answer_doubt(struct owner *o, struct request *r, struct str *frame, int64_t id)
 {
     (void)o;
     r->err = err_set_in_doubt(FAIL(ERR_TRANSIENT, "the disk went away"));
-    reply(frame, id, r);
+    owner_reply(frame, id, r);
     return true;
 }
 
@@ -394,7 +309,7 @@ static bool
 answer_fine(struct owner *o, struct request *r, struct str *frame, int64_t id)
 {
     (void)o;
-    reply(frame, id, r);
+    owner_reply(frame, id, r);
     return true;
 }
 

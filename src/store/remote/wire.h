@@ -10,7 +10,7 @@
 #include "rt/stream.h"
 #include "store/driver.h"
 
-#define CONTROL_VERSION 1
+#define CONTROL_VERSION 2
 #define CONTROL_MAGIC   "tutti store"
 #define FRAME_MAX       (2 * RECORD_BODY_MAX) /* a commit's bodies and their frame, or a page */
 

@@ -12,6 +12,7 @@ struct conn {
     sqlite3 *db;
     const char *path;
     int64_t now_ms; /* what tutti_now_ms() returns */
+    bool is_old;    /* read only, and of a schema before kv: there are no values */
     sqlite3_stmt *stmt[SQL_COUNT];
 };
 

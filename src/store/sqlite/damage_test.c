@@ -85,8 +85,11 @@ not_a_store(void **state)
         {"", NULL, -1, ""},
         {NULL, "CREATE TABLE t(x)", ERR_INVALID, "another program"},
         {NULL, "PRAGMA user_version=7", ERR_INVALID, "another program"},
-        {NULL, "PRAGMA application_id=1953789044; PRAGMA user_version=2", ERR_INVALID,
-         "a newer version (schema 2, this one knows 1)"},
+        {NULL, "PRAGMA application_id=1953789044; PRAGMA user_version=3", ERR_INVALID,
+         "a newer version (schema 3, this one knows 2)"},
+        {NULL, "PRAGMA application_id=1953789044", ERR_INVALID, "has no schema version"},
+        {NULL, "PRAGMA application_id=1953789044; PRAGMA user_version=1; CREATE TABLE kv(x)",
+         ERR_TRANSIENT, "upgrading"},
         {NULL, "PRAGMA application_id=1; CREATE TABLE run(x)", ERR_INVALID, "another program"},
     };
     for (size_t i = 0; i < COUNT(row); i++) {
@@ -200,6 +203,8 @@ static uint64_t digest[RUNS]; /* of what was written: records and row */
 static bool right[RUNS], told[RUNS];
 static struct store_invariants found;
 static bool opened;
+static uint64_t value_digest;
+static bool value_right, value_told;
 
 static struct err *
 digest_add(void *ctx, const struct store_record *r)
@@ -240,6 +245,10 @@ fill(struct world *w)
 {
     struct store_opts opts = {.dir = w->dir};
     EXPECT_OK(store_open(&opts, &w->s));
+    static char value[3000];
+    memset(value, 'v', sizeof value);
+    value_digest = hash_fnv(value, sizeof value);
+    EXPECT_OK(store_kv_put(w->s, "limits/x", value, sizeof value));
     for (int i = 0; i < RUNS; i++) {
         struct store_lease l;
         char body[300];
@@ -278,6 +287,12 @@ look(struct world *w)
         found.damaged++;
         err_drop(e);
     }
+    AUTO(str_fini) struct str value = STR_INIT;
+    bool there = false;
+    e = store_kv_get(w->s, "limits/x", &value, &there);
+    value_told = e || !there; /* who finds nothing begins anew, which is not wrong */
+    value_right = !e && there && hash_fnv(value.p, value.len) == value_digest;
+    err_free(e);
     for (int i = 0; i < RUNS; i++) {
         uint64_t d = 0;
         e = digest_of(w->s, ids[i], &d);
@@ -323,7 +338,7 @@ by_hand(void **state)
             assert_true(right[k] == (k != row[i].run));
             assert_true(told[k] == (k == row[i].run));
         }
-        assert_true(found.damaged == 1);
+        assert_true(value_right && found.damaged == 1);
         /* Live runs among them are quarantined: nobody goes on with a journal like that. */
         test_in_fiber(&w, false, look); /* still told, also after the row was changed by us */
         assert_true(told[row[i].run] && !right[row[i].run]);
@@ -331,6 +346,141 @@ by_hand(void **state)
         assert_int_equal(sql_number(w.dir, status), row[i].run % 3 == 0 ? 10 : STATUS_ABNORMAL);
         test_dir_free(w.dir);
     }
+}
+
+/* ---- values ---------------------------------------------------------------------------------- */
+
+static struct err *
+value_add(void *ctx, const char *key, const void *body, size_t n)
+{
+    str_addf(ctx, "%s=%.*s ", key, body ? (int)n : 7, body ? (const char *)body : "DAMAGED");
+    return NULL;
+}
+
+static void
+values_look(struct world *w)
+{
+    AUTO(str_fini) struct str text = STR_INIT;
+    bool there;
+    struct store_invariants inv;
+    EXPECT_OK(store_open(&(struct store_opts){.dir = w->dir}, &w->s));
+    EXPECT_TOLD(store_kv_get(w->s, "b", &text, &there),
+                "invalid: the value of 'b' is damaged: its checksum is wrong; others are not "
+                "touched");
+    EXPECT_OK(store_kv_list(w->s, "", value_add, &text));
+    EXPECT(str_eq(str_c(&text), "a=one b=DAMAGED c=three "));
+    EXPECT_OK(store_check(w->s, &inv));
+    EXPECT(inv.damaged == 1);
+    EXPECT_OK(store_kv_put(w->s, "b", "new", 3)); /* heals it */
+    EXPECT_OK(store_check(w->s, &inv));
+    EXPECT(inv.damaged == 0);
+    store_close(w->s);
+    w->s = NULL;
+}
+
+static void
+values_fill(struct world *w)
+{
+    EXPECT_OK(store_open(&(struct store_opts){.dir = w->dir}, &w->s));
+    EXPECT_OK(store_kv_put(w->s, "a", "one", 3));
+    EXPECT_OK(store_kv_put(w->s, "b", "two", 3));
+    EXPECT_OK(store_kv_put(w->s, "c", "three", 5));
+    store_close(w->s);
+    w->s = NULL;
+}
+
+static void
+values_lost(struct world *w)
+{
+    AUTO(str_fini) struct str text = STR_INIT;
+    bool there;
+    size_t n;
+    struct store_lease l;
+    struct store_invariants inv;
+    EXPECT_OK(store_open(&(struct store_opts){.dir = w->dir}, &w->s));
+#define LOST(doing) "transient: " doing " '/tutti.db': SQL logic error (1)"
+    EXPECT_TOLD(store_kv_put(w->s, "a", "b", 1), LOST("put value"));
+    EXPECT_TOLD(store_kv_delete(w->s, "a", &n), LOST("delete values"));
+    EXPECT_TOLD(store_kv_get(w->s, "a", &text, &there), LOST("reading"));
+    EXPECT_TOLD(store_kv_list(w->s, "", value_add, &text), LOST("reading"));
+    EXPECT_TOLD(store_check(w->s, &inv), LOST("reading"));
+    EXPECT_OK(test_run(w, w->s, &l)); /* runs do not need it */
+    store_close(w->s);
+    w->s = NULL;
+}
+
+static void
+values(void **state)
+{
+    (void)state;
+    static const char *const damage[] = {
+        "UPDATE kv SET body='tw0' WHERE key='b'",
+        "UPDATE kv SET sum=sum+1 WHERE key='b'",
+        "UPDATE kv SET body=(SELECT body FROM kv WHERE key='a') WHERE key='b'",
+    };
+    for (size_t i = 0; i < COUNT(damage); i++) {
+        struct world w = {.dir = test_dir_new()};
+        test_in_fiber(&w, false, values_fill);
+        sql(w.dir, damage[i]);
+        test_in_fiber(&w, false, values_look);
+        sql(w.dir, "DROP TABLE kv");
+        test_in_fiber(&w, false, values_lost);
+        test_dir_free(w.dir);
+    }
+}
+
+/* ---- a folder of the schema before values ---------------------------------------------------- */
+
+static void
+old_read_only(struct world *w)
+{
+    AUTO(str_fini) struct str text = STR_INIT;
+    bool there = true;
+    struct store_invariants inv;
+    EXPECT_OK(store_open(&(struct store_opts){.dir = w->dir, .read_only = true}, &w->s));
+    EXPECT(test_count(w->s, ids[1]) == RECORDS + 1);
+    EXPECT_OK(store_kv_get(w->s, "limits/x", &text, &there));
+    EXPECT(!there);
+    EXPECT_OK(store_kv_list(w->s, "", value_add, &text));
+    EXPECT(text.len == 0);
+    EXPECT_OK(store_check(w->s, &inv));
+    EXPECT(!inv.damaged && !inv.gaps);
+    store_close(w->s);
+    w->s = NULL;
+}
+
+static void
+old_upgraded(struct world *w)
+{
+    AUTO(str_fini) struct str text = STR_INIT;
+    bool there = false;
+    struct store_lease l;
+    EXPECT_OK(store_open(&(struct store_opts){.dir = w->dir}, &w->s));
+    EXPECT_OK(store_kv_put(w->s, "k", "new", 3));
+    EXPECT_OK(store_kv_get(w->s, "k", &text, &there));
+    EXPECT(there && str_eq(str_c(&text), "new"));
+    EXPECT_OK(store_claim(w->s, ids[2], &l)); /* and its runs go on */
+    EXPECT_OK(test_step(w->s, &l, "on"));
+    EXPECT(test_count(w->s, ids[2]) == RECORDS + 2);
+    store_close(w->s);
+    w->s = NULL;
+}
+
+static void
+old_schema(void **state)
+{
+    (void)state;
+    struct world w = {.dir = test_dir_new()};
+    test_in_fiber(&w, false, fill);
+    sql(w.dir, "DROP TABLE kv; PRAGMA user_version=1");
+    test_in_fiber(&w, false, old_read_only);
+    assert_int_equal(sql_number(w.dir, "PRAGMA user_version"), 1); /* a reader leaves it as it is */
+    test_in_fiber(&w, false, old_upgraded);
+    assert_int_equal(sql_number(w.dir, "PRAGMA user_version"), 2);
+    test_in_fiber(&w, false, look);
+    for (int k = 0; k < RUNS; k++)
+        assert_true(opened && right[k] == (k != 2) && !told[k]);
+    test_dir_free(w.dir);
 }
 
 /* ---- flipped bits ---------------------------------------------------------------------------- */
@@ -390,6 +540,8 @@ flipped_bits(void **state)
             wrong += !right[k] && !told[k];
             said += told[k];
         }
+        wrong += opened && !value_right && !value_told;
+        said += opened && value_told;
         bool checked = found.damaged || found.gaps || found.lost_runs || found.orphans;
         refused += !opened;
         told_runs += opened && (said || checked);
@@ -405,4 +557,5 @@ flipped_bits(void **state)
 }
 
 TESTS(damage_test, cmocka_unit_test(not_a_store), cmocka_unit_test(not_writable),
-      cmocka_unit_test(blobs_once), cmocka_unit_test(by_hand), cmocka_unit_test(flipped_bits))
+      cmocka_unit_test(blobs_once), cmocka_unit_test(by_hand), cmocka_unit_test(values),
+      cmocka_unit_test(old_schema), cmocka_unit_test(flipped_bits))

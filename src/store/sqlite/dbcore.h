@@ -35,6 +35,7 @@ int write_one(struct sqlite *l, struct request *r);
 void write_settle(struct request *r); /* once the transaction is durable */
 int write_start(struct sqlite *l);    /* first transaction: register, reap the dead */
 int prune_step(struct sqlite *l, struct request *r);
+int kv_write(struct sqlite *l, struct request *r);
 
 #define CHECK(call)                                                                                \
     do {                                                                                           \
@@ -50,6 +51,9 @@ ok_or(int rc) /* the end of a query is not an error */
 
 /* Reads through c; failures go to r->err. */
 void read_one(struct conn *c, struct request *r);
+
+int kv_read(struct conn *c, struct request *r);
+int kv_damaged(struct conn *c, int64_t *ret_n);
 
 /* Columns behind LEASE_COLUMNS in SQL_RUN_BY_ID; the first also in SQL_RUN_BY_KEY and _NO. */
 enum { COL_BATCH = 6, COL_STATUS, COL_OWNER, COL_CANCEL, COL_INTACT };

@@ -15,67 +15,70 @@
         "sig_seq, " row "cancel, " row "wake_at, " row "created, " row "ended, " row "expires_at"
 #define ROW_SUM "tutti_sum(" SUMMED("run.") ")"
 
-const char *const
-    sql_schema = "CREATE TABLE node(node_id TEXT NOT NULL PRIMARY KEY, incarnation "
-                 "BIGINT NOT "
-                 "NULL,"
-                 " lease_until BIGINT NOT NULL, role INT NOT NULL, name TEXT NOT NULL) " T_NOROW ";"
-                 "CREATE TABLE def(hash TEXT NOT NULL PRIMARY KEY, name TEXT NOT "
-                 "NULL,"
-                 " created BIGINT NOT NULL, body " T_BYTES " NOT NULL);"
-                 "CREATE TABLE run(no " T_KEY
-                 ", seq BIGINT NOT NULL, crc BIGINT NOT NULL,"
-                 " epoch BIGINT NOT NULL, last_batch BIGINT NOT NULL, sig_seq BIGINT NOT NULL,"
-                 " cancel INT NOT NULL, status INT NOT NULL, crashes INT NOT NULL, wake_at BIGINT "
-                 "NOT NULL,"
-                 " owner TEXT, owner_inc BIGINT NOT NULL, created BIGINT NOT NULL, ended BIGINT "
-                 "NOT NULL,"
-                 " expires_at BIGINT NOT NULL, run_id TEXT NOT NULL, root_id TEXT NOT NULL, "
-                 "parent_id TEXT,"
-                 " def_hash TEXT NOT NULL, name TEXT NOT NULL, client_key TEXT, sum BIGINT NOT "
-                 "NULL DEFAULT 0);"
-                 "CREATE TABLE journal(pos " T_KEY
-                 ", epoch BIGINT NOT NULL, kind INT NOT NULL,"
-                 " crc BIGINT NOT NULL, path TEXT NOT NULL, hash TEXT, body " T_BYTES ");"
-                 "CREATE TABLE blob(hash TEXT NOT NULL PRIMARY KEY, body " T_BYTES
-                 " NOT NULL);"
-                 "CREATE TABLE signal(run_no BIGINT NOT NULL, name TEXT NOT NULL, "
-                 "dedupe TEXT NOT "
-                 "NULL,"
-                 " sig_seq BIGINT NOT NULL, consumed_seq BIGINT NOT NULL, body " T_BYTES
-                 " NOT NULL,"
-                 " PRIMARY KEY(run_no, name, dedupe)) " T_NOROW ";"
-                 /* Runs that are gone already and whose records are still being deleted. */
-                 "CREATE TABLE trash(no " T_KEY
-                 ", next_seq BIGINT NOT NULL, seq BIGINT NOT NULL);"
-                 "CREATE UNIQUE INDEX run_id ON run(run_id);"
-                 "CREATE UNIQUE INDEX run_key ON run(client_key) WHERE client_key IS "
-                 "NOT NULL;"
-                 "CREATE INDEX run_parent ON run(parent_id) WHERE parent_id IS NOT "
-                 "NULL;"
-                 "CREATE INDEX run_def ON run(def_hash);"
-                 "CREATE INDEX run_ready ON run(wake_at) WHERE owner IS NULL AND "
-                 "status<3;" /* the
-                                queue
-                              */
-                 "CREATE INDEX run_owned ON run(owner, owner_inc) WHERE owner IS NOT "
-                 "NULL;"
-                 "CREATE INDEX run_ended ON run(ended) WHERE status>=10;"
-                 "CREATE INDEX run_expires ON run(expires_at) WHERE expires_at>0;"
-                 "CREATE INDEX journal_hash ON journal(hash) WHERE hash IS NOT NULL;"
-                 "CREATE TRIGGER run_put AFTER INSERT ON run BEGIN"
-                 " UPDATE run SET sum=tutti_sum(" SUMMED(
-                     "NEW.") ") WHERE no=NEW.no; END;"
-                             "CREATE TRIGGER run_change AFTER UPDATE OF owner, "
-                             "owner_inc, status, "
-                             "epoch, "
-                             "sig_seq, cancel,"
-                             " wake_at, ended, expires_at ON run"
-                             /* A row that is damaged stays so: a change must not sign it. */
-                             " WHEN OLD.sum=tutti_sum(" SUMMED(
-                                 "OLD.") ") BEGIN"
-                                         " UPDATE run SET sum=tutti_sum(" SUMMED(
-                                             "NEW.") ") WHERE no=NEW.no; END;";
+/* Values have no order but their keys' (PostgreSQL: COLLATE "C"); each has its own sum. */
+#define KV_TABLE                                                                                   \
+    "CREATE TABLE kv(key TEXT NOT NULL PRIMARY KEY, sum BIGINT NOT NULL, body " T_BYTES            \
+    " NOT NULL);"
+#define KV_SUM "tutti_sum(kv.key, kv.body)"
+
+const char *const sql_upgrade[SCHEMA_VERSION] = {[1] = KV_TABLE};
+
+const char *const sql_schema =
+    "CREATE TABLE node(node_id TEXT NOT NULL PRIMARY KEY, incarnation "
+    "BIGINT NOT "
+    "NULL,"
+    " lease_until BIGINT NOT NULL, role INT NOT NULL, name TEXT NOT NULL) " T_NOROW ";"
+    "CREATE TABLE def(hash TEXT NOT NULL PRIMARY KEY, name TEXT NOT "
+    "NULL,"
+    " created BIGINT NOT NULL, body " T_BYTES " NOT NULL);"
+    "CREATE TABLE run(no " T_KEY ", seq BIGINT NOT NULL, crc BIGINT NOT NULL,"
+    " epoch BIGINT NOT NULL, last_batch BIGINT NOT NULL, sig_seq BIGINT NOT NULL,"
+    " cancel INT NOT NULL, status INT NOT NULL, crashes INT NOT NULL, wake_at BIGINT "
+    "NOT NULL,"
+    " owner TEXT, owner_inc BIGINT NOT NULL, created BIGINT NOT NULL, ended BIGINT "
+    "NOT NULL,"
+    " expires_at BIGINT NOT NULL, run_id TEXT NOT NULL, root_id TEXT NOT NULL, "
+    "parent_id TEXT,"
+    " def_hash TEXT NOT NULL, name TEXT NOT NULL, client_key TEXT, sum BIGINT NOT "
+    "NULL DEFAULT 0);"
+    "CREATE TABLE journal(pos " T_KEY ", epoch BIGINT NOT NULL, kind INT NOT NULL,"
+    " crc BIGINT NOT NULL, path TEXT NOT NULL, hash TEXT, body " T_BYTES ");"
+    "CREATE TABLE blob(hash TEXT NOT NULL PRIMARY KEY, body " T_BYTES " NOT NULL);"
+    "CREATE TABLE signal(run_no BIGINT NOT NULL, name TEXT NOT NULL, "
+    "dedupe TEXT NOT "
+    "NULL,"
+    " sig_seq BIGINT NOT NULL, consumed_seq BIGINT NOT NULL, body " T_BYTES " NOT NULL,"
+    " PRIMARY KEY(run_no, name, dedupe)) " T_NOROW ";"
+    /* Runs that are gone already and whose records are still being deleted. */
+    "CREATE TABLE trash(no " T_KEY ", next_seq BIGINT NOT NULL, seq BIGINT NOT NULL);"
+    "CREATE UNIQUE INDEX run_id ON run(run_id);"
+    "CREATE UNIQUE INDEX run_key ON run(client_key) WHERE client_key IS "
+    "NOT NULL;"
+    "CREATE INDEX run_parent ON run(parent_id) WHERE parent_id IS NOT "
+    "NULL;"
+    "CREATE INDEX run_def ON run(def_hash);"
+    "CREATE INDEX run_ready ON run(wake_at) WHERE owner IS NULL AND "
+    "status<3;" /* the
+                   queue
+                 */
+    "CREATE INDEX run_owned ON run(owner, owner_inc) WHERE owner IS NOT "
+    "NULL;"
+    "CREATE INDEX run_ended ON run(ended) WHERE status>=10;"
+    "CREATE INDEX run_expires ON run(expires_at) WHERE expires_at>0;"
+    "CREATE INDEX journal_hash ON journal(hash) WHERE hash IS NOT NULL;"
+    "CREATE TRIGGER run_put AFTER INSERT ON run BEGIN"
+    " UPDATE run SET sum=tutti_sum(" SUMMED(
+        "NEW.") ") WHERE no=NEW.no; END;"
+                "CREATE TRIGGER run_change AFTER UPDATE OF owner, "
+                "owner_inc, status, "
+                "epoch, "
+                "sig_seq, cancel,"
+                " wake_at, ended, expires_at ON run"
+                /* A row that is damaged stays so: a change must not sign it. */
+                " WHEN OLD.sum=tutti_sum(" SUMMED(
+                    "OLD.") ") BEGIN"
+                            " UPDATE run SET sum=tutti_sum(" SUMMED(
+                                "NEW.") ") WHERE no=NEW.no; END;" KV_TABLE;
 
 #define LEASE_COLUMNS "run.run_id, run.epoch, run.seq, run.sig_seq, run.no, run.crc"
 #define RUN_COLUMNS                                                                                \
@@ -195,4 +198,13 @@ const char *const sql_text[SQL_COUNT] = {
         " ORDER BY no LIMIT ?2",
     [SQL_CHECK_COUNT] = "SELECT COUNT(*), COALESCE(MAX(pos), 0) FROM journal WHERE pos>?1"
                         " AND pos<?2",
+
+    [SQL_KV_PUT] = "INSERT INTO kv(key, sum, body) VALUES(?1, tutti_sum(?1, ?2), ?2)"
+                   " ON CONFLICT(key) DO UPDATE SET sum=excluded.sum, body=excluded.body",
+    [SQL_KV_DEL] = "DELETE FROM kv WHERE key IN (SELECT key FROM kv WHERE key>=?1 AND key<?2"
+                   " ORDER BY key LIMIT ?3)",
+    [SQL_KV_GET] = "SELECT body, sum=" KV_SUM " FROM kv WHERE key=?1",
+    [SQL_KV_LIST] = "SELECT body, sum=" KV_SUM ", key FROM kv WHERE key>=?1 AND key>?2 AND key<?3"
+                    " ORDER BY key LIMIT ?4",
+    [SQL_KV_DAMAGED] = "SELECT COUNT(*) FROM kv WHERE sum<>" KV_SUM,
 };

@@ -14,7 +14,7 @@
 #ifndef STORE_SQLITE_SQL_H
 #define STORE_SQLITE_SQL_H
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2          /* 2: with kv */
 #define SCHEMA_APP_ID  0x74747474 /* "tttt" in the file's header: a tutti store */
 #define SEQ_BITS       24
 
@@ -71,9 +71,16 @@ enum sql {
     SQL_ORPHANS,
     SQL_CHECK_RUNS,
     SQL_CHECK_COUNT,
+    SQL_KV_PUT,
+    SQL_KV_DEL,
+    SQL_KV_GET,
+    SQL_KV_LIST,
+    SQL_KV_DAMAGED,
     SQL_COUNT
 };
 extern const char *const sql_text[SQL_COUNT];
 extern const char *const sql_schema;
+/* [n]: what makes schema n + 1 of schema n; NULL at 0 (sql_schema makes the newest at once). */
+extern const char *const sql_upgrade[SCHEMA_VERSION];
 
 #endif

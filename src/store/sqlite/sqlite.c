@@ -130,8 +130,23 @@ schema_make(struct conn *c)
     return NULL;
 }
 
+/* One transaction: whatever ends it in between leaves the old schema. */
 static struct err *
-schema_check(struct conn *c, bool *ret_new)
+schema_upgrade(struct conn *c, int64_t version)
+{
+    AUTO(str_fini) struct str sql = STR_INIT;
+    for (int64_t v = version; v < SCHEMA_VERSION; v++)
+        str_add(&sql, sql_upgrade[v]);
+    AUTO(freep)
+    char *all = xasprintf("BEGIN IMMEDIATE; %s PRAGMA user_version=%d; COMMIT", str_c(&sql),
+                          SCHEMA_VERSION);
+    int rc = sqlite3_exec(c->db, all, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? NULL : conn_err(c, rc, "upgrading");
+}
+
+/* *ret_version 0: there is nothing yet. */
+static struct err *
+schema_check(struct conn *c, int64_t *ret_version)
 {
     int64_t version = 0, app = 0, tables = 0;
     int rc = number_of(c, "PRAGMA user_version", &version);
@@ -151,19 +166,25 @@ schema_check(struct conn *c, bool *ret_new)
                     "'%s' was written by a newer version (schema %lld, this one knows "
                     "%d); install that version or choose another folder with --store",
                     c->path, (long long)version, SCHEMA_VERSION);
-    *ret_new = app != SCHEMA_APP_ID;
+    if (app == SCHEMA_APP_ID && version < 1)
+        return FAIL(ERR_INVALID,
+                    "'%s' has no schema version: it is damaged; choose another "
+                    "folder with --store",
+                    c->path);
+    *ret_version = version;
     return NULL;
 }
 
 static struct err *
 writer_open(struct sqlite *l, int64_t *ret_clock, bool *ret_crashed)
 {
-    bool is_new = false;
-    int64_t owned = 0;
+    int64_t version = 0, owned = 0;
     PASS(conn_open(&l->writer, l->path, CONN_WRITER));
-    PASS(schema_check(&l->writer, &is_new));
-    if (is_new)
+    PASS(schema_check(&l->writer, &version));
+    if (version == 0)
         PASS(schema_make(&l->writer));
+    else if (version < SCHEMA_VERSION)
+        PASS(schema_upgrade(&l->writer, version));
     sqlite3_wal_autocheckpoint(l->writer.db, WAL_PAGES);
     int rc = conn_number(&l->writer, SQL_CLOCK, NULL, 0, ret_clock);
     if (rc == SQLITE_OK)
@@ -180,7 +201,17 @@ writer_open(struct sqlite *l, int64_t *ret_clock, bool *ret_crashed)
 static struct err *
 reader_open(struct sqlite *l, struct conn *c)
 {
-    return c->db ? NULL : conn_open(c, l->path, l->read_only ? CONN_READ_ONLY : CONN_READER);
+    if (c->db)
+        return NULL;
+    PASS(conn_open(c, l->path, l->read_only ? CONN_READ_ONLY : CONN_READER));
+    int64_t version = 0; /* the writer has upgraded it; who may only read takes it as it is */
+    struct err *e = l->read_only ? schema_check(c, &version) : NULL;
+    if (!e && l->read_only && version == 0)
+        e = FAIL(ERR_MISSING, "'%s' is empty: nothing was run here yet", l->path);
+    c->is_old = l->read_only && version < 2;
+    if (e)
+        conn_close(c);
+    return e;
 }
 
 static void
@@ -201,11 +232,7 @@ sqlite_shut(void *driver)
 static struct err *
 read_only_open(struct sqlite *l, int64_t *ret_clock)
 {
-    bool is_new = false;
     PASS(reader_open(l, &l->quick));
-    PASS(schema_check(&l->quick, &is_new));
-    if (is_new)
-        return FAIL(ERR_MISSING, "'%s' is empty: nothing was run here yet", l->path);
     *ret_clock = 0;
     return NULL;
 }
@@ -309,7 +336,7 @@ static void
 exec_read(struct sqlite *l, struct request *r)
 {
     bool is_short = r->op == OP_GET_RUN || r->op == OP_GET_DEF || r->op == OP_SIGNALS ||
-                    (r->op == OP_READ && r->limit == 0);
+                    r->op == OP_KV_GET || (r->op == OP_READ && r->limit == 0);
     if (is_short) {
         r->err = reader_open(l, &l->quick);
         if (!r->err)

@@ -294,6 +294,7 @@ pages_check(struct conn *c, struct store_invariants *inv)
 {
     sqlite3_stmt *stmt = NULL;
     CHECK(conn_number(c, SQL_ORPHANS, NULL, 0, &inv->orphans));
+    CHECK(kv_damaged(c, &inv->damaged));
     CHECK(sqlite3_prepare_v2(c->db, "PRAGMA quick_check(100)", -1, &stmt, NULL));
     int rc;
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
@@ -381,6 +382,10 @@ read_one(struct conn *c, struct request *r)
         break;
     case OP_SIGNALS:
         rc = read_signals(c, r);
+        break;
+    case OP_KV_GET:
+    case OP_KV_LIST:
+        rc = kv_read(c, r);
         break;
     default: /* OP_CHECK */
         rc = read_check(c, r);

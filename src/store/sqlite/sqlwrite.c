@@ -419,6 +419,9 @@ write_one(struct sqlite *l, struct request *r)
         return conn_do(&l->writer, SQL_QUARANTINE, "t", r->id);
     case OP_REAP:
         return reap(l, r->id);
+    case OP_KV_PUT:
+    case OP_KV_DELETE:
+        return kv_write(l, r);
     default: /* OP_TICK */
         return do_tick(l, r);
     }
