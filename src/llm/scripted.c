@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REPLIES_MAX 1000
+#define REPLIES_MAX        1000
+#define REPEATED_BYTES_MAX ((size_t)64 << 20) /* more than any reply may have: for trying that */
 
 /* The script's keys stand in the profile, or in its `script`. */
 static json_t *
@@ -395,6 +396,21 @@ fail_entry(const struct scene *s, const json_t *entry, struct answer *a)
 
 /* ---- the ways to answer -----------------------------------------------------------------------*/
 
+/* `repeat`: the text so many times over. */
+static struct err *MUST
+text_repeat(const json_t *entry, struct str *text)
+{
+    const int64_t times = json_int(entry, "repeat", 1);
+    const size_t n = text->len;
+    if (times < 1 || (n && (uint64_t)times > REPEATED_BYTES_MAX / n))
+        return FAIL(ERR_INVALID, "script: repeat %lld of %zu bytes: 1 to %zu is possible",
+                    (long long)times, n, REPEATED_BYTES_MAX / MAX(n, 1));
+    AUTO(freep) char *once = xstrndup(str_c(text), n);
+    for (int64_t i = 1; n && i < times; i++)
+        str_addn(text, once, n);
+    return NULL;
+}
+
 static struct err *MUST
 answer_entry(const struct scene *s, const json_t *entry, struct answer *a)
 {
@@ -408,6 +424,7 @@ answer_entry(const struct scene *s, const json_t *entry, struct answer *a)
         add_filled(&text, s, entry);
     else
         add_filled(&text, s, entry_text(s, entry));
+    PASS(text_repeat(entry, &text));
     PASS(say(s, entry, str_c(&text), SIZE_MAX, a));
     json_array_foreach (calls, i, call)
         add_call(a, s, call);

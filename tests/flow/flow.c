@@ -33,7 +33,10 @@ struct play { /* one life of the process */
     bool crash_before, resume, crashed;
     const char *in_doubt;
     struct outcome *out;
+    struct app *app; /* while it lives */
 };
+
+#define SHOWN_MAX 2000 /* bytes of a value that are written down */
 
 /* ---- files
  * ------------------------------------------------------------------------------------------------
@@ -52,12 +55,32 @@ part(const char *text, const char *name)
     return end ? xstrndup(at, (size_t)(end - at) + 1) : xstrdup(at);
 }
 
+/* "<<N times TEXT>>" stands for what nobody wants to read. */
+static char *
+part_written_out(char *OWN written)
+{
+    struct str s = STR_INIT;
+    const char *at = written, *from, *text, *end;
+    while ((from = strstr(at, "<<")) && (text = strstr(from, " times ")) &&
+           (end = strstr(text, ">>"))) {
+        const long n = strtol(from + 2, NULL, 10);
+        text += strlen(" times ");
+        str_addn(&s, at, (size_t)(from - at));
+        for (long i = 0; i < n; i++)
+            str_addn(&s, text, (size_t)(end - text));
+        at = end + 2;
+    }
+    str_add(&s, at);
+    free(written);
+    return str_steal(&s);
+}
+
 static struct err *
 flow_file_read(const char *path, struct flow_file *f)
 {
     *f = (struct flow_file){.path = path};
     PASS(file_read(path, 1 << 20, &f->text));
-    f->spec = part(str_c(&f->text), "spec");
+    f->spec = part_written_out(part(str_c(&f->text), "spec"));
     f->request = part(str_c(&f->text), "run");
     f->http = part(str_c(&f->text), "http");
     f->expect = part(str_c(&f->text), "expect");
@@ -96,15 +119,44 @@ on_commit(void *ctx, int64_t n, bool after)
 }
 
 static void
+value_add(struct str *to, const json_t *value)
+{
+    AUTO(freep) char *text = json_text(value);
+    const size_t n = strlen(text);
+    str_addn(to, text, n > SHOWN_MAX ? utf8_floor(text, SHOWN_MAX / 20) : n);
+    if (n > SHOWN_MAX)
+        str_addf(to, "... (%zu bytes)", n);
+}
+
+/* What a pattern tells that is in no record: why it chose, fell back, gave up. */
+static bool
+is_told(const char *event)
+{
+    static const char *const by[] = {"router.",    "orchestrator.", "manager.", "peers.",
+                                     "evaluator.", "maker.",        "loop.",    "switch."};
+    for (size_t i = 0; i < COUNT(by); i++) {
+        if (str_starts(event, by[i]))
+            return true;
+    }
+    return false;
+}
+
+static void
 on_event(void *ctx, const struct run_event *ev)
 {
     struct play *p = ctx;
     struct str *j = &p->out->journal;
-    if (!ev->seq)
+    if (!ev->seq && !is_told(ev->name))
         return;
-    str_addf(j, "%lld %s", (long long)(ev->wall_ms - 1767225600000), ev->name);
+    str_addf(j, "%lld %s%s", (long long)(ev->wall_ms - WALL_START), ev->seq ? "" : "~ ", ev->name);
     if (*ev->path)
         str_addf(j, " %s", ev->path);
+    if (!ev->seq) {
+        str_addc(j, ' ');
+        value_add(j, ev->detail);
+        str_addc(j, '\n');
+        return;
+    }
     if (json_str(ev->detail, "target", NULL))
         str_addf(j, " -> %s", json_str(ev->detail, "target", ""));
     if (json_int(ev->detail, "attempts", 1) > 1)
@@ -116,10 +168,55 @@ on_event(void *ctx, const struct run_event *ev)
         str_addf(j, " ! %s", error);
     json_t *output = json_object_get(ev->detail, "output");
     if (output && !json_is_null(output)) {
-        AUTO(freep) char *text = json_text(output);
-        str_addf(j, " = %s", text);
+        str_add(j, " = ");
+        value_add(j, output);
     }
     str_addc(j, '\n');
+}
+
+/* ---- what happens from outside, by the clock of the world: `at` in the request --------------- */
+
+/* As `tutti runs cancel` in another process: asked for durably, seen by whoever has the run. */
+static struct err *
+outside_cancel(struct play *p)
+{
+    return engine_cancel_stored(app_engine(p->app), p->out->id, false);
+}
+
+static const struct {
+    const char *name;
+    struct err *(*does)(struct play *p);
+} deeds[] = {{"cancel", outside_cancel}};
+
+static struct err *
+outside_do(struct play *p, const json_t *entry)
+{
+    for (size_t i = 0; i < COUNT(deeds); i++) {
+        if (strcmp(deeds[i].name, json_str(entry, "do", "")) == 0)
+            return deeds[i].does(p);
+    }
+    return FAIL(ERR_INVALID, "at: nobody can do '%s'", json_str(entry, "do", ""));
+}
+
+/* In order, each once: what was done in a former life is done. */
+static void
+outside_main(void *arg)
+{
+    struct play *p = arg;
+    const json_t *all = json_object_get(p->file->request_json, "at"), *entry;
+    while ((entry = json_array_get(all, p->world->deeds))) {
+        const int64_t wait = json_int(entry, "ms", 0) + WALL_START - rt_wall_ms();
+        struct err *e = wait > 0 ? fiber_sleep(wait) : NULL;
+        if (!e)
+            e = outside_do(p, entry);
+        if (e) {
+            if (err_kind(e) != ERR_CANCELLED && !p->crashed)
+                err_print(e, stderr);
+            err_drop(e);
+            return;
+        }
+        p->world->deeds++;
+    }
 }
 
 static struct err *
@@ -146,8 +243,11 @@ play_main(void *arg)
     struct play *p = arg;
     struct app *a = NULL;
     struct run *run = NULL;
+    struct scope outside;
     world_enter(p->world);
+    sim_set_wall_ms(p->world->wall_ms);
     struct err *e = app_open(&(struct app_opts){.mem = p->mem}, &a);
+    p->app = a;
     if (!e) {
         store_on_commit(app_store(a), on_commit, p);
         engine_subscribe(app_engine(a), on_event, p);
@@ -155,8 +255,14 @@ play_main(void *arg)
     }
     if (!e)
         memcpy(p->out->id, run_id(run), RUN_ID_LEN);
-    if (!e)
+    scope_open_detached(&outside);
+    if (!e) {
+        if (json_object_get(p->file->request_json, "at"))
+            scope_spawn(&outside, "outside", outside_main, p);
         e = run_wait(run, DEADLINE_NONE);
+    }
+    scope_end(&outside);
+    p->world->wall_ms = rt_wall_ms();
     if (!e && !p->crashed)
         e = run_document(run, true, &p->out->doc);
     if (e && !p->crashed)
@@ -186,8 +292,9 @@ result_text(const struct outcome *o)
     if (o->error)
         str_addf(&s, "refused: %s\n", o->error);
     if (o->doc) {
-        AUTO(freep) char *output = json_text(json_object_get(o->doc, "output"));
-        str_addf(&s, "status %s\noutput %s\n", json_str(o->doc, "status", ""), output);
+        str_addf(&s, "status %s\noutput ", json_str(o->doc, "status", ""));
+        value_add(&s, json_object_get(o->doc, "output"));
+        str_addc(&s, '\n');
     }
     return str_steal(&s);
 }

@@ -9,7 +9,8 @@
 void
 world_init(struct world *w, const json_t *http)
 {
-    *w = (struct world){.http = http, .ledger = json_array(), .used = json_object()};
+    *w = (struct world){
+        .http = http, .ledger = json_array(), .used = json_object(), .wall_ms = WALL_START};
 }
 
 void

@@ -6,11 +6,15 @@
 #include "base/map.h"
 #include "rt/sim.h"
 
+#define WALL_START 1767225600000 /* 2026-01-01T00:00:00Z: when its time begins */
+
 struct world {          /* outlives crashes, as the outside world does */
     const json_t *http; /* rules; see README.md */
     json_t *ledger;     /* list of {what, key}: effects in order */
     json_t *used;       /* rule index -> how often it answered */
     unsigned in_flight, in_flight_max;
+    int64_t wall_ms; /* when the next life begins */
+    size_t deeds;    /* what has been done to the run from outside */
 };
 void world_init(struct world *w, const json_t *http);
 void world_fini(struct world *w);
