@@ -32,13 +32,18 @@ run_encode(const struct engine *e, const json_t *body, struct str *to)
 }
 
 /* Kept as bytes: thousands of runs may be waiting for the disk. */
-void
+bool
 run_append(struct run *r, enum record_kind kind, const char *path, json_t *body, bool lazy)
 {
     struct engine *e = r->engine;
     assert(body); /* json_pack gave nothing: a text that is not UTF-8 */
     str_reset(&e->encoding);
     run_encode(e, body, &e->encoding);
+    if (e->encoding.len > RECORD_BODY_MAX) {
+        str_fini(&e->encoding);
+        json_decref(body);
+        return false;
+    }
     struct pending p = {.kind = kind,
                         .path = xstrdup(path),
                         .bytes = xmalloc(e->encoding.len),
@@ -49,9 +54,10 @@ run_append(struct run *r, enum record_kind kind, const char *path, json_t *body,
     vec_push(&r->pending, p);
     r->appended++;
     if (lazy)
-        return;
+        return true;
     r->must_commit = r->appended;
     flush_soon(r);
+    return true;
 }
 
 static void
@@ -113,14 +119,19 @@ batch_committed(struct run *r, struct pending *batch, size_t n, int64_t first_se
     return NULL;
 }
 
-/* One commit at a time; what is appended meanwhile goes into the next one. */
-static struct err *
-commit_batch(struct run *r)
+/* As many of these as the store takes at once. */
+static size_t
+batch_fitting(const struct pending *batch, size_t len)
 {
-    struct pending *batch = r->pending.at;
-    size_t n = r->pending.len;
-    r->pending.at = NULL;
-    r->pending.len = r->pending.cap = 0;
+    size_t n = 0, bytes = 0;
+    while (n < len && n < RECORDS_MAX && bytes + batch[n].len <= RECORD_BODY_MAX)
+        bytes += batch[n++].len;
+    return n;
+}
+
+static struct err *
+commit_once(struct run *r, struct pending *batch, size_t n)
+{
     struct store_record *records = xcalloc(n, sizeof *records);
     for (size_t i = 0; i < n; i++)
         records[i] = (struct store_record){.kind = (int)batch[i].kind,
@@ -133,12 +144,27 @@ commit_batch(struct run *r)
     struct err *e = store_commit(r->engine->opts.store, &c);
     r->engine->stats.commits++;
     r->engine->stats.records += (int64_t)n;
-    if (!e) {
-        r->committed += n;
-        e = batch_committed(r, batch, n, first_seq);
-    }
     free(records);
-    pending_free(batch, n);
+    PASS(e);
+    r->committed += n;
+    return batch_committed(r, batch, n, first_seq);
+}
+
+/* One commit at a time; what is appended meanwhile goes into the next one. */
+static struct err *
+commit_batch(struct run *r)
+{
+    struct pending *batch = r->pending.at;
+    const size_t len = r->pending.len;
+    struct err *e = NULL;
+    r->pending.at = NULL;
+    r->pending.len = r->pending.cap = 0;
+    for (size_t done = 0, n; done < len && !e; done += n) {
+        n = batch_fitting(batch + done, len - done);
+        e = commit_once(r, batch + done, n);
+        waitq_wake_all(&r->commits);
+    }
+    pending_free(batch, len);
     return e;
 }
 
@@ -170,6 +196,13 @@ run_barrier(struct run *r)
     return commit_until(r, r->must_commit);
 }
 
+struct err *
+too_large(const char *what)
+{
+    return FAIL(ERR_LIMIT, "%s is too large to be kept: a record has %zu MB at most", what,
+                RECORD_BODY_MAX >> 20);
+}
+
 /* ---- walking --------------------------------------------------------------- */
 
 static void
@@ -182,7 +215,11 @@ run_end(struct run *r, enum run_status status, const struct reply *reply, const 
                              error ? json_string_lossy(error, strlen(error)) : NULL);
     if (reply->text)
         json_object_set_new(body, "text", json_string_lossy(reply->text, strlen(reply->text)));
-    run_append(r, REC_RUN_ENDED, "", body, false);
+    if (run_append(r, REC_RUN_ENDED, "", body, false))
+        return;
+    struct err *large = too_large("the output");
+    run_end(r, RUN_FAILED, &(struct reply){0}, large);
+    err_drop(large);
 }
 
 static void

@@ -87,9 +87,12 @@ struct hosted {
 };
 #define CALL_DEPTH_MAX 16
 
-/* run.c: appends to the journal; `lazy` records need not be committed before the next effect. */
-void
+/* run.c: appends to the journal; `lazy` records need not be committed before the next effect.
+ * False: nothing was, because the store takes no record so large; only what holds a reply can be.
+ */
+bool
 run_append(struct run *r, enum record_kind kind, const char *path, json_t *OWN body, bool lazy);
+struct err *MUST too_large(const char *what);       /* ERR_LIMIT, in words for the reader */
 struct err *MUST run_barrier(struct run *r) YIELDS; /* all that matters so far is committed */
 void flush_soon(struct run *r); /* flush.c: commits what was appended, if nobody else does */
 /* Fills in the run and the time, and tells everybody. */

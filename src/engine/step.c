@@ -64,21 +64,26 @@ recorded(struct hosted *h, json_t *body, bool failed, json_t **ret_value)
 }
 
 static void
-record_done(struct stepping *st, json_t *value)
-{
-    json_t *body = json_pack("{ss ss sO si sI so}", "type", st->s->type, "target", st->s->target,
-                             "value", value, "attempts", (int)st->attempt, "at", rt_wall_ms(),
-                             "usage", usage_to_json(&st->usage));
-    run_append(st->h->run, REC_STEP_DONE, st->path, body, false);
-}
-
-static void
 record_failed(struct stepping *st, const struct err *e)
 {
     json_t *body = json_pack("{ss ss so si sI so}", "type", st->s->type, "target", st->s->target,
                              "error", error_body(e), "attempts", (int)st->attempt, "at",
                              rt_wall_ms(), "usage", usage_to_json(&st->usage));
     run_append(st->h->run, REC_STEP_FAILED, st->path, body, false);
+}
+
+static struct err *
+record_done(struct stepping *st, json_t *value)
+{
+    json_t *body = json_pack("{ss ss sO si sI so}", "type", st->s->type, "target", st->s->target,
+                             "value", value, "attempts", (int)st->attempt, "at", rt_wall_ms(),
+                             "usage", usage_to_json(&st->usage));
+    if (run_append(st->h->run, REC_STEP_DONE, st->path, body, false))
+        return NULL;
+    AUTO(freep) char *what = xasprintf("what '%s' answered", st->s->target);
+    struct err *e = too_large(what);
+    record_failed(st, e);
+    return e;
 }
 
 /* ---- how it is guarded ----------------------------------------------------- */
@@ -258,8 +263,7 @@ doubt_resolve(struct stepping *st, json_t **ret_value, bool *ret_settled)
     case IN_DOUBT_DONE:
         st->attempt = 1;
         *ret_value = json_null();
-        record_done(st, *ret_value);
-        return NULL;
+        return record_done(st, *ret_value);
     case IN_DOUBT_FAIL: {
         st->attempt = 1;
         struct err *e = err_set_in_doubt(FAIL(ERR_TRANSIENT,
@@ -301,8 +305,10 @@ hosted_step(struct host *base, const struct step *s, json_t **ret_value)
     struct err *e = step_do(&st, ret_value);
     account(h, &st.usage, st.attempt);
     if (!e) {
-        record_done(&st, *ret_value);
-        return NULL;
+        e = record_done(&st, *ret_value);
+        if (e)
+            json_freep(ret_value);
+        return e;
     }
     struct err *ended = fiber_check();
     err_free(ended);

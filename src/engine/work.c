@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PATH_LEN_MAX (RECORD_PATH_MAX - 512) /* its steps have a name below it */
+
 json_t *
 work_end_body(const struct work *w, const struct work_end *end)
 {
@@ -127,11 +129,31 @@ within_total(struct run *r, const struct work *w, int64_t started_wall_ms, struc
     return e;
 }
 
+/* A reply that no record can hold is a failure: kept in memory alone it would be lost in a crash.
+ */
+static struct err *
+end_record(struct run *r, const struct work *w, struct work_end *end, struct err *e,
+           struct reply *reply)
+{
+    if (run_append(r, REC_NODE_ENDED, w->path, work_end_body(w, end), false))
+        return e;
+    const struct usage usage = reply->usage;
+    reply_fini(reply);
+    *reply = (struct reply){.usage = usage};
+    end->status = NODE_FAILED;
+    end->error = e = too_large("its reply");
+    run_append(r, REC_NODE_ENDED, w->path, work_end_body(w, end), false);
+    return e;
+}
+
 struct err *
 work_run(struct run *r, const struct work *w, struct reply *ret_reply)
 {
     unsigned attempts = 1;
     int64_t started;
+    if (strlen(w->path) > PATH_LEN_MAX)
+        return FAIL(ERR_LIMIT, "it is nested too deep: its path has more than %d bytes",
+                    PATH_LEN_MAX);
     if (view_node_ended(r->view, w->path))
         return recorded(r->view, w->path, ret_reply);
     PASS(view_node_started(r->view, w->path, &started));
@@ -156,6 +178,5 @@ work_run(struct run *r, const struct work *w, struct reply *ret_reply)
                            .error = e,
                            .attempts = attempts,
                            .started_wall_ms = started};
-    run_append(r, REC_NODE_ENDED, w->path, work_end_body(w, &end), false);
-    return e;
+    return end_record(r, w, &end, e, ret_reply);
 }

@@ -8,9 +8,6 @@
 #include "store/bytes.h"
 #include "store/store.h"
 
-#define RECORD_BODY_MAX  ((size_t)64 << 20)
-#define RECORD_PATH_MAX  4096
-#define RECORDS_MAX      4096 /* in one commit */
 #define RECORDS_OF_A_RUN (((int64_t)1 << 24) - 1)
 #define KV_KEY_MAX       512
 #define KV_BODY_MAX      ((size_t)1 << 20)

@@ -14,6 +14,9 @@
 #define STORE_STORE_H
 #include "base/str.h"
 
+#define RECORD_BODY_MAX ((size_t)64 << 20) /* of the records of one commit together */
+#define RECORD_PATH_MAX 4096
+#define RECORDS_MAX     4096 /* in one commit */
 #define RUN_ID_LEN                                                                                 \
     27 /* 26 characters (Crockford base 32 of time and chance, sorts by time) and the NUL */
 

@@ -148,6 +148,8 @@ on_event(void *ctx, const struct run_event *ev)
     struct str *j = &p->out->journal;
     if (!ev->seq && !is_told(ev->name))
         return;
+    if (json_bool(p->file->request_json, "brief", false) && strchr(ev->path, '/'))
+        return;
     str_addf(j, "%lld %s%s", (long long)(ev->wall_ms - WALL_START), ev->seq ? "" : "~ ", ev->name);
     if (*ev->path)
         str_addf(j, " %s", ev->path);
