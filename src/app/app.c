@@ -25,10 +25,9 @@
 static const struct kind *const agent_kinds[] = {&llm_kind, &mcp_kind,    &http_kind, &exec_kind,
                                                  &lua_kind, &custom_kind, NULL};
 static const struct kind *const workflow_kinds[] = {
-    &dag_kind,       &task_kind,  &chain_kind,        &pipeline_kind, &parallel_kind,
-    &reduce_kind,    &gate_kind,  &switch_kind,       &loop_kind,     &router_kind,
-    &evaluator_kind, &maker_kind, &orchestrator_kind, &manager_kind,  &peers_kind,
-    &foreach_kind,   NULL};
+    &dag_kind,          &task_kind,    &chain_kind, &pipeline_kind, &parallel_kind,  &reduce_kind,
+    &gate_kind,         &switch_kind,  &loop_kind,  &router_kind,   &evaluator_kind, &maker_kind,
+    &orchestrator_kind, &manager_kind, &peers_kind, &foreach_kind,  &queue_kind,     NULL};
 static const struct spec_tables tables = {agent_kinds, workflow_kinds};
 
 struct app {

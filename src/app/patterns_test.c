@@ -39,6 +39,28 @@ static const struct {
     {"{type: maker, worker: a, match_strategy: exactly}",
      "3:50: workflow 'main': 'match_strategy': unknown value 'exactly' (did you mean 'exact'?)\n"},
     {"{nodes: [{id: g, type: gate}]}", "3:23: workflow 'main': node 'g': a gate needs `when`\n"},
+    {"{type: queue, agents: [a], tasks: [{description: x, agent: b}]}",
+     "3:68: workflow 'main': 'b' is none of the queue's `agents`\n"},
+    {"{type: queue, agents: [a, b], tasks: [{description: x, agent: bb}]}",
+     "3:71: workflow 'main': 'bb' is none of the queue's `agents`\n"},
+    {"{type: queue, agents: [a], tasks: [{description: x, capability: sums}]}",
+     "3:73: workflow 'main': none of the queue's `agents` can do 'sums': name it in an agent's "
+     "`capabilities`\n"},
+    {"{type: queue, agents: [a], tasks: [{id: t, description: x}, {id: t, description: y}]}",
+     "3:74: workflow 'main': the task 't' is there twice\n"},
+    {"{type: queue, agents: [a], tasks: [{priority: 3}]}",
+     "3:44: workflow 'main': a task needs a `description` or an `input`\n"},
+    {"{type: queue, agents: [a], tasks: [{description: x}], items: [y]}",
+     "3:3: workflow 'main': a queue has `tasks` or `items`, not both\n"},
+    {"{type: queue, agents: [a], tasks: [{description: '{{ steps.a.text }}'}]}",
+     "3:68: workflow 'main': there is no step 'a' around this workflow; a template sees `input` "
+     "and `inputs`\n"},
+    {"{type: queue, agents: [a], tasks: [{description: x, prio: 3}]}",
+     "3:61: workflow 'main': 'tasks[1]': unknown key 'prio'\n"},
+    {"{type: queue, agents: [a], tasks: [{description: x, priority: high}]}",
+     "3:71: workflow 'main': 'tasks[1].priority' expects an integer from -1000 to 1000, found the "
+     "text 'high'\n"},
+    {"{type: queue, tasks: [{description: x}]}", "3:3: workflow 'main': 'agents' is missing\n"},
     {"{type: peers, agents: []}", NULL},
     {"{type: orchestrator, agents: [a], plan_type: half}", NULL},
 };

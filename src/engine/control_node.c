@@ -100,6 +100,29 @@ control_items(struct control *c, json_t **ret_items)
     return NULL;
 }
 
+struct err *
+control_list(struct control *c, json_t **ret_list)
+{
+    AUTO(json_freep) json_t *list = NULL;
+    if (c->graph->items)
+        PASS(control_items(c, &list));
+    else
+        list = json_incref((json_t *)(uintptr_t)c->task->input);
+    const char *text = list ? json_string_value(list) : c->task->message;
+    json_t *parsed = NULL;
+    if (text)
+        err_drop(json_parse(text, strlen(text), &parsed)); /* then it is just a text */
+    if (parsed) {
+        json_decref(list);
+        list = parsed;
+    }
+    if (!json_is_array(list))
+        return FAIL(ERR_INVALID, "its items are not a list%s",
+                    c->graph->items ? "" : "; say `items`, or give it a list");
+    *ret_list = STEAL(list);
+    return NULL;
+}
+
 /* What a member's templates make for an item. */
 struct filled {
     json_t *input, *params;
@@ -215,8 +238,8 @@ control_ask(struct control *c, const struct ask *a, struct reply *ret_reply)
                                     : a->message ? a->input
                                                  : c->task->input,
                            .context = context,
-                           .action = f.action,
-                           .params = f.params,
+                           .action = f.action ? f.action : a->action,
+                           .params = f.params ? f.params : a->params,
                            .instruction = f.instruction,
                            .server_name = a->member->server_name,
                            .output_schema = a->output_schema};
@@ -357,8 +380,36 @@ control_expand(struct control *c, const struct control_step *steps, size_t n,
     return e;
 }
 
-static const json_t *
-agent_of(const struct control *c, const struct node *member)
+/* ---- decisions ------------------------------------------------------------- */
+
+void
+control_decide(struct control *c, const char *name, const char *event, json_t *detail)
+{
+    const struct controlled *x = controlled_of(c);
+    AUTO(freep) char *path = path_below(x, name);
+    json_object_set_new(detail, "event", json_string(event));
+    json_object_set_new(detail, "at", json_integer(rt_wall_ms()));
+    run_append(x->run, REC_DECIDED, path, detail, true);
+}
+
+struct err *
+control_decided(const struct control *c, const char *name, json_t **ret_detail)
+{
+    const struct controlled *x = container_of(c, const struct controlled, base);
+    AUTO(freep) char *path = path_below(x, name);
+    return view_decided(x->run->view, path, ret_detail);
+}
+
+bool
+control_ended(const struct control *c, const char *name)
+{
+    const struct controlled *x = container_of(c, const struct controlled, base);
+    AUTO(freep) char *path = path_below(x, name);
+    return view_node_ended(x->run->view, path);
+}
+
+const json_t *
+control_agent(const struct control *c, const struct node *member)
 {
     const struct controlled *x = container_of(c, const struct controlled, base);
     return member->child
@@ -369,14 +420,14 @@ agent_of(const struct control *c, const struct node *member)
 bool
 control_is_model(const struct control *c, const struct node *member)
 {
-    const json_t *agent = agent_of(c, member);
+    const json_t *agent = control_agent(c, member);
     return agent && strcmp(json_str(agent, "type", "llm"), "llm") == 0;
 }
 
 const char *
 control_about(const struct control *c, const struct node *member)
 {
-    const json_t *def = member->child ? member->child->def : agent_of(c, member);
+    const json_t *def = member->child ? member->child->def : control_agent(c, member);
     return json_str(def, "description", json_str(def, "instruction", ""));
 }
 

@@ -28,6 +28,8 @@ struct ask { /* one member's turn; all borrowed */
     unsigned index;              /* its turn: 1, 2, ...; agents see it as context.index; 0: none */
     const json_t *input;         /* the same as a value; NULL: it is just text */
     const json_t *output_schema; /* what the reply of a model has to be; NULL: the agent's own */
+    const char *action;          /* for a member that is no model; or NULL */
+    const json_t *params;
 };
 struct err *MUST control_ask(struct control *c, const struct ask *a,
                              struct reply *ret_reply) YIELDS;
@@ -69,6 +71,18 @@ struct control_step { /* all borrowed */
 struct err *MUST control_expand(struct control *c, const struct control_step *steps, size_t n,
                                 struct reply *ret_reply) YIELDS;
 
+/* A decision in which time or chance took part: who was free first. It is recorded under its name,
+ * in front of all that follows from it, and told as the event; a resumed run finds it again. detail
+ * is an object. *ret_detail is NULL when nothing was decided in a former life. */
+void control_decide(struct control *c, const char *name, const char *event, json_t *OWN detail);
+struct err *MUST control_decided(const struct control *c, const char *name,
+                                 json_t **OWN ret_detail);
+/* Has what was asked under this name ended in a former life? Asking again gives that at once. */
+bool control_ended(const struct control *c, const char *name);
+
+/* The definition of a member that is an agent; NULL: a workflow, or unknown. Borrowed. */
+const json_t *control_agent(const struct control *c, const struct node *member);
+
 /* Is it asked in words, and answers in words? An agent of a model's kind. */
 bool control_is_model(const struct control *c, const struct node *member);
 
@@ -81,6 +95,8 @@ struct err *MUST control_rule(struct control *c, const struct rule *rule, const 
 
 /* The value of the graph's `items`. */
 struct err *MUST control_items(struct control *c, json_t **OWN ret_items);
+/* The list that they make; without `items` the one it was given, also as a text of JSON. */
+struct err *MUST control_list(struct control *c, json_t **OWN ret_list);
 
 /* A passing notice for observers. */
 void control_note(struct control *c, const char *event, json_t *OWN detail);
@@ -92,6 +108,6 @@ bool control_unanswered(const struct err *e);
 bool control_may_go_on(const struct err *e);
 
 extern const struct kind loop_kind, switch_kind, router_kind, evaluator_kind, maker_kind,
-    orchestrator_kind, manager_kind, peers_kind, foreach_kind;
+    orchestrator_kind, manager_kind, peers_kind, foreach_kind, queue_kind;
 
 #endif

@@ -33,6 +33,8 @@ record_event(enum record_kind kind, const json_t *body)
         return EVENT_STEP_COMPLETED;
     case REC_STEP_FAILED:
         return EVENT_STEP_FAILED;
+    case REC_DECIDED:
+        return json_str(body, "event", "decided");
     }
     return "unknown";
 }
@@ -83,7 +85,7 @@ struct place {        /* what happened at a path: of a node or of a step */
     bool is_node, node_ended;
     bool begun, done, failed; /* of a step: its intent; its last end */
     char *target;             /* of the intent */
-    struct kept step;
+    struct kept step, decided;
 };
 struct life { /* from a process taking the run to its last step's end; wall ms */
     int64_t from, to;
@@ -117,6 +119,7 @@ view_free(struct view *v)
         struct place *p = value;
         free(p->node.body);
         free(p->step.body);
+        free(p->decided.body);
         free(p->target);
         free(p);
     }
@@ -226,6 +229,15 @@ step_feed(struct view *v, const struct record *rec, bool recall)
 }
 
 static struct err *
+decided_feed(struct view *v, const struct record *rec, bool recall)
+{
+    PASS(format_check(rec));
+    if (recall)
+        keep(&place_at(v, rec->path)->decided, rec);
+    return NULL;
+}
+
+static struct err *
 feed(struct view *v, const struct record *rec, bool recall)
 {
     switch (rec->kind) {
@@ -236,6 +248,8 @@ feed(struct view *v, const struct record *rec, bool recall)
     case REC_STEP_DONE:
     case REC_STEP_FAILED:
         return step_feed(v, rec, recall);
+    case REC_DECIDED:
+        return decided_feed(v, rec, recall);
     default:
         return run_feed(v, rec);
     }
@@ -466,5 +480,16 @@ view_step(const struct view *v, const char *path, json_t **ret_body, bool *ret_f
         return NULL;
     *ret_failed = p->failed;
     struct record rec = kept_record(&p->step);
+    return record_decode(&rec, ret_body);
+}
+
+struct err *
+view_decided(const struct view *v, const char *path, json_t **ret_body)
+{
+    const struct place *p = map_get(v->places, path);
+    *ret_body = NULL;
+    if (!p || !p->decided.body)
+        return NULL;
+    struct record rec = kept_record(&p->decided);
     return record_decode(&rec, ret_body);
 }

@@ -20,6 +20,7 @@ enum record_kind { /* stored numbers */
                    REC_STEP_INTENT = 20,
                    REC_STEP_DONE = 21,
                    REC_STEP_FAILED = 22,
+                   REC_DECIDED = 50, /* {event, ...}: what a kind decided with time or chance */
 };
 const char *record_event(enum record_kind kind, const json_t *body); /* the event it is */
 
@@ -62,6 +63,8 @@ const char *view_step_open(const struct view *v, size_t *i);
 /* How long former lives of the run worked on it, from a wall time on: each from its start to its
  * last step's end. The time in which nobody had the run is not counted. */
 int64_t view_former_ms(const struct view *v, int64_t since_wall_ms);
+/* The body of REC_DECIDED of a former life, or NULL. */
+struct err *MUST view_decided(const struct view *v, const char *path, json_t **OWN ret_body);
 /* REC_STEP_DONE, else REC_STEP_FAILED, else NULL. */
 struct err *MUST view_step(const struct view *v, const char *path, json_t **OWN ret_body,
                            bool *ret_failed);

@@ -71,6 +71,9 @@ void lower_templates(struct lowering *l, struct node *n, struct node *by, const 
 void
 lower_rule(struct lowering *l, const json_t *cond, const char *pointer, const struct node *chosen);
 
+/* A value of the graph's own: its templates see what rules see. Not checked against members. */
+struct value_template *lower_value(struct lowering *l, const json_t *value, const char *pointer);
+
 /* Tables for kinds: who does a part, an agent or a workflow by name, or a workflow inline. */
 extern const struct param lower_worker_params[];
 #define WORKER_ITEM ITEM("agent", P_ONE_OF, .fields = lower_worker_params)

@@ -120,3 +120,25 @@ lower_rule(struct lowering *l, const json_t *cond, const char *pointer, const st
                          : condition_alone(l, cond, pointer);
     vec_push(&l->rules, rule);
 }
+
+/* Of a workflow that stands by itself: there are no steps around it. */
+static struct value_template *
+value_alone(struct lowering *l, const json_t *value, const char *pointer)
+{
+    const size_t before = l->edges.len;
+    struct value_template *v = value_template_make(l, value, pointer, NULL);
+    for (size_t i = before; i < l->edges.len; i++)
+        lower_fail(l, l->edges.at[i].at,
+                   "there is no step '%s' around this workflow; a template sees `input` and "
+                   "`inputs`",
+                   l->edges.at[i].dep);
+    l->edges.len = before;
+    return v;
+}
+
+struct value_template *
+lower_value(struct lowering *l, const json_t *value, const char *pointer)
+{
+    return l->outer ? value_template_make(l->outer, value, pointer, l->self)
+                    : value_alone(l, value, pointer);
+}

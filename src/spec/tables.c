@@ -207,6 +207,8 @@ const struct param spec_agent_params[] = {
      .also = NAMES("retry_config")},
     {"circuit_breaker", P_OBJECT, 0, "stop calling what keeps failing", .fields = breaker_params},
     {"effect", P_ENUM, 0, "what a call does to the world", .choices = effects},
+    {"capabilities", P_LIST, PARAM_ONE, "what it can do, as the tasks of a queue ask for it",
+     .fields = ITEM("capability", P_STRING, PARAM_NONEMPTY)},
     {"max_concurrency", P_INT, 0, "calls at once", .min = 1, .max = 100000},
     {"hedge", P_OBJECT, 0, "a second call when the first is slow", .fields = hedge_params},
     {"custom_params", P_ANY, 0, "further values for the agent"},

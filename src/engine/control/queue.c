@@ -1,0 +1,583 @@
+/* queue.c - a list of tasks and several agents that work it off: the most urgent first, each agent
+ * one at a time; what fails or takes too long is given to another.
+ *
+ * Who is free first is a matter of time; so each assignment is recorded before the work begins. A
+ * resumed queue first takes up what was assigned before, then goes on choosing. */
+#include "base/near.h"
+#include "base/units.h"
+#include "engine/control_node.h"
+#include "plan/lower.h"
+#include "rt/fiber.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define TASKS_MAX    10000
+#define MAX_ATTEMPTS 2
+
+/* ---- who can do what ------------------------------------------------------------- */
+
+static bool
+list_has(const json_t *list, const char *text)
+{
+    const json_t *one;
+    size_t i;
+    json_array_foreach (list, i, one) {
+        if (str_eq(json_string_value(one), text))
+            return true;
+    }
+    return false;
+}
+
+/* agent: its definition, or NULL. */
+static bool
+agent_can(const json_t *agent, const char *capability)
+{
+    return strcmp(json_str(agent, "type", "llm"), capability) == 0 ||
+           strcmp(json_str(agent, "server", ""), capability) == 0 ||
+           list_has(json_object_get(agent, "capabilities"), capability) ||
+           list_has(json_object_get(agent, "servers"), capability);
+}
+
+/* ---- lowering -------------------------------------------------------------- */
+
+struct lowered_tasks {
+    struct lowering *l;
+    const char *pointer; /* of the list */
+    struct map *ids;
+};
+
+static const struct node *
+member_named(struct lowering *l, const char *name)
+{
+    vec_each (&l->nodes, n) {
+        if (strcmp((*n)->id, name) == 0)
+            return *n;
+    }
+    return NULL;
+}
+
+static void
+task_agent_check(struct lowering *l, const char *name, const char *pointer)
+{
+    struct near near = NEAR_INIT(name);
+    if (member_named(l, name))
+        return;
+    vec_each (&l->nodes, n)
+        near_offer(&near, (*n)->id);
+    lower_fail(l, lower_pos(l, arena_printf(l->arena, "%s/agent", pointer)),
+               "'%s' is none of the queue's `agents`%s%s%s", name,
+               near.best ? " (did you mean '" : "", near.best ? near.best : "",
+               near.best ? "'?)" : "");
+}
+
+static void
+task_capability_check(struct lowering *l, const char *capability, const char *pointer)
+{
+    const json_t *agents = json_object_get(l->source->doc, "agents");
+    vec_each (&l->nodes, n) {
+        const json_t *agent = (*n)->worker ? json_object_get(agents, (*n)->worker) : NULL;
+        if (agent && agent_can(agent, capability))
+            return;
+    }
+    lower_fail(l, lower_pos(l, arena_printf(l->arena, "%s/capability", pointer)),
+               "none of the queue's `agents` can do '%s': name it in an agent's `capabilities`",
+               capability);
+}
+
+static void
+task_check(struct lowered_tasks *t, const json_t *task, size_t i)
+{
+    const char *at = arena_printf(t->l->arena, "%s/%zu", t->pointer, i);
+    const char *id = json_str(task, "id", NULL), *agent = json_str(task, "agent", NULL),
+               *capability = json_str(task, "capability", NULL);
+    if (id && map_has(t->ids, id))
+        lower_fail(t->l, lower_pos(t->l, arena_printf(t->l->arena, "%s/id", at)),
+                   "the task '%s' is there twice", id);
+    if (id)
+        map_put(t->ids, id, t);
+    if (agent)
+        task_agent_check(t->l, agent, at);
+    if (capability)
+        task_capability_check(t->l, capability, at);
+    if (!json_object_get(task, "description") && !json_object_get(task, "input") &&
+        !json_object_get(task, "action"))
+        lower_fail(t->l, lower_pos(t->l, at), "a task needs a `description` or an `input`");
+}
+
+static struct err *
+queue_lower(struct lowering *l, const json_t *def, const char *pointer)
+{
+    const json_t *tasks = json_object_get(def, "tasks"), *items = json_object_get(def, "items");
+    const json_t *one;
+    AUTO(map_freep) struct map *ids = map_new();
+    size_t i;
+    l->graph->noun = "task";
+    l->graph->failure = FAILURE_PARTIAL; /* unless the definition says otherwise */
+    json_array_foreach (json_object_get(def, "agents"), i, one) {
+        const char *at = lower_below(l, pointer, "agents", i);
+        const char *name = json_string_value(one);
+        lower_worker(l, lower_node(l, name ? name : "workflow", false, lower_pos(l, at)), one, at);
+    }
+    if (tasks && items)
+        lower_fail(l, lower_pos(l, pointer), "a queue has `tasks` or `items`, not both");
+    struct lowered_tasks t = {l, arena_printf(l->arena, "%s/tasks", pointer), ids};
+    json_array_foreach (tasks, i, one)
+        task_check(&t, one, i);
+    if (tasks || items)
+        l->graph->items =
+            lower_value(l, tasks ? tasks : items,
+                        tasks ? t.pointer : arena_printf(l->arena, "%s/items", pointer));
+    return NULL;
+}
+
+/* ---- the state of a queue -------------------------------------------------- */
+
+enum task_state { TASK_PENDING, TASK_RUNNING, TASK_COMPLETED, TASK_FAILED, TASK_TIMEOUT };
+static const char *const state_names[] = {"pending", "running", "completed", "failed", "timeout"};
+
+struct queue_task {
+    const json_t *def; /* as it is in the list: an object or a text */
+    size_t index;      /* its place there: the part of the path */
+    char *id, *message;
+    const json_t *input;
+    int64_t priority, timeout_ms;
+    enum task_state state;
+    unsigned attempts;
+    const struct node *who; /* had it last */
+    bool *had;              /* by index of the member: has failed it */
+    struct reply reply;
+    struct err *error;
+};
+struct queue {
+    struct control *control;
+    json_t *items;
+    struct queue_task *tasks;  /* in order of the list */
+    struct queue_task **order; /* the most urgent first */
+    size_t ntasks, running, completed, failed;
+    unsigned *slots; /* of each member: how many it can take now */
+    unsigned limit, max_attempts;
+    bool stop;          /* the first failure ends it */
+    struct err *parked; /* the run waits for somebody; what runs beside goes on */
+    struct err *cut;    /* cancelled, or out of time, from outside */
+    struct scope scope;
+    struct waitq changed;
+};
+
+static const struct node *
+member_by_name(const struct control *c, const char *name)
+{
+    for (size_t i = 0; i < c->graph->nnodes; i++) {
+        if (strcmp(c->graph->nodes[i]->id, name) == 0)
+            return c->graph->nodes[i];
+    }
+    return NULL;
+}
+
+static bool
+can_do(const struct control *c, const struct queue_task *t, const struct node *member)
+{
+    const char *agent = json_str(t->def, "agent", NULL),
+               *capability = json_str(t->def, "capability", NULL);
+    if (agent)
+        return strcmp(agent, member->id) == 0;
+    const json_t *def = capability ? control_agent(c, member) : NULL;
+    return !capability || (def && agent_can(def, capability));
+}
+
+/* A duration: milliseconds where the list was checked when it was read, else as people write it. */
+static bool
+timeout_read(const json_t *v, bool checked, int64_t *ret_ms)
+{
+    if (checked && json_is_integer(v))
+        *ret_ms = json_integer_value(v);
+    else if (json_is_number(v) && json_number_value(v) > 0 && json_number_value(v) < 1e9)
+        *ret_ms = (int64_t)(json_number_value(v) * 1000);
+    else
+        return json_is_string(v) && duration_parse(json_string_value(v), ret_ms);
+    return true;
+}
+
+static struct err *
+task_read(struct queue *q, struct queue_task *t, const json_t *def)
+{
+    const struct control *c = q->control;
+    const json_t *timeout = json_object_get(def, "timeout"), *input = json_object_get(def, "input");
+    const char *id = json_str(def, "id", NULL), *about = json_str(def, "description", NULL);
+    t->def = def;
+    t->id = id ? xstrdup(id) : xasprintf("task[%zu]", t->index);
+    t->priority = json_int(def, "priority", 0);
+    t->had = xcalloc(c->graph->nnodes, sizeof *t->had);
+    t->timeout_ms = json_int(c->def, "task_timeout", 0);
+    if (timeout && !timeout_read(timeout, json_object_get(c->def, "tasks") != NULL, &t->timeout_ms))
+        return FAIL(ERR_INVALID, "task '%s': its timeout is no duration", t->id);
+    t->input = input || about || json_object_get(def, "action") ? input : def;
+    AUTO(freep) char *text = t->input ? json_as_text(t->input) : xstrdup("");
+    t->message = about ? xasprintf("%s%s%s", about, *text ? "\n\n" : "", text) : xstrdup(text);
+    const char *agent = json_str(def, "agent", NULL);
+    if (agent && !member_by_name(c, agent))
+        return FAIL(ERR_INVALID, "task '%s': '%s' is none of the queue's `agents`", t->id, agent);
+    for (size_t i = 0; i < c->graph->nnodes; i++) {
+        if (can_do(c, t, c->graph->nodes[i]))
+            return NULL;
+    }
+    return FAIL(ERR_INVALID, "task '%s': none of the queue's `agents` can do '%s'", t->id,
+                json_str(def, "capability", ""));
+}
+
+static int
+by_urgency(const void *a, const void *b)
+{
+    const struct queue_task *const *x = a, *const *y = b;
+    if ((*x)->priority != (*y)->priority)
+        return (*x)->priority > (*y)->priority ? -1 : 1;
+    return (*x)->index < (*y)->index ? -1 : 1;
+}
+
+static struct err *
+queue_read(struct queue *q)
+{
+    struct control *c = q->control;
+    const json_t *task;
+    size_t i;
+    PASS(control_list(c, &q->items));
+    if (json_array_size(q->items) > TASKS_MAX)
+        return FAIL(ERR_INVALID, "%zu tasks; %d are possible", json_array_size(q->items),
+                    TASKS_MAX);
+    q->ntasks = json_array_size(q->items);
+    q->tasks = xcalloc(q->ntasks, sizeof *q->tasks);
+    q->order = xcalloc(q->ntasks, sizeof(struct queue_task *));
+    q->slots = xcalloc(c->graph->nnodes, sizeof *q->slots);
+    for (i = 0; i < c->graph->nnodes; i++)
+        q->slots[i] =
+            (unsigned)json_int(control_agent(c, c->graph->nodes[i]), "max_concurrency", 1);
+    json_array_foreach (q->items, i, task) {
+        q->tasks[i].index = i;
+        q->order[i] = &q->tasks[i];
+        PASS(task_read(q, &q->tasks[i], task));
+    }
+    qsort(q->order, q->ntasks, sizeof(struct queue_task *), by_urgency);
+    return NULL;
+}
+
+static void
+queue_fini(struct queue *q)
+{
+    for (size_t i = 0; i < q->ntasks; i++) {
+        struct queue_task *t = &q->tasks[i];
+        free(t->id);
+        free(t->message);
+        free(t->had);
+        reply_fini(&t->reply);
+        err_free(t->error);
+    }
+    free(q->tasks);
+    free(q->order);
+    free(q->slots);
+    json_decref(q->items);
+    err_free(q->parked);
+    err_free(q->cut);
+}
+
+/* ---- one attempt ----------------------------------------------------------- */
+
+static char *
+attempt_name(const struct queue_task *t, unsigned attempt)
+{
+    return attempt == 1 ? xasprintf("task[%zu]", t->index)
+                        : xasprintf("task[%zu]-%u", t->index, attempt);
+}
+
+static void
+task_settle(struct queue *q, struct queue_task *t, enum task_state state)
+{
+    t->state = state;
+    q->completed += state == TASK_COMPLETED;
+    q->failed += state != TASK_COMPLETED;
+    if (state != TASK_COMPLETED && q->stop)
+        scope_cancel(&q->scope);
+}
+
+/* What came of an attempt: done, to be given to somebody else, or given up. */
+static void
+task_take(struct queue *q, struct queue_task *t, struct err *e)
+{
+    err_freep(&t->error);
+    if (!e) {
+        task_settle(q, t, TASK_COMPLETED);
+        return;
+    }
+    if (err_kind(e) == ERR_CANCELLED) {
+        t->error = e;
+        t->state = TASK_FAILED; /* nobody counts it: the queue ends */
+        return;
+    }
+    t->had[t->who->index] = true;
+    t->error = e;
+    reply_fini(&t->reply);
+    t->reply = (struct reply){0};
+    if (t->attempts < q->max_attempts)
+        t->state = TASK_PENDING;
+    else
+        task_settle(q, t, err_kind(e) == ERR_TIMEOUT ? TASK_TIMEOUT : TASK_FAILED);
+}
+
+static struct err *
+task_ask(struct queue *q, struct queue_task *t)
+{
+    AUTO(freep) char *name = attempt_name(t, t->attempts);
+    struct node member = *t->who;
+    if (t->timeout_ms)
+        member.total_timeout_ms = t->timeout_ms;
+    struct ask ask = {.member = &member,
+                      .name = name,
+                      .message = t->message,
+                      .input = t->input,
+                      .action = json_str(t->def, "action", NULL),
+                      .params = json_object_get(t->def, "parameters")};
+    return control_ask(q->control, &ask, &t->reply);
+}
+
+struct attempt {
+    struct queue *queue;
+    struct queue_task *task;
+};
+
+static void
+attempt_main(void *arg)
+{
+    AUTO(freep) struct attempt *a = arg;
+    struct queue *q = a->queue;
+    struct err *e = task_ask(q, a->task);
+    struct err *over = fiber_check();
+    q->running--;
+    if (over && !q->cut && !scope_is_cancelled(&q->scope))
+        q->cut = STEAL(over);
+    err_free(over);
+    if (e && err_kind(e) == ERR_PARKED) { /* whoever has it is not free before it goes on */
+        if (q->parked)
+            err_free(e);
+        else
+            q->parked = e;
+    } else {
+        q->slots[a->task->who->index]++;
+        task_take(q, a->task, e);
+    }
+    waitq_wake_all(&q->changed);
+}
+
+static void
+attempt_start(struct queue *q, struct queue_task *t)
+{
+    struct attempt *a = xcalloc(1, sizeof *a);
+    *a = (struct attempt){q, t};
+    t->state = TASK_RUNNING;
+    q->slots[t->who->index]--;
+    q->running++;
+    scope_spawn(&q->scope, "task", attempt_main, a);
+}
+
+/* ---- taking up what a former life began ------------------------------------------ */
+
+static struct err *
+task_recall(struct queue *q, struct queue_task *t)
+{
+    while (t->state == TASK_PENDING) {
+        AUTO(freep) char *name = attempt_name(t, t->attempts + 1);
+        AUTO(json_freep) json_t *decided = NULL;
+        PASS(control_decided(q->control, name, &decided));
+        if (!decided)
+            return NULL;
+        t->who = member_by_name(q->control, json_str(decided, "target", ""));
+        if (!t->who)
+            return FAIL(ERR_INVALID, "task '%s' was given to '%s', who is not there", t->id,
+                        json_str(decided, "target", ""));
+        t->attempts++;
+        if (!control_ended(q->control, name)) {
+            attempt_start(q, t);
+            return NULL;
+        }
+        task_take(q, t, task_ask(q, t));
+    }
+    return NULL;
+}
+
+static struct err *
+queue_recall(struct queue *q)
+{
+    for (size_t i = 0; i < q->ntasks; i++)
+        PASS(task_recall(q, &q->tasks[i]));
+    return NULL;
+}
+
+/* ---- choosing -------------------------------------------------------------- */
+
+/* The first in order who is free and can do it; who has failed it already only when all have. */
+static const struct node *
+somebody_free(const struct queue *q, const struct queue_task *t)
+{
+    const struct graph *g = q->control->graph;
+    const struct node *again = NULL;
+    bool others = false;
+    for (size_t i = 0; i < g->nnodes; i++) {
+        if (!can_do(q->control, t, g->nodes[i]))
+            continue;
+        if (!t->had[i] && q->slots[i])
+            return g->nodes[i];
+        others |= !t->had[i];
+        if (!again && q->slots[i])
+            again = g->nodes[i];
+    }
+    return others ? NULL : again;
+}
+
+static void
+task_assign(struct queue *q, struct queue_task *t, const struct node *who)
+{
+    t->who = who;
+    t->attempts++;
+    AUTO(freep) char *name = attempt_name(t, t->attempts);
+    json_t *detail = json_pack("{ss ss si sI}", "task", t->id, "target", who->id, "attempt",
+                               (int)t->attempts, "priority", t->priority);
+    control_decide(q->control, name, "task.assigned", detail);
+    attempt_start(q, t);
+}
+
+static void
+assign_all(struct queue *q)
+{
+    for (size_t i = 0; i < q->ntasks && q->running < q->limit; i++) {
+        struct queue_task *t = q->order[i];
+        const struct node *who = t->state == TASK_PENDING ? somebody_free(q, t) : NULL;
+        if (who)
+            task_assign(q, t, who);
+    }
+}
+
+static bool
+is_stopped(const struct queue *q)
+{
+    return q->stop && q->failed;
+}
+
+static struct err *
+queue_loop(struct queue *q)
+{
+    PASS(queue_recall(q));
+    while (!is_stopped(q)) {
+        PASS(fiber_check());
+        assign_all(q);
+        if (!q->running)
+            break;
+        struct err *e = waitq_wait(&q->changed, DEADLINE_NONE);
+        if (e && !is_stopped(q))
+            return e;
+        err_free(e); /* the cancel was ours */
+    }
+    return NULL;
+}
+
+/* ---- what comes of it ------------------------------------------------------ */
+
+static void
+queue_reply(const struct queue *q, struct reply *ret_reply)
+{
+    AUTO(str_fini) struct str text = STR_INIT;
+    json_t *all = json_array();
+    for (size_t i = 0; i < q->ntasks; i++) {
+        const struct queue_task *t = &q->tasks[i];
+        AUTO(freep) char *error = t->error ? err_text(t->error) : NULL;
+        json_t *row = json_pack("{ss ss ss* si sO?}", "id", t->id, "status", state_names[t->state],
+                                "agent", t->who ? t->who->id : NULL, "attempts", (int)t->attempts,
+                                "output", t->reply.output);
+        if (error)
+            json_object_set_new(row, "error", json_string_lossy(error, strlen(error)));
+        json_array_append_new(all, row);
+        str_addf(&text, "%s[%s]: %s", text.len ? "\n\n" : "", t->id,
+                 error ? error : reply_text(&t->reply));
+    }
+    reply_set_json(ret_reply, all);
+    free(ret_reply->text);
+    ret_reply->text = str_steal(&text);
+}
+
+static struct err *
+first_failure(struct queue *q)
+{
+    for (size_t i = 0; i < q->ntasks; i++) {
+        struct queue_task *t = q->order[i];
+        if (t->state >= TASK_FAILED && t->error && err_kind(t->error) != ERR_CANCELLED)
+            return json_str(t->def, "id", NULL) ? WRAP(STEAL(t->error), "'%s'", t->id)
+                                                : STEAL(t->error);
+    }
+    return NULL;
+}
+
+static struct err *
+queue_end(struct queue *q, struct reply *ret_reply)
+{
+    const enum failure rule = q->control->graph->failure;
+    if (is_stopped(q))
+        return first_failure(q);
+    if (q->parked)
+        return STEAL(q->parked);
+    if (q->failed && (rule != FAILURE_PARTIAL || !q->completed))
+        return first_failure(q);
+    q->control->partial |= q->failed > 0;
+    queue_reply(q, ret_reply);
+    return NULL;
+}
+
+static struct err *
+queue_control(struct control *c, struct reply *ret_reply)
+{
+    struct queue q = {.control = c,
+                      .limit = MAX(c->graph->max_concurrency, 1),
+                      .max_attempts = (unsigned)json_int(c->def, "max_attempts", MAX_ATTEMPTS),
+                      .stop = c->graph->failure == FAILURE_STOP};
+    struct err *e = queue_read(&q);
+    if (!e) {
+        scope_open(&q.scope, DEADLINE_NONE);
+        e = queue_loop(&q);
+        if (e)
+            scope_cancel(&q.scope);
+        err_drop(scope_close(&q.scope)); /* each task has its own error */
+        if (!e)
+            e = fiber_check();
+        if (!e)
+            e = STEAL(q.cut);
+        if (!e)
+            e = queue_end(&q, ret_reply);
+    }
+    queue_fini(&q);
+    return e;
+}
+
+const struct kind queue_kind = {
+    .name = "queue",
+    .doc = "a list of tasks that several agents work off, the most urgent first",
+    .roles = ROLE_WORKFLOW | ROLE_NODE,
+    .params = FIELDS(
+        {"agents", P_LIST, PARAM_REQUIRED | PARAM_NONEMPTY, "who works", .fields = WORKER_ITEM},
+        {"tasks", P_LIST, PARAM_NONEMPTY, "what is to be done; default: the list it is given",
+         .fields =
+             ITEM("task", P_OBJECT,
+                  .fields = FIELDS(
+                      {"id", P_STRING, PARAM_NONEMPTY | PARAM_PLAIN, "what it is called"},
+                      {"description", P_TEXT, 0, "what is to be done", .also = NAMES("task")},
+                      {"input", P_VALUE, 0, "what with", .also = NAMES("message")},
+                      {"action", P_TEXT, 0, "for agents that are no models"},
+                      {"parameters", P_VALUE, 0, "values for the action"},
+                      {"priority", P_INT, 0, "higher first", .min = -1000, .max = 1000},
+                      {"agent", P_STRING, PARAM_NONEMPTY, "only this one of the queue's agents"},
+                      {"capability", P_STRING, PARAM_NONEMPTY,
+                       "only who has it: in `capabilities`, as a server, or as its type",
+                       .also = NAMES("agent_type")},
+                      {"timeout", P_DURATION, 0, "of one assignment"}))},
+        {"items", P_VALUE, 0,
+         "the same made by a template: texts, or objects like those of `tasks`"},
+        {"task_timeout", P_DURATION, 0, "of one assignment, where the task names none"},
+        {"max_attempts", P_INT, 0, "assignments of a task, to another agent if there is one",
+         .min = 1, .max = 100, .def = MAX_ATTEMPTS}),
+    .lower = queue_lower,
+    .control = queue_control,
+};
