@@ -176,6 +176,7 @@ http_run(struct host *h, const struct task *t, struct reply *ret_reply)
     struct step s = {.name = "request",
                      .type = "http",
                      .target = target,
+                     .address = json_str(def, "endpoint", NULL),
                      .effect = effect_of(t, method_effect(c.method)),
                      .run = http_step,
                      .ctx = &c};

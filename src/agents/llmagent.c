@@ -4,6 +4,7 @@
 #include "agents/toolbox.h"
 #include "llm/jsonish.h"
 #include "llm/llm.h"
+#include "model/status.h"
 #include "rt/rt.h"
 #include "schema/schema.h"
 #include <stdlib.h>
@@ -227,6 +228,8 @@ ask_once(void *ctx, const struct step_call *step, json_t **ret_value, struct usa
                               .ctx = c};
     PASS(llm_call(c->llm, &a->profile, &req, step->deadline_ms, &reply));
     *ret_value = llm_reply_to_json(&reply);
+    if (c->profile_name)
+        json_object_set_new(*ret_value, "profile", json_string(c->profile_name));
     if (reply.tool_calls)
         json_object_set_new(*ret_value, "routes", routes_used(c, reply.tool_calls));
     usage_take(usage, &reply.usage);
@@ -234,9 +237,13 @@ ask_once(void *ctx, const struct step_call *step, json_t **ret_value, struct usa
     return NULL;
 }
 
+/* *ret_asked: the profile could be asked at all. What stands in the way of that is a mistake of the
+ * file or of the environment, is not in the journal, and is no reason to ask somebody else. */
 static struct err *
-ask_profile(struct conversation *c, const json_t *which, const char *name, json_t **ret_value)
+ask_profile(struct conversation *c, const json_t *which, const char *name, json_t **ret_value,
+            bool *ret_asked)
 {
+    *ret_asked = false;
     struct asking a = {.c = c};
     const char *endpoint = json_str(c->def, "endpoint", NULL);
     json_freep(&c->profile_def);
@@ -257,16 +264,22 @@ ask_profile(struct conversation *c, const json_t *which, const char *name, json_
         if (price)
             PASS(llm_price_read(price, &a.profile.price));
     }
+    AUTO(json_freep) json_t *detail = json_pack("{ss*}", "profile", c->profile_name);
     struct step s = {.name = name,
                      .type = "model",
                      .target = target,
+                     .address = a.profile.url ? a.profile.url : a.profile.base_url,
                      .effect = EFFECT_LLM,
                      .timeout_ms = json_int(c->profile_def, "timeout", 0),
                      .run = ask_once,
-                     .ctx = &a};
+                     .ctx = &a,
+                     .detail = detail};
+    *ret_asked = true;
     return c->host->ops->step(c->host, &s, ret_value);
 }
 
+/* Somebody else may do better: the provider is down, slow, full, refuses us, has no such model any
+ * more, or its window is too short. A request that is wrong is wrong everywhere. */
 static bool
 worth_a_fallback(const struct err *e)
 {
@@ -275,6 +288,7 @@ worth_a_fallback(const struct err *e)
     case ERR_TIMEOUT:
     case ERR_LIMIT:
     case ERR_DENIED:
+    case ERR_MISSING:
     case ERR_TOO_LONG:
         return true;
     default:
@@ -282,28 +296,40 @@ worth_a_fallback(const struct err *e)
     }
 }
 
+static void
+fallback_tell(struct conversation *c, const char *from, const json_t *to, const struct err *e)
+{
+    AUTO(freep) char *text = err_text(e);
+    AUTO(freep)
+    char *name = json_is_string(to)
+                     ? xstrdup(json_string_value(to))
+                     : xasprintf("%s:%s", json_str(to, "provider", ""), json_str(to, "model", ""));
+    c->host->ops->note(c->host, EVENT_MODEL_FALLBACK,
+                       json_pack("{ss* ss ss so}", "from", from, "to", name, "kind",
+                                 err_kind_name(err_kind(e)), "because",
+                                 json_string_lossy(text, strlen(text))));
+}
+
 /* The agent's profile, then its fallbacks in order. */
 static struct err *
 ask(struct conversation *c, json_t **ret_value)
 {
     const json_t *which = json_str(c->def, "endpoint", NULL) ? NULL : main_profile(c), *fallback;
+    bool asked;
     if (!which && !json_str(c->def, "endpoint", NULL))
         return FAIL(ERR_MISSING,
                     "no profile says which model to use; add `profiles` and `default_profile`");
     AUTO(freep) char *name = xasprintf("turn[%u]", c->turn);
-    struct err *e = ask_profile(c, which, name, ret_value);
+    struct err *e = ask_profile(c, which, name, ret_value, &asked);
     AUTO(json_freep) json_t *fallbacks = json_incref(json_object_get(c->profile_def, "fallbacks"));
     size_t i;
     json_array_foreach (fallbacks, i, fallback) {
-        if (!e || !worth_a_fallback(e))
+        if (!e || !asked || !worth_a_fallback(e))
             break;
-        AUTO(freep) char *text = err_text(e);
+        fallback_tell(c, c->profile_name, fallback, e);
         err_free(e);
-        c->host->ops->note(
-            c->host, "model.fallback",
-            json_pack("{sO so}", "to", fallback, "because", json_string_lossy(text, strlen(text))));
         AUTO(freep) char *again = xasprintf("turn[%u].fallback[%zu]", c->turn, i + 1);
-        e = ask_profile(c, fallback, again, ret_value);
+        e = ask_profile(c, fallback, again, ret_value, &asked);
     }
     return e;
 }

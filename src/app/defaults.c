@@ -54,17 +54,31 @@ model_apply(json_t *doc, const char *model)
 
 /* A profile of a known provider without a key takes the usual variable; never with an address of
  * its own, because that would hand the key to whoever runs it. */
+static void
+key_default(json_t *profile)
+{
+    const char *variable = llm_key_env(json_str(profile, "provider", ""));
+    json_t *fallback;
+    size_t i;
+    json_array_foreach (json_object_get(profile, "fallbacks"), i, fallback) {
+        if (json_is_object(fallback))
+            key_default(fallback);
+    }
+    if (!variable || json_object_get(profile, "api_key") || json_object_get(profile, "base_url"))
+        return;
+    json_object_set_new(profile, "api_key", json_stringf("${%s}", variable));
+}
+
 void
 keys_default(json_t *doc)
 {
     const char *name;
-    json_t *profile;
-    json_object_foreach (json_object_get(doc, "profiles"), name, profile) {
-        const char *variable = llm_key_env(json_str(profile, "provider", ""));
-        if (!variable || json_object_get(profile, "api_key") ||
-            json_object_get(profile, "base_url"))
-            continue;
-        json_object_set_new(profile, "api_key", json_stringf("${%s}", variable));
+    json_t *def;
+    json_object_foreach (json_object_get(doc, "profiles"), name, def)
+        key_default(def);
+    json_object_foreach (json_object_get(doc, "agents"), name, def) {
+        if (json_is_object(json_object_get(def, "profile")))
+            key_default(json_object_get(def, "profile"));
     }
 }
 

@@ -108,4 +108,16 @@ struct engine_stats {
 };
 void engine_stats(const struct engine *e, struct engine_stats *ret_stats);
 
+struct breaker_stats { /* of one circuit breaker: a target, as agents with the same numbers see it
+                        */
+    const char *target, *state;           /* "closed", "open", "half_open" */
+    const char *last_failure;             /* or NULL */
+    unsigned failure_threshold, failures; /* failures: in a row */
+    int64_t recovery_ms, since_wall_ms;   /* since: of the state */
+    int64_t openings, refused;            /* refused: calls that were not let through */
+};
+/* Those of this process, in order of first use. fn must not wait. */
+void engine_breakers(const struct engine *e, void (*fn)(void *ctx, const struct breaker_stats *s),
+                     void *ctx);
+
 #endif

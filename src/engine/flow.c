@@ -35,13 +35,9 @@ engine_free(struct engine *e)
     engine_interrupt(e);
     scope_end(&e->scope);
     assert(!e->runs.len);
-    size_t i = 0;
-    void *b;
-    while (map_next(e->breakers, &i, NULL, &b))
-        free(b);
     assert(!map_len(e->flows)); /* flows and runs are given back first */
     map_free(e->flows);
-    map_free(e->breakers);
+    guards_free(e);
     str_fini(&e->encoding);
     vec_fini(&e->runs);
     vec_fini(&e->subscribers);

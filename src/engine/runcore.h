@@ -22,7 +22,7 @@ struct engine {
     struct expr_space *space;
     struct map
         *flows; /* plan hash -> struct flow; not owned: a flow leaves when its last user does */
-    struct map *breakers; /* target -> struct breaker */
+    struct map *breakers; /* guards.c */
     VEC(struct run *) runs;
     VEC(struct subscriber) subscribers;
     int handles;
@@ -111,6 +111,7 @@ void engine_watch_start(struct engine *e);
 struct err *MUST flow_check_inputs(struct flow *f, const json_t *inputs);
 struct err *MUST flow_stored(struct engine *e, const char *hash, struct flow **OWN ret_flow) YIELDS;
 
+void guards_free(struct engine *e); /* guards.c */
 /* step.c */
 struct err *MUST hosted_step(struct host *h, const struct step *s, json_t **OWN ret_value) YIELDS;
 

@@ -1,27 +1,12 @@
 /* step.c - one recorded unit of work: found in the journal, or guarded, done and recorded.
  *
  * This is the only place that retries. */
-#include "base/hash.h"
-#include "engine/runcore.h"
+#include "engine/stepping.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define REQUEST_TIMEOUT_MS 180000
-#define ASK_SOMEBODY       "look, then resume with --in-doubt done, retry or fail"
-
-struct stepping { /* one step under way */
-    struct hosted *h;
-    const struct step *s;
-    const char *path;
-    char key[SHA256_HEX];
-    struct retry retry;
-    int64_t timeout_ms;
-    struct breaker *breaker;
-    unsigned attempt;
-    bool open; /* it was sent, and nobody knows what came of it */
-    struct usage usage;
-};
+#define ASK_SOMEBODY "look, then resume with --in-doubt done, retry or fail"
 
 /* ---- what the journal says ------------------------------------------------- */
 
@@ -86,38 +71,7 @@ record_done(struct stepping *st, json_t *value)
     return e;
 }
 
-/* ---- how it is guarded ----------------------------------------------------- */
-
-static void
-guards_find(struct stepping *st)
-{
-    const struct hosted *h = st->h;
-    const struct engine *e = h->run->engine;
-    const json_t *settings = json_object_get(h->run->flow->doc, "settings");
-    st->retry = RETRY_DEFAULT;
-    st->retry.max_attempts = (unsigned)json_int(settings, "retry_attempts", st->retry.max_attempts);
-    st->retry.initial_ms = json_int(settings, "retry_delay", st->retry.initial_ms);
-    retry_from_json(&st->retry, json_object_get(h->agent, "retry"));
-    if (h->node && h->node->retry)
-        retry_from_json(&st->retry, h->node->retry);
-    st->timeout_ms = h->node ? h->node->timeout_ms : 0;
-    if (!st->timeout_ms)
-        st->timeout_ms = json_int(h->agent, "timeout", 0);
-    if (!st->timeout_ms)
-        st->timeout_ms = st->s->timeout_ms;
-    if (!st->timeout_ms)
-        st->timeout_ms = json_int(settings, "request_timeout", REQUEST_TIMEOUT_MS);
-    const json_t *breaker = json_object_get(h->agent, "circuit_breaker");
-    if (!breaker)
-        return;
-    st->breaker = map_get(e->breakers, st->s->target);
-    if (st->breaker)
-        return;
-    st->breaker = xcalloc(1, sizeof *st->breaker);
-    breaker_init(st->breaker, (unsigned)json_int(breaker, "failure_threshold", 5),
-                 json_int(breaker, "recovery_timeout", 60000));
-    map_put(e->breakers, st->s->target, st->breaker);
-}
+/* ---- doing it -------------------------------------------------------------- */
 
 /* Position, never content: the same step has the same key in each try and after each crash. Where
  * the other side may act on it, it cannot be guessed; elsewhere a plain hash will do. */
@@ -135,8 +89,8 @@ key_make(struct stepping *st)
     st->key[32] = '\0';
 }
 
-static void
-tell(struct stepping *st, const char *event, json_t *more)
+void
+step_tell(struct stepping *st, const char *event, json_t *more)
 {
     struct run *r = st->h->run;
     if (r->engine->subscribers.len) {
@@ -153,50 +107,21 @@ tell(struct stepping *st, const char *event, json_t *more)
 }
 
 static struct err *
-breaker_admit(struct stepping *st)
-{
-    if (!st->breaker || breaker_allow(st->breaker, rt_now_ms()))
-        return NULL;
-    int64_t left = breaker_open_ms(st->breaker, rt_now_ms());
-    return FAIL(
-        ERR_DENIED,
-        "circuit breaker is open: '%s' failed %u times in a row; it is tried again in %lld ms",
-        st->s->target, st->breaker->failed, (long long)left);
-}
-
-/* Only what says something about the target's health counts. */
-static void
-breaker_tell(struct stepping *st, const struct err *e)
-{
-    if (!st->breaker)
-        return;
-    if (e && err_kind(e) == ERR_CANCELLED) {
-        breaker_forget(st->breaker);
-        return;
-    }
-    bool ok = !e || (err_kind(e) != ERR_TRANSIENT && err_kind(e) != ERR_TIMEOUT &&
-                     err_kind(e) != ERR_LIMIT);
-    if (breaker_report(st->breaker, ok, rt_now_ms()))
-        tell(st, EVENT_BREAKER_OPENED, json_pack("{sI}", "cool_ms", st->breaker->cool_ms));
-}
-
-/* ---- doing it -------------------------------------------------------------- */
-
-static struct err *
 attempt_once(struct stepping *st, json_t **ret_value)
 {
     struct scope scope;
-    PASS(breaker_admit(st));
+    uint64_t pass;
+    PASS(guards_admit(st, &pass));
     int64_t deadline = rt_after(st->timeout_ms);
     struct step_call call = {.deadline_ms = deadline, .key = st->key, .attempt = st->attempt};
-    tell(st, EVENT_STEP_STARTED, NULL);
+    step_tell(st, EVENT_STEP_STARTED, NULL);
     scope_open(&scope, deadline);
     st->open = true;
     struct err *e = st->s->run(st->s->ctx, &call, ret_value, &st->usage);
     st->open = e && (err_kind(e) == ERR_CANCELLED || err_in_doubt(e));
     struct err *late = scope_close(&scope);
     err_free(late); /* the call itself has told */
-    breaker_tell(st, e);
+    guards_verdict(st, pass, e);
     if (e && err_kind(e) == ERR_TIMEOUT && rt_now_ms() >= deadline)
         e = WRAP(e, "no answer within %.3g s", (double)st->timeout_ms / 1000.0);
     return e;
@@ -205,7 +130,7 @@ attempt_once(struct stepping *st, json_t **ret_value)
 static bool
 may_retry(const struct stepping *st, const struct err *e)
 {
-    if (!retry_allows(&st->retry, e, st->attempt))
+    if (st->final || !retry_allows(&st->retry, e, st->attempt))
         return false;
     /* It may have been carried out: only somebody who knows may send it again. */
     return st->s->effect != EFFECT_ONCE || !err_in_doubt(e);
@@ -217,9 +142,9 @@ back_off(struct stepping *st, const struct err *e)
     double chance = (double)rt_random_below(1u << 20) / (double)(1u << 20);
     int64_t delay = retry_delay_ms(&st->retry, e, st->attempt, chance);
     AUTO(freep) char *text = err_text(e);
-    tell(st, EVENT_NODE_RETRYING,
-         json_pack("{sI ss so}", "delay_ms", delay, "kind", err_kind_name(err_kind(e)), "error",
-                   json_string_lossy(text, strlen(text))));
+    step_tell(st, EVENT_NODE_RETRYING,
+              json_pack("{sI ss so}", "delay_ms", delay, "kind", err_kind_name(err_kind(e)),
+                        "error", json_string_lossy(text, strlen(text))));
     return fiber_sleep(delay);
 }
 
@@ -303,6 +228,7 @@ hosted_step(struct host *base, const struct step *s, json_t **ret_value)
     }
     h->run->engine->stats.steps++;
     struct err *e = step_do(&st, ret_value);
+    guards_leave(&st);
     account(h, &st.usage, st.attempt);
     if (!e) {
         e = record_done(&st, *ret_value);

@@ -12,6 +12,8 @@ retry_from_json(struct retry *retry, const json_t *def)
     retry->min_ms = json_int(def, "min_delay", retry->min_ms);
     retry->base = json_num(def, "exponential_base", retry->base);
     retry->jitter = json_bool(def, "jitter", retry->jitter);
+    retry->adaptive =
+        str_eq(json_str(def, "strategy", retry->adaptive ? "adaptive" : ""), "adaptive");
     const json_t *on = json_object_get(def, "retry_on"), *name;
     if (!json_is_array(on))
         return;
@@ -35,7 +37,8 @@ int64_t
 retry_delay_ms(const struct retry *r, const struct err *e, unsigned attempt, double chance)
 {
     assert(chance >= 0 && chance < 1);
-    double ms = (double)r->initial_ms * pow(r->base, attempt - 1);
+    const bool grows = !r->adaptive || err_kind(e) == ERR_LIMIT;
+    double ms = (double)r->initial_ms * (grows ? pow(r->base, attempt - 1) : 1);
     ms = fmin(ms, (double)r->max_ms);
     ms = fmax(ms, (double)r->min_ms);
     if (r->jitter)

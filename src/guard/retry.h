@@ -2,7 +2,8 @@
  *
  * Pure arithmetic; the engine's step is its only user, because two layers that retry multiply.
  * Delay before try n + 1: min(max, initial * base^(n-1)), at least min, jittered to 50-100 %; what
- * the other side asked for (Retry-After) wins when it is longer. */
+ * the other side asked for (Retry-After) wins when it is longer. Adaptive: only waits for a limit
+ * grow so; what broke on the way is tried again after `initial` each time. */
 #ifndef GUARD_RETRY_H
 #define GUARD_RETRY_H
 #include "base/json.h"
@@ -12,6 +13,7 @@ struct retry {
     int64_t initial_ms, max_ms, min_ms;
     double base;
     bool jitter;
+    bool adaptive;  /* by class of failure */
     unsigned kinds; /* bits 1 << enum err_kind that are worth another try */
 };
 #define RETRY_DEFAULT                                                                              \

@@ -5,8 +5,8 @@
  * the answer, whole or streamed, back. Parameters a provider does not know are left out (said at
  * debug level); the profile's `extra` is merged into the request as it is and wins.
  *
- * Errors of llm_call: INVALID the provider refuses the request (its words are quoted), DENIED key
- * or credit, LIMIT too many requests (err_retry_after_ms when it said), TOO_LONG the context
+ * Errors of llm_call: INVALID the provider refuses the request (its words are quoted), MISSING it
+ * has no such model, DENIED key or credit, LIMIT too many requests (err_retry_after_ms when it said), TOO_LONG the context
  * window, TRANSIENT overload, connection, an answer that is garbled or ends early, TIMEOUT,
  * CANCELLED. No message ever holds the key. */
 #ifndef LLM_LLM_H

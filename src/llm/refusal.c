@@ -226,6 +226,14 @@ is_invalid(const struct refusal *f)
     return one_of(f->code, codes) || one_of(f->type, codes);
 }
 
+/* The model is not there, or not any more. */
+static bool
+is_missing(const struct refusal *f)
+{
+    static const char *const codes[] = {"not_found_error", "model_not_found", "NOT_FOUND", NULL};
+    return f->status == 404 || f->status == 410 || one_of(f->code, codes) || one_of(f->type, codes);
+}
+
 /* ---- words ------------------------------------------------------------------------------------*/
 
 void
@@ -317,7 +325,7 @@ refusal_err(const struct refusal *f, const struct llm_profile *p, const char *ke
         return FAIL(ERR_INVALID, "%s answers with a redirect%s: correct base_url of profile '%s'",
                     p->provider, w, p->name ? p->name : p->model);
     if (is_invalid(f))
-        return FAIL(ERR_INVALID, "%s refuses the request to model '%s'%s", p->provider, p->model,
-                    w);
+        return FAIL(is_missing(f) ? ERR_MISSING : ERR_INVALID,
+                    "%s refuses the request to model '%s'%s", p->provider, p->model, w);
     return err_set_retry_after(FAIL(ERR_TRANSIENT, "%s is in trouble%s", p->provider, w), retry);
 }

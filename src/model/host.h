@@ -20,10 +20,11 @@ typedef struct err *(*step_fn)(void *ctx, const struct step_call *call, json_t *
                                struct usage *usage);
 
 struct step {
-    const char *name;   /* last part of the path: "turn[2]", "tool[0]"; unique below this host */
-    const char *type;   /* for events and the journal: "model", "tool", "http", "exec", ... */
-    const char *target; /* who is called, for limits, breakers and events: "openai:gpt-4o",
-                           "files.read_file" */
+    const char *name;    /* last part of the path: "turn[2]", "tool[0]"; unique below this host */
+    const char *type;    /* for events and the journal: "model", "tool", "http", "exec", ... */
+    const char *target;  /* who is called, for limits, breakers and events: "openai:gpt-4o",
+                            "files.read_file" */
+    const char *address; /* where that is, when the name alone does not tell; or NULL */
     enum effect effect;
     int64_t timeout_ms; /* of one try, unless node or agent says; 0: settings' request_timeout */
     bool tell_doubt; /* a `once` call whose outcome is unknown fails; else the run is parked for a

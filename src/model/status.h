@@ -45,6 +45,10 @@ bool run_status_parse(const char *name, enum run_status *ret_status);
 #define EVENT_STEP_COMPLETED "step.completed"
 #define EVENT_STEP_FAILED    "step.failed"
 #define EVENT_AGENT_CHUNK    "agent.chunk"
-#define EVENT_BREAKER_OPENED "breaker.opened"
+
+#define EVENT_MODEL_FALLBACK    "model.fallback"
+#define EVENT_BREAKER_OPENED    "breaker.opened"
+#define EVENT_BREAKER_HALF_OPEN "breaker.half_open"
+#define EVENT_BREAKER_CLOSED    "breaker.closed"
 
 #endif

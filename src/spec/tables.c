@@ -33,6 +33,8 @@ static const struct param retry_params[] = {
     {"exponential_base", P_NUMBER, 0, "each wait is this many times the one before", .min = 1,
      .max = 100, .def = 2},
     {"jitter", P_BOOL, 0, "waits are shortened by chance to 50 to 100 %", .def = 1},
+    {"strategy", P_ENUM, 0, "adaptive: only waits for a limit grow; what broke is tried again soon",
+     .choices = NAMES("exponential", "adaptive")},
     {"retry_on", P_LIST, PARAM_ONE, "failures that are worth another attempt",
      .fields = ITEM("failure", P_ENUM,
                     .choices = NAMES("transient", "limit", "timeout", "invalid", "missing",

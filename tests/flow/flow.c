@@ -128,14 +128,21 @@ value_add(struct str *to, const json_t *value)
         str_addf(to, "... (%zu bytes)", n);
 }
 
-/* What a pattern tells that is in no record: why it chose, fell back, gave up. */
+/* What a pattern tells that is in no record: why it chose, fell back, gave up; and what the file
+ * asks for by the beginning of its name. */
 static bool
-is_told(const char *event)
+is_told(const struct flow_file *f, const char *event)
 {
     static const char *const by[] = {"router.",    "orchestrator.", "manager.", "peers.",
                                      "evaluator.", "maker.",        "loop.",    "switch."};
-    for (size_t i = 0; i < COUNT(by); i++) {
+    const json_t *start;
+    size_t i;
+    for (i = 0; i < COUNT(by); i++) {
         if (str_starts(event, by[i]))
+            return true;
+    }
+    json_array_foreach (json_object_get(f->request_json, "notices"), i, start) {
+        if (str_starts(event, json_string_value(start)))
             return true;
     }
     return false;
@@ -146,7 +153,7 @@ on_event(void *ctx, const struct run_event *ev)
 {
     struct play *p = ctx;
     struct str *j = &p->out->journal;
-    if (!ev->seq && !is_told(ev->name))
+    if (!ev->seq && !is_told(p->file, ev->name))
         return;
     if (json_bool(p->file->request_json, "brief", false) && strchr(ev->path, '/'))
         return;
