@@ -6,9 +6,9 @@
  * debug level); the profile's `extra` is merged into the request as it is and wins.
  *
  * Errors of llm_call: INVALID the provider refuses the request (its words are quoted), MISSING it
- * has no such model, DENIED key or credit, LIMIT too many requests (err_retry_after_ms when it said), TOO_LONG the context
- * window, TRANSIENT overload, connection, an answer that is garbled or ends early, TIMEOUT,
- * CANCELLED. No message ever holds the key. */
+ * has no such model, DENIED key or credit, LIMIT too many requests (err_retry_after_ms when it
+ * said), TOO_LONG the context window, TRANSIENT overload, connection, an answer that is garbled or
+ * ends early, TIMEOUT, CANCELLED. No message ever holds the key. */
 #ifndef LLM_LLM_H
 #define LLM_LLM_H
 #include "llm/cost.h"

@@ -48,7 +48,7 @@ static const struct fixture answers[] = {
      .status = 404,
      .body = "{'error':'model \\'qwen3\\' not found'}",
      .want =
-         "invalid: ollama refuses the request to model 'qwen3' (404): 'model 'qwen3' not found'"},
+         "missing: ollama refuses the request to model 'qwen3' (404): 'model 'qwen3' not found'"},
     {.name = "streamed text",
      .profile = PS,
      .request = HI,

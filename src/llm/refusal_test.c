@@ -94,7 +94,7 @@ static const struct fixture row[] = {
      O,
      .status = 404,
      ERR("The model `m` does not exist", "'invalid_request_error'", "'model_not_found'"),
-     .want = "invalid: openai refuses the request to model 'm' (404, model_not_found): 'The model "
+     .want = "missing: openai refuses the request to model 'm' (404, model_not_found): 'The model "
              "`m` does not exist'"},
     {.name = "422 with a detail",
      O,
