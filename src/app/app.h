@@ -54,6 +54,10 @@ struct err *MUST app_check(struct app *a, struct spec *spec);
 struct err *MUST app_plan(struct app *a, struct spec *spec, const char *workflow,
                           struct plan **OWN ret_plan);
 json_t *OWN app_schema(void);
+/* A stored run as it went (observe/trace.h); apart: items and turns with places of their own. */
+struct trace;
+struct err *MUST app_trace(struct app *a, const char *id, unsigned apart,
+                           struct trace **OWN ret_trace) YIELDS;
 
 /* FILE if given, else tutti.yaml, .yml or .json in the current folder. malloc'd. */
 struct err *MUST app_find_file(const char *given, char **OWN ret_path);

@@ -1,4 +1,4 @@
-/* inspect.c - `tutti validate`, `schema`, `graph`, `version`: what a file says, without running it.
+/* inspect.c - `tutti validate`, `schema`, `version`: what a file says, without running it.
  */
 #include "cli/cli.h"
 #include <stdio.h>
@@ -6,7 +6,7 @@
 #include <string.h>
 
 struct inspect {
-    const char *file, *workflow, *format;
+    const char *file;
     bool json;
 };
 
@@ -69,69 +69,6 @@ validate_main(int argc, char **argv)
 
 const struct command cmd_validate = {"validate", "validate [FILE] [--json]",
                                      "check a file without running it", validate_main};
-
-/* ---- graph ----------------------------------------------------------------- */
-
-static struct err *
-svg_by_graphviz(const char *dot)
-{
-    FILE *p = popen("dot -Tsvg", "w"); /* an optional program; it gets our own text only */
-    if (!p)
-        return FAIL(ERR_MISSING,
-                    "svg needs the program 'dot' of Graphviz; install it, or use --format dot");
-    fputs(dot, p);
-    int status = pclose(p);
-    if (status)
-        return FAIL(ERR_MISSING,
-                    "svg needs the program 'dot' of Graphviz; install it, or use --format dot");
-    return NULL;
-}
-
-static struct err *
-graph(struct app *a, void *arg)
-{
-    struct inspect *in = arg;
-    AUTO(freep) char *file = NULL;
-    AUTO(spec_freep) struct spec *spec = NULL;
-    AUTO(plan_freep) struct plan *plan = NULL;
-    AUTO(str_fini) struct str text = STR_INIT;
-    PASS(app_find_file(in->file, &file));
-    PASS(app_load(a, file, &spec));
-    PASS(app_plan(a, spec, in->workflow, &plan));
-    if (strcmp(in->format, "text") == 0)
-        plan_draw_text(plan, &text);
-    else if (strcmp(in->format, "mermaid") == 0)
-        plan_draw_mermaid(plan, &text);
-    else
-        plan_draw_dot(plan, &text);
-    if (strcmp(in->format, "svg") == 0)
-        return svg_by_graphviz(str_c(&text));
-    fputs(str_c(&text), stdout);
-    return NULL;
-}
-
-static int
-graph_main(int argc, char **argv)
-{
-    static const char *const formats[] = {"text", "mermaid", "dot", "svg"};
-    struct inspect in = {.format = "text"};
-    bool known = false;
-    const struct option_def defs[] = {{"--format", "-f", .value = &in.format}};
-    if (options_take(defs, COUNT(defs), &argc, argv))
-        return TUTTI_USAGE;
-    for (size_t i = 0; i < COUNT(formats); i++)
-        known |= strcmp(formats[i], in.format) == 0;
-    if (!known || argc > 3)
-        return usage_error(&cmd_graph,
-                           known ? "too many words" : "the format is text, mermaid, dot or svg");
-    in.file = argc > 1 ? argv[1] : NULL;
-    in.workflow = argc > 2 ? argv[2] : NULL;
-    return with_app(&(struct with_app){.fn = graph, .arg = &in});
-}
-
-const struct command cmd_graph = {"graph",
-                                  "graph [FILE [WORKFLOW]] [--format text|mermaid|dot|svg]",
-                                  "draw a workflow", graph_main};
 
 /* ---- schema, version ------------------------------------------------------- */
 

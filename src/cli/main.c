@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct command *const commands[] = {&cmd_run,   &cmd_validate, &cmd_graph, &cmd_schema,
-                                                 &cmd_runs,  &cmd_mcp,      &cmd_init,  &cmd_doctor,
-                                                 &cmd_bench, &cmd_torture, &cmd_version};
+static const struct command *const commands[] = {
+    &cmd_run,  &cmd_validate, &cmd_graph, &cmd_schema,  &cmd_runs,   &cmd_mcp,
+    &cmd_init, &cmd_doctor,   &cmd_bench, &cmd_torture, &cmd_version};
 
 static void
 help(FILE *to)

@@ -1,6 +1,6 @@
 /* runs.c - `tutti runs`: what is in the store. */
+#include "cli/runs.h"
 #include "base/units.h"
-#include "cli/cli.h"
 #include "cli/watch.h"
 #include "model/status.h"
 #include "observe/progress.h"
@@ -8,13 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct asked {
-    const char *id, *store, *workflow, *status, *before, *in_doubt;
-    bool json, all, force, live;
-    size_t limit;
-    json_t *list;
-};
 
 /* ---- ls
  * -----------------------------------------------------------------------------------------------
@@ -94,6 +87,8 @@ show(struct app *a, void *arg)
     AUTO(json_freep) json_t *doc = NULL;
     const char *path;
     json_t *n;
+    if (q->timeline)
+        return runs_timeline(a, q);
     PASS(engine_document(app_engine(a), q->id, &doc));
     if (q->json) {
         print_json(doc);
@@ -216,8 +211,9 @@ static const struct {
     bool needs_id, writes;
     struct err *(*fn)(struct app *a, void *arg);
 } subcommands[] = {
-    {"ls", false, false, ls},       {"show", true, false, show},   {"logs", true, false, logs},
-    {"cancel", true, true, cancel}, {"prune", false, true, prune}, {"resume", true, true, NULL},
+    {"ls", false, false, ls},           {"show", true, false, show},   {"logs", true, false, logs},
+    {"cancel", true, true, cancel},     {"prune", false, true, prune}, {"resume", true, true, NULL},
+    {"graph", true, false, runs_graph},
 };
 
 static int
@@ -235,6 +231,9 @@ runs_main(int argc, char **argv)
         {"--force", .flag = &q.force},
         {"--older-than", .value = &q.before},
         {"--in-doubt", .value = &q.in_doubt},
+        {"--timeline", .flag = &q.timeline},
+        {"--width", .value = &q.width},
+        {"--format", "-f", .value = &q.format},
         {"--events", .flag = &events},
         {"--quiet", "-q", .flag = &quiet},
     };
@@ -248,6 +247,8 @@ runs_main(int argc, char **argv)
         if (subcommands[i].needs_id && !q.id)
             return usage_error(&cmd_runs, "%s needs the id of a run (its beginning is enough)",
                                sub);
+        if (q.format && !graph_format_known(q.format))
+            return usage_error(&cmd_runs, "the format is text, mermaid, dot, svg or json");
         if (!subcommands[i].fn)
             return resume(&q,
                           &(struct watch_opts){.json = q.json, .events = events, .quiet = quiet});
@@ -264,8 +265,9 @@ runs_main(int argc, char **argv)
 
 const struct command cmd_runs = {
     "runs",
-    "runs ls [--live] [--status S] [--workflow W] [--all] | show ID | logs ID | cancel ID "
-    "[--force] | prune [--older-than 30d]\n"
+    "runs ls [--live] [--status S] [--workflow W] [--all] | show ID [--timeline [--width N]]\n"
+    "             | logs ID | graph ID [--format text|mermaid|dot|svg|json] | cancel ID [--force] "
+    "| prune [--older-than 30d]\n"
     "             | resume ID [--in-doubt [NODE=]park|done|retry|fail,...]   (all: [--store DIR] "
     "[--json])",
     "list, show, resume and cancel runs",

@@ -131,8 +131,10 @@ change_tell(struct stepping *st)
                                          EVENT_BREAKER_HALF_OPEN};
     const struct breaker *b = &st->health->breaker;
     json_t *more = json_pack("{si}", "failures", (int)b->failed);
-    if (b->state == BREAKER_OPEN)
+    if (b->state == BREAKER_OPEN) {
+        st->tripped = true;
         json_object_set_new(more, "cool_ms", json_integer(b->cool_ms));
+    }
     step_tell(st, events[b->state], more);
 }
 

@@ -48,13 +48,26 @@ recorded(struct hosted *h, json_t *body, bool failed, json_t **ret_value)
     return NULL;
 }
 
+/* For views of the run: nothing that goes on rests on it. */
+static json_t *
+with_times(const struct stepping *st, json_t *body)
+{
+    if (st->began_wall_ms)
+        json_object_set_new_nocheck(body, "began", json_integer(st->began_wall_ms));
+    if (st->waited_ms)
+        json_object_set_new_nocheck(body, "waited_ms", json_integer(st->waited_ms));
+    if (st->tripped)
+        json_object_set_new_nocheck(body, "tripped", json_true());
+    return body;
+}
+
 static void
 record_failed(struct stepping *st, const struct err *e)
 {
     json_t *body = json_pack("{ss ss so si sI so}", "type", st->s->type, "target", st->s->target,
                              "error", error_body(e), "attempts", (int)st->attempt, "at",
                              rt_wall_ms(), "usage", usage_to_json(&st->usage));
-    run_append(st->h->run, REC_STEP_FAILED, st->path, body, false);
+    run_append(st->h->run, REC_STEP_FAILED, st->path, with_times(st, body), false);
 }
 
 static struct err *
@@ -63,7 +76,7 @@ record_done(struct stepping *st, json_t *value)
     json_t *body = json_pack("{ss ss sO si sI so}", "type", st->s->type, "target", st->s->target,
                              "value", value, "attempts", (int)st->attempt, "at", rt_wall_ms(),
                              "usage", usage_to_json(&st->usage));
-    if (run_append(st->h->run, REC_STEP_DONE, st->path, body, false))
+    if (run_append(st->h->run, REC_STEP_DONE, st->path, with_times(st, body), false))
         return NULL;
     AUTO(freep) char *what = xasprintf("what '%s' answered", st->s->target);
     struct err *e = too_large(what);
@@ -145,6 +158,7 @@ back_off(struct stepping *st, const struct err *e)
     step_tell(st, EVENT_NODE_RETRYING,
               json_pack("{sI ss so}", "delay_ms", delay, "kind", err_kind_name(err_kind(e)),
                         "error", json_string_lossy(text, strlen(text))));
+    st->waited_ms += delay;
     return fiber_sleep(delay);
 }
 
@@ -154,6 +168,7 @@ step_do(struct stepping *st, json_t **ret_value)
     struct run *r = st->h->run;
     guards_find(st);
     key_make(st);
+    st->began_wall_ms = rt_wall_ms();
     if (st->s->effect == EFFECT_ONCE)
         run_append(
             r, REC_STEP_INTENT, st->path,

@@ -13,8 +13,10 @@ struct stepping {
     int64_t timeout_ms;
     struct health *health; /* of its target; NULL: it has no circuit breaker */
     unsigned attempt;
-    bool open;  /* it was sent, and nobody knows what came of it */
-    bool final; /* it was not sent, and another try would not be either */
+    bool open;                        /* it was sent, and nobody knows what came of it */
+    bool final;                       /* it was not sent, and another try would not be either */
+    bool tripped;                     /* it opened the breaker */
+    int64_t began_wall_ms, waited_ms; /* of the first try; pauses between tries, summed up */
     struct usage usage;
 };
 

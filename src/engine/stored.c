@@ -107,6 +107,16 @@ engine_history(struct engine *e, const char *id, history_fn fn, void *ctx)
     return err;
 }
 
+struct err *
+engine_stored_flow(struct engine *e, const char *id, struct flow **ret_flow)
+{
+    struct store_run row = {0};
+    PASS(engine_find_run(e, id, &row));
+    struct err *err = flow_stored(e, row.def_hash ? row.def_hash : "", ret_flow);
+    store_run_fini(&row);
+    return err;
+}
+
 static bool
 is_cancelled(struct engine *e, const char *id)
 {

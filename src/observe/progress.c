@@ -4,6 +4,7 @@
 #include "base/units.h"
 #include "base/vec.h"
 #include "model/kind.h"
+#include "observe/printable.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,35 +123,6 @@ usage_words(const struct usage *u, struct str *to)
         str_addf(to, "  %lld tool call%s", (long long)u->tool_calls, u->tool_calls == 1 ? "" : "s");
 }
 
-/* How many bytes at p a terminal would obey instead of showing: C0 and C1 controls, line and
- * paragraph separators, and what turns the direction of writing. The bytes are valid UTF-8. */
-static size_t
-control_len(const unsigned char *p, size_t n)
-{
-    if (p[0] < 0x20 || p[0] == 0x7f)
-        return 1;
-    if (n >= 2 && p[0] == 0xc2 && p[1] < 0xa0)
-        return 2;
-    if (n < 3 || p[0] != 0xe2)
-        return 0;
-    bool separates = p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae;
-    bool isolates = p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9;
-    return separates || isolates ? 3 : 0;
-}
-
-/* Foreign text, names among it, must not move the cursor. */
-static void
-add_printable(struct str *to, const char *text, size_t n)
-{
-    AUTO(str_fini) struct str valid = STR_INIT;
-    str_add_utf8(&valid, text, n);
-    for (size_t i = 0; i < valid.len;) {
-        size_t skip = control_len((const unsigned char *)valid.p + i, valid.len - i);
-        str_addc(to, skip ? ' ' : valid.p[i]);
-        i += skip ? skip : 1;
-    }
-}
-
 static void
 item_words(const struct progress *p, const struct item *i, struct str *to)
 {
@@ -163,10 +135,10 @@ item_words(const struct progress *p, const struct item *i, struct str *to)
         }
     }
     str_addf(to, "%*s%s ", (int)(2 * depth + 2), "", mark_of(p, i->status));
-    add_printable(to, name, strlen(name));
+    printable_add(to, name, strlen(name));
     if (i->agent && strcmp(i->agent, name) != 0) {
         str_add(to, " (");
-        add_printable(to, i->agent, strlen(i->agent));
+        printable_add(to, i->agent, strlen(i->agent));
         str_addc(to, ')');
     }
     int64_t ms = i->status == NODE_RUNNING ? p->now_ms - i->started_ms : i->duration_ms;
@@ -181,7 +153,7 @@ item_words(const struct progress *p, const struct item *i, struct str *to)
         str_addf(to, "  %u retr%s", i->retries, i->retries == 1 ? "y" : "ies");
     if (i->note && i->status != NODE_COMPLETED) {
         str_add(to, "  ");
-        add_printable(to, i->note, strlen(i->note));
+        printable_add(to, i->note, strlen(i->note));
     }
 }
 
@@ -224,7 +196,7 @@ draw(struct progress *p)
             size_t skip = i->tail.len > left ? i->tail.len - left : 0;
             while (skip < i->tail.len && ((unsigned char)i->tail.p[skip] & 0xc0) == 0x80)
                 skip++;
-            add_printable(&line, i->tail.p + skip, i->tail.len - skip);
+            printable_add(&line, i->tail.p + skip, i->tail.len - skip);
         }
         line_out(p, &line);
     }
@@ -345,7 +317,7 @@ progress_event(struct progress *p, const struct run_event *ev)
         p->started_ms = ev->wall_ms;
         const char *workflow = json_str(ev->detail, "workflow", "run");
         struct str title = STR_INIT;
-        add_printable(&title, workflow, strlen(workflow));
+        printable_add(&title, workflow, strlen(workflow));
         str_addf(&title, " %s", ev->run);
         free(p->title);
         p->title = str_steal(&title);

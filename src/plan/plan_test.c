@@ -341,7 +341,7 @@ drawings(void **state)
     assert_string_equal(str_c(&text), "main (dag)\n"
                                       "  ann\n"
                                       "  say \"hi\" (b\\ob)  <- ann\n"
-                                      "  all (in ner)  <- ann, say \"hi\"  [when]\n"
+                                      "  all (in ner)  <- ann, say \"hi\"  [when true]\n"
                                       "    ann\n"
                                       "    ann-2 (ann)  <- ann\n");
     plan_draw_mermaid(m.plan, &mermaid);
@@ -356,8 +356,8 @@ drawings(void **state)
                                          "  end\n"
                                          "  n2 -.-> n3\n"
                                          "  n0 --> n1\n"
-                                         "  n0 --> n2\n"
-                                         "  n1 --> n2\n");
+                                         "  n0 -->|\"true\"| n2\n"
+                                         "  n1 -->|\"true\"| n2\n");
     plan_draw_dot(m.plan, &dot);
     assert_string_equal(str_c(&dot), "digraph \"main\" {\n"
                                      "  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n"
@@ -371,8 +371,8 @@ drawings(void **state)
                                      "  }\n"
                                      "  n2 -> n3 [style=dotted];\n"
                                      "  n0 -> n1;\n"
-                                     "  n0 -> n2;\n"
-                                     "  n1 -> n2;\n"
+                                     "  n0 -> n2 [label=\"true\"];\n"
+                                     "  n1 -> n2 [label=\"true\"];\n"
                                      "}\n");
     made_fini(&m);
 }

@@ -1,0 +1,173 @@
+"""Runs and workflows as people look at them: drawings and timelines."""
+
+import os
+import re
+import shutil
+import unittest
+import xml.dom.minidom
+
+from world import Case, EXAMPLES
+
+FLOW = '''
+profiles:
+  p:
+    provider: script
+    replies:
+      - match: Break the task
+        json:
+          steps:
+            - {step: 1, agent: ann, instruction: x}
+            - {step: 2, agent: ann, instruction: y}
+            - {step: 3, agent: bob, instruction: z, depends_on: [1, 2]}
+      - {match: flaky, text: fine, error: {status: 503, times: 2}}
+      - {match: bad, error: 400}
+      - {match: "", text: "{{last}}"}
+agents:
+  ann: {description: one}
+  bob: {description: two, retry: {initial_delay: 0.01, jitter: false}}
+  list: {type: lua, script: "local t = {} for i = 1, 40 do t[i] = i end return t"}
+workflows:
+  plan: {type: orchestrator, agents: [ann, bob]}
+  main:
+    failure_strategy: partial_completion_allowed
+    nodes:
+      - {id: many, agent: list}
+      - {id: each, type: foreach, from: [many], agent: ann, input: "n {{ item }}"}
+      - {id: hard, agent: bob, input: flaky, depends_on: [many]}
+      - {id: odd, agent: ann, when: "inputs.odd", depends_on: [many]}
+      - {id: wrong, agent: bob, input: bad, depends_on: [many]}
+      - {id: after, agent: bob, depends_on: [wrong]}
+      - {id: again, type: loop, body: ann, until: "index == 3", depends_on: [hard]}
+      - {id: which, type: switch, cases: [{when: "inputs.odd", then: ann}], default: bob, depends_on: [hard]}
+'''
+
+DEFINED = '''main (dag)
+  many (list)
+  each (foreach)  <- many  foreach: one agent or workflow for each item of a list, several at once
+    ? ann
+  hard (bob)  <- many
+  odd (ann)  <- many  [when inputs.odd]
+  wrong (bob)  <- many
+  after (bob)  <- wrong
+  again (loop)  <- hard  loop: ABOUT LOOP
+    ? ann
+  which (switch)  <- hard  switch: ABOUT SWITCH
+    ? ann  [when inputs.odd]
+    ? bob
+'''
+
+RAN = '''main (dag)  run ID: partial TIME
+  + many (list)  completed
+  + each (foreach)  <- many  foreach: ABOUT  completed, 240 tokens
+    + ? ann  40 of 40 completed, 240 tokens
+  + hard (bob)  <- many  completed, 2 retries, 7 tokens
+  - odd (ann)  <- many  [when inputs.odd]  skipped
+  x wrong (bob)  <- many  failed: WHY
+  - after (bob)  <- wrong  skipped
+  + again (loop)  <- hard  loop: ABOUT  completed, 18 tokens
+    + ? ann  3 of 3 completed, 18 tokens
+  + which (switch)  <- hard  switch: ABOUT  completed, 6 tokens
+    . ? ann  [when inputs.odd]
+    + ? bob  completed, 6 tokens
+'''
+
+
+class Drawn(Case):
+    def setUp(self):
+        super().setUp()
+        self.write('flow.yaml', FLOW)
+
+    def ran(self, workflow, code=0):
+        self.tutti('run', 'flow.yaml', workflow, '-i', 'go', '--json', code=code)
+        return self.runs()[0]['run']
+
+    def still(self, text):
+        """Without what differs from run to run."""
+        text = re.sub(r'\b[0-9A-HJKMNP-TV-Z]{26}\b', 'ID', text)
+        return re.sub(r' \d+(\.\d+)? (ms|s)\b', '', text)
+
+    def test_control_kinds_are_legible(self):
+        out = self.tutti('graph', 'flow.yaml', 'main', code=0).out
+        self.assertEqual(re.sub(r'(loop|switch): .*', lambda m: f'{m[1]}: ABOUT {m[1].upper()}', out), DEFINED)
+        plan = self.tutti('graph', 'flow.yaml', 'plan', '-f', 'mermaid', code=0).out
+        self.assertIn('n0{{"plan: orchestrator"}}', plan)
+        self.assertEqual(len(re.findall(r'n0 -\.-> n\d', plan)), 2)
+        switch = self.tutti('graph', 'flow.yaml', 'main', '-f', 'mermaid', code=0).out
+        self.assertRegex(switch, r'-\.->\|"inputs.odd"\| n\d')
+
+    def test_drawings_are_the_same_each_time(self):
+        for how in ('text', 'mermaid', 'dot', 'json'):
+            outs = {self.tutti('graph', 'flow.yaml', 'main', '-f', how, code=0).out for _ in range(3)}
+            self.assertEqual(len(outs), 1)
+
+    def test_a_run_as_it_went(self):
+        run = self.ran('main')
+        out = self.still(self.tutti('graph', '--run', run, code=0).out)
+        out = re.sub(r'(foreach|loop|switch): .*?(  |$)', r'\1: ABOUT\2', out, flags=re.M)
+        out = re.sub(r'failed.*: .*', 'failed: WHY', out)
+        self.assertEqual(re.sub('partial$', 'partial TIME', out, flags=re.M), RAN)
+        again = self.tutti('runs', 'graph', run[:20], code=0).out
+        self.assertEqual(again, self.tutti('graph', '--run', run, code=0).out)
+
+    def test_what_a_planner_made_up(self):
+        run = self.ran('plan')
+        out = self.still(self.tutti('graph', '--run', run, code=0).out)
+        self.assertIn('  + step-3 (bob)  <- step-1, step-2  completed', out)
+        self.assertIn('  + ? ann  called as step-2', out)
+        doc = self.tutti('runs', 'graph', run, '--json', code=0).json
+        made = {n['id']: n for n in doc['nodes'] if n.get('invented')}
+        self.assertEqual(sorted(made), ['plan', 'step-1', 'step-2', 'step-3'])
+        self.assertEqual(made['step-3']['after'], ['step-1', 'step-2'])
+
+    @unittest.skipUnless(shutil.which('dot'), 'Graphviz is not installed')
+    def test_svg(self):
+        run = self.ran('main')
+        for words in (['graph', '--run', run], ['graph', 'flow.yaml', 'plan']):
+            svg = self.tutti(*words, '-f', 'svg', code=0).out
+            self.assertEqual(xml.dom.minidom.parseString(svg).documentElement.tagName, 'svg')
+
+    def test_every_example_can_be_drawn(self):
+        for name in sorted(os.listdir(EXAMPLES)):
+            if not name.endswith('.yaml') or name.endswith('_config.yaml'):  # parts of another file
+                continue
+            done = self.tutti('graph', os.path.join(EXAMPLES, name), '-f', 'dot')
+            self.assertTrue(done.code == 0 or 'which workflow' in done.err or 'no workflow' in done.err, (name, done))
+
+    def test_svg_without_graphviz_names_the_package(self):
+        done = self.tutti('graph', 'flow.yaml', 'plan', '-f', 'svg', env={'PATH': '/nowhere'}, code=2)
+        self.assertIn('install the package graphviz', done.err)
+
+    def test_bad_words(self):
+        self.assertIn('the format is', self.tutti('graph', '-f', 'png', code=2).err)
+        self.assertIn('the format is', self.tutti('runs', 'graph', 'x', '-f', 'png', code=2).err)
+        self.assertIn('name no file', self.tutti('graph', 'flow.yaml', '--run', 'x', code=2).err)
+        self.ran('main')
+        self.assertIn("'01ZZ'", self.tutti('graph', '--run', '01ZZ', code=2).err)
+
+    def test_timeline(self):
+        run = self.ran('main')
+        for width in (60, 80, 133):
+            out = self.tutti('runs', 'show', run, '--timeline', '--width', width, code=0).out
+            self.assertLessEqual(max(map(len, out.splitlines())), width, out)
+        lines = out.splitlines()
+        self.assertRegex(lines[0], rf'^main {run}  partial ')
+        self.assertRegex(out, r'(?m)^hard +.*\|.*=.*\| bob  2 retries')
+        self.assertRegex(out, r'(?m)^  ann\[\*\] .* 30 of 30 completed')
+        doc = self.tutti('runs', 'show', run, '--timeline', '--json', code=0).json
+        rows = {row['path']: row for row in doc['rows']}
+        self.assertEqual(rows['hard/turn[0]']['retries'], 2)
+        self.assertGreater(rows['hard/turn[0]']['waited_ms'], 10)
+        self.assertEqual(rows['each/ann[*]']['counts'], {'of': 30, 'completed': 30})
+        self.assertEqual(rows['odd']['status'], 'skipped')
+        self.assertLessEqual(rows['hard']['start_ms'] + rows['hard']['duration_ms'], doc['duration_ms'])
+        self.assertIn('width', self.tutti('runs', 'show', run, '--timeline', '--width', '0', code=2).err)
+
+    def test_hostile_names(self):
+        name = r'"m\u6f22\e(31m\u6f22<b>"'
+        self.write('odd.yaml', FLOW.replace('id: many', f'id: {name}').replace('[many]', f'[{name}]'))
+        done = self.tutti('run', 'odd.yaml', 'main', '-i', 'go', '--json')
+        self.assertEqual(done.code, 0, done)
+        run = self.runs()[0]['run']
+        for words in (['runs', 'show', run, '--timeline'], ['graph', '--run', run, '-f', 'dot']):
+            self.assertNotIn('\033', self.tutti(*words, code=0).out)
+
