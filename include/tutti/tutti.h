@@ -34,7 +34,7 @@ enum tutti_status { /* also the exit codes of the command line */
                         1, /* the run failed or was cancelled; or the call itself failed */
                     TUTTI_USAGE = 2,   /* the request is wrong */
                     TUTTI_INVALID = 3, /* the file is wrong; the text has one line per mistake */
-                    TUTTI_WAITING = 4, /* the run waits for a person */
+                    TUTTI_WAITING = 4, /* the run waits for a person or a signal */
                     TUTTI_PARTIAL = 5, /* it ended partial (the command line: only with --strict) */
                     TUTTI_TIMEOUT = 6, /* of tutti_wait: it goes on */
                     TUTTI_INTERRUPTED = 130 /* it was interrupted and can be resumed */
@@ -52,6 +52,7 @@ struct tutti_options {  /* zero what you do not use; NULL for all defaults */
     int debug;          /* not 0: log every request and reply, redacted */
     int handle_signals; /* not 0: SIGINT and SIGTERM park the runs that are under way */
     int stream;         /* not 0: ask models for their replies in pieces (agent.chunk events) */
+    int stay;           /* not 0: tutti_wait goes on while a person or a signal is waited for */
 };
 TUTTI_API enum tutti_status
 tutti_open(const struct tutti_options *options, struct tutti **engine, char **error);
@@ -75,9 +76,29 @@ TUTTI_API enum tutti_status
 tutti_resume(struct tutti *engine, const char *run_id, const char *in_doubt, struct tutti_run **run,
              char **error);
 /* Waits until the run is over; timeout_ms < 0: for ever. Sets *document (JSON) unless it timed out.
- * The status tells how the run ended. */
+ * The status tells how the run ended. One that only waits for a time is gone on with when it has
+ * come; one that waits for somebody is TUTTI_WAITING, and is resumed once it was told. */
 TUTTI_API enum tutti_status
 tutti_wait(struct tutti_run *run, int64_t timeout_ms, char **document, char **error);
+struct tutti_answer {
+    const char *run_id; /* its beginning, or the run's name, will do */
+    const char *path;   /* of the question, or of the node that asks; NULL: there is only one */
+    const char *token;  /* of the question, instead of both; or NULL */
+    const char *value;  /* JSON, or else a text */
+    const char *by;     /* who; or NULL */
+};
+/* Answers a question of a run, wherever the run is; a run that was put away has to be resumed. The
+ * first answer counts. TUTTI_USAGE: it does not fit, or nothing is asked. */
+TUTTI_API enum tutti_status
+tutti_answer(struct tutti *engine, const struct tutti_answer *answer, char **error);
+struct tutti_signal {
+    const char *run_id, *name;
+    const char *value;  /* JSON, a text, or NULL */
+    const char *dedupe; /* the same name and this are the same signal; NULL: it is a new one */
+};
+/* Sends a signal to a run: kept until it waits for one of that name. */
+TUTTI_API enum tutti_status
+tutti_signal(struct tutti *engine, const struct tutti_signal *signal, char **error);
 /* The document without its `nodes`, small however many there are: how it stands now, or ended. */
 TUTTI_API char *tutti_result(struct tutti_run *run);
 TUTTI_API const char *tutti_run_id(const struct tutti_run *run);

@@ -295,6 +295,28 @@ use_server(struct host *child, struct tool_use *u)
     return NULL;
 }
 
+/* A person decides before the call is made; refused, the model is told so. */
+static struct err *
+use_approved(struct host *child, struct tool_use *u, bool *ret_approved)
+{
+    AUTO(json_freep) json_t *answer = NULL;
+    const json_t *args = json_object_get(u->call, "arguments");
+    AUTO(freep)
+    char *prompt = xasprintf("May %s.%s be called?", json_str(u->route, "server", ""),
+                             json_str(u->route, "tool", ""));
+    AUTO(json_freep)
+    json_t *detail = json_pack(
+        "{ss so sO* s[ss]}", "prompt", prompt, "tool",
+        json_stringf("%s.%s", json_str(u->route, "server", ""), json_str(u->route, "tool", "")),
+        "arguments", args, "choices", "yes", "no");
+    struct pause p = {.name = "approval", .type = PAUSE_HUMAN, .for_ms = -1, .detail = detail};
+    PASS(child->ops->pause(child, &p, &answer));
+    *ret_approved = json_is_string(answer) && strcmp(json_string_value(answer), "yes") == 0;
+    if (!*ret_approved)
+        use_fails(u, "a person was asked, and does not allow this call");
+    return NULL;
+}
+
 struct err *
 tool_use_run(struct host *child, void *tool_use)
 {
@@ -310,8 +332,10 @@ tool_use_run(struct host *child, void *tool_use)
         return NULL;
     }
     if (json_bool(u->route, "approve", false)) {
-        use_fails(u, "this tool needs a person's approval, which cannot be asked for here");
-        return NULL;
+        bool approved = false;
+        PASS(use_approved(child, u, &approved));
+        if (!approved)
+            return NULL;
     }
     struct err *e = agent ? use_agent(child, u, agent) : use_server(child, u);
     if (!e || err_kind(e) == ERR_CANCELLED || err_kind(e) == ERR_PARKED)

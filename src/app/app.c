@@ -1,17 +1,15 @@
 /* app.c - joins the parts: store, engine, models, tool servers, the real network. */
 #include "app/app.h"
-#include "agents/agentlib.h"
 #include "app/defaults.h"
+#include "app/kinds.h"
 #include "app/secrets.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/vec.h"
-#include "engine/control_node.h"
 #include "llm/llm.h"
 #include "mcp/content.h"
 #include "mcp/servers.h"
 #include "net/client.h"
-#include "plan/lower.h"
 #include "rt/fiber.h"
 #include "rt/file.h"
 #include "rt/rt.h"
@@ -22,13 +20,7 @@
 #define KEY_BYTES      32
 #define KEEP_MS        ((int64_t)30 * 86400 * 1000) /* ended runs are kept this long */
 
-static const struct kind *const agent_kinds[] = {&llm_kind, &mcp_kind,    &http_kind, &exec_kind,
-                                                 &lua_kind, &custom_kind, NULL};
-static const struct kind *const workflow_kinds[] = {
-    &dag_kind,          &task_kind,    &chain_kind, &pipeline_kind, &parallel_kind,  &reduce_kind,
-    &gate_kind,         &switch_kind,  &loop_kind,  &router_kind,   &evaluator_kind, &maker_kind,
-    &orchestrator_kind, &manager_kind, &peers_kind, &foreach_kind,  &queue_kind,     NULL};
-static const struct spec_tables tables = {agent_kinds, workflow_kinds};
+static const struct spec_tables tables = {app_agents, app_workflows};
 
 struct app {
     struct app_opts opts;
@@ -176,8 +168,8 @@ app_open_parts(struct app *a)
     PASS(store_open(&so, &a->store));
     PASS(install_key_load(a));
     struct engine_opts eo = {.store = a->store,
-                             .agents = agent_kinds,
-                             .workflows = workflow_kinds,
+                             .agents = app_agents,
+                             .workflows = app_workflows,
                              .service = app_service,
                              .expand = app_expand,
                              .redact = redact_record,
@@ -391,7 +383,7 @@ check_partial(void *app, struct spec *spec)
                                        .pos = pos_of,
                                        .text_pos = text_pos_of,
                                        .pos_ctx = spec,
-                                       .kinds = workflow_kinds,
+                                       .kinds = app_workflows,
                                        .partial = true};
     return plan_check_all(&source, engine_space(a->engine));
 }
@@ -528,7 +520,7 @@ planned_of(struct app *a, struct spec *spec)
                                        .pos = pos_of,
                                        .text_pos = text_pos_of,
                                        .pos_ctx = spec,
-                                       .kinds = workflow_kinds},
+                                       .kinds = app_workflows},
                             .space = engine_space(a->engine)};
 }
 

@@ -5,6 +5,7 @@
 #ifndef APP_APP_H
 #define APP_APP_H
 #include "engine/engine.h"
+#include "engine/tell.h"
 #include "spec/spec.h"
 
 #define TUTTI_VERSION "0.1.0"

@@ -1,7 +1,6 @@
 /* tutti.c - the public API: each call is one turn of the runtime with a fiber that does the work.
  */
-#include "tutti/tutti.h"
-#include "app/app.h"
+#include "app/tutticore.h"
 #include "rt/fiber.h"
 #include "rt/file.h"
 #include "rt/rt.h"
@@ -9,24 +8,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct tutti {
-    struct rt *rt;
-    struct app *app; /* NULL until the first file says where the store is */
-    struct app_opts opts;
-    char *store_dir, *model, *record, *replay, *store_option;
-    bool memory, handle_signals, following; /* following: the engine's events */
-    int interrupted;                        /* signals so far */
-    void (*event_fn)(void *ctx, const struct tutti_event *event);
-    void *event_ctx;
-    struct tutti_run *runs;
-};
-
-struct tutti_run {
-    struct tutti *engine;
-    struct run *run;
-    struct tutti_run *next;
-};
 
 const char *
 tutti_version(void)
@@ -62,8 +43,8 @@ status_of(const struct err *e)
 }
 
 /* Frees e; its text goes to *error, secrets taken out. */
-static enum tutti_status
-give_up(struct tutti *t, struct err *e, char **error)
+enum tutti_status
+tutti_give_up(struct tutti *t, struct err *e, char **error)
 {
     enum tutti_status status = status_of(e);
     if (error) {
@@ -140,23 +121,13 @@ on_signal(void *ctx, int signum)
         _exit(TUTTI_INTERRUPTED);
     if (t->app)
         engine_interrupt(app_engine(t->app));
+    waitq_wake_all(&t->alarm);
 }
 
 /* ---- one call, one fiber --------------------------------------------------- */
 
-struct call {
-    struct tutti *t;
-    struct tutti_run *run;
-    const struct tutti_request *request;
-    const char *file, *id, *in_doubt;
-    int64_t timeout_ms;
-    bool whole; /* with the nodes */
-    char *document;
-    struct err *e;
-};
-
-static struct err *
-app_ready(struct tutti *t, const char *file)
+struct err *
+tutti_ready(struct tutti *t, const char *file)
 {
     if (t->app)
         return NULL;
@@ -212,7 +183,7 @@ start(struct call *c)
         TRY(json_parse(q->inputs, strlen(q->inputs), &inputs), "inputs");
     if (inputs && !json_is_object(inputs))
         return FAIL(ERR_INVALID, "inputs: a JSON object is expected");
-    PASS(app_ready(c->t, file));
+    PASS(tutti_ready(c->t, file));
     PASS(app_load(c->t->app, file, &spec));
     PASS(app_flow(c->t->app, spec, q->workflow, &flow));
     if (q->input)
@@ -248,7 +219,7 @@ static struct err *
 resume(struct call *c)
 {
     struct run *run = NULL;
-    PASS(app_ready(c->t, NULL));
+    PASS(tutti_ready(c->t, NULL));
     PASS(app_resume(c->t->app, c->id, c->in_doubt, &run));
     c->run = handle_new(c->t, run);
     return NULL;
@@ -259,14 +230,6 @@ resume_main(void *arg)
 {
     struct call *c = arg;
     c->e = resume(c);
-}
-
-static void
-wait_main(void *arg)
-{
-    struct call *c = arg;
-    struct run *r = c->run->run;
-    c->e = run_wait(r, rt_after(c->timeout_ms));
 }
 
 static void
@@ -308,6 +271,7 @@ tutti_open(const struct tutti_options *options, struct tutti **engine, char **er
     t->opts.replay = t->replay = copy_of(o->replay);
     t->opts.debug = o->debug;
     t->opts.stream = o->stream;
+    t->stay = o->stay;
     struct err *e = rt_open(&(struct rt_opts){0}, &t->rt);
     if (!e && o->handle_signals) {
         e = rt_on_signal(SIGINT, on_signal, t);
@@ -315,7 +279,7 @@ tutti_open(const struct tutti_options *options, struct tutti **engine, char **er
             e = rt_on_signal(SIGTERM, on_signal, t);
     }
     if (e) {
-        enum tutti_status status = give_up(t, e, error);
+        enum tutti_status status = tutti_give_up(t, e, error);
         tutti_close(t);
         return status;
     }
@@ -354,7 +318,7 @@ tutti_start(struct tutti *engine, const struct tutti_request *request, struct tu
     struct call c = {.t = engine, .request = request};
     rt_run(engine->rt, start_main, &c);
     if (c.e)
-        return give_up(engine, c.e, error);
+        return tutti_give_up(engine, c.e, error);
     *run = c.run;
     return TUTTI_OK;
 }
@@ -366,7 +330,7 @@ tutti_resume(struct tutti *engine, const char *run_id, const char *in_doubt, str
     struct call c = {.t = engine, .id = run_id, .in_doubt = in_doubt};
     rt_run(engine->rt, resume_main, &c);
     if (c.e)
-        return give_up(engine, c.e, error);
+        return tutti_give_up(engine, c.e, error);
     *run = c.run;
     return TUTTI_OK;
 }
@@ -392,13 +356,15 @@ enum tutti_status
 tutti_wait(struct tutti_run *run, int64_t timeout_ms, char **document, char **error)
 {
     struct call c = {.t = run->engine, .run = run, .timeout_ms = timeout_ms, .whole = true};
-    rt_run(run->engine->rt, wait_main, &c);
+    rt_run(run->engine->rt, tutti_wait_main, &c);
     if (!c.e && document)
         rt_run(run->engine->rt, document_main, &c);
     if (c.e)
-        return give_up(run->engine, c.e, error);
+        return tutti_give_up(run->engine, c.e, error);
     if (document)
         *document = c.document;
+    if (run->interrupted)
+        return TUTTI_INTERRUPTED;
     return status_of_run(run_state(run->run), run_was_interrupted(run->run));
 }
 
@@ -430,7 +396,7 @@ tutti_cancel(struct tutti_run *run, char **error)
 {
     struct call c = {.t = run->engine, .run = run};
     rt_run(run->engine->rt, cancel_main, &c);
-    return c.e ? give_up(run->engine, c.e, error) : TUTTI_OK;
+    return c.e ? tutti_give_up(run->engine, c.e, error) : TUTTI_OK;
 }
 
 void

@@ -9,7 +9,7 @@ struct command {
     int (*run)(int argc, char **argv); /* argv[0] is the command; returns the exit code */
 };
 extern const struct command cmd_run, cmd_validate, cmd_schema, cmd_graph, cmd_runs, cmd_mcp,
-    cmd_doctor, cmd_init, cmd_version, cmd_torture, cmd_bench;
+    cmd_doctor, cmd_init, cmd_version, cmd_torture, cmd_bench, cmd_gate;
 
 /* Options of one command. Values follow as the next word or after '='. */
 struct option_def {
@@ -35,5 +35,12 @@ struct with_app {
     void *arg;
 };
 int with_app(struct with_app *w); /* exit code */
+
+/* gatecmd.c: for with_app. Sends a signal to a run and says so. */
+struct signal_args {
+    const char *run, *name, *value, *dedupe, *by;
+    bool json;
+};
+struct err *MUST signal_send(struct app *a, void *signal_args) YIELDS;
 
 #endif

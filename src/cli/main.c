@@ -5,8 +5,21 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &cmd_run,  &cmd_validate, &cmd_graph, &cmd_schema,  &cmd_runs,   &cmd_mcp,
-    &cmd_init, &cmd_doctor,   &cmd_bench, &cmd_torture, &cmd_version};
+    /* clang-format off */
+    &cmd_run,
+    &cmd_validate,
+    &cmd_graph,
+    &cmd_schema,
+    &cmd_runs,
+    &cmd_gate,
+    &cmd_mcp,
+    &cmd_init,
+    &cmd_doctor,
+    &cmd_bench,
+    &cmd_torture,
+    &cmd_version,
+    /* clang-format on */
+};
 
 static void
 help(FILE *to)

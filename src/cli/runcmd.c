@@ -106,7 +106,7 @@ cmd_run_main(int argc, char **argv)
 {
     struct run_args a = {0};
     struct inputs in = {.keys = json_object()};
-    bool json = false, events = false, quiet = false, no_stream = false;
+    bool json = false, events = false, quiet = false, no_stream = false, stay = false;
     const struct option_def defs[] = {
         {"--input", "-i", .each = input_add, .ctx = &in},
         {"--json", .flag = &json},
@@ -120,6 +120,7 @@ cmd_run_main(int argc, char **argv)
         {"--goal", .value = &a.request.goal},
         {"--dry-run", .flag = &a.dry_run},
         {"--strict", .flag = &a.strict},
+        {"--wait", .flag = &stay},
         {"--no-stream", .flag = &no_stream},
         {"--debug", .flag = &a.debug},
     };
@@ -136,6 +137,7 @@ cmd_run_main(int argc, char **argv)
     a.watch = (struct watch_opts){.json = json, .events = events, .quiet = quiet};
     a.options.debug = a.debug;
     a.options.handle_signals = 1;
+    a.options.stay = stay;
     a.options.stream = !no_stream && !json && (events || (!quiet && isatty(2)));
     if (!in.e && !in.text.len && !json_object_size(in.keys) && !isatty(0) && !a.dry_run)
         in.e = input_file("-", &in.text);
@@ -155,7 +157,8 @@ const struct command cmd_run = {
     "run",
     "run [FILE [WORKFLOW]] [-i TEXT|KEY=VALUE|@FILE] [--json] [--events] [-m MODEL] [--record "
     "F|--replay F]\n"
-    "                 [--run-id ID] [--goal TEXT] [--store DIR] [--dry-run] [--strict] [--quiet] "
+    "                 [--run-id ID] [--goal TEXT] [--store DIR] [--dry-run] [--strict] [--wait] "
+    "[--quiet] "
     "[--debug]",
     "run a workflow",
     cmd_run_main,

@@ -182,28 +182,19 @@ prune(struct app *a, void *arg)
     return NULL;
 }
 
-/* ---- resume ---------------------------------------------------------------- */
+/* ---- signal ---------------------------------------------------------------- */
 
-static int
-resume(struct asked *q, const struct watch_opts *watch)
+static struct err *
+send_signal(struct app *a, void *arg)
 {
-    struct tutti *t;
-    struct tutti_run *run;
-    char *error = NULL;
-    struct tutti_options o = {.store = q->store, .handle_signals = 1, .stream = !q->json};
-    enum tutti_status status = tutti_open(&o, &t, &error);
-    if (!status) {
-        struct watch *w = watch_new(t, watch);
-        status = tutti_resume(t, q->id, q->in_doubt, &run, &error);
-        if (!status)
-            status = (enum tutti_status)watch_run(w, run, false);
-        watch_free(w);
-        tutti_close(t);
-    }
-    if (error)
-        fprintf(stderr, "%s\n", error);
-    tutti_free(error);
-    return status;
+    const struct asked *q = arg;
+    if (!q->name)
+        return FAIL(ERR_INVALID, "signal needs the name of the signal behind the run");
+    return signal_send(a, &(struct signal_args){.run = q->id,
+                                                .name = q->name,
+                                                .value = q->value,
+                                                .dedupe = q->dedupe,
+                                                .json = q->json});
 }
 
 static const struct {
@@ -211,9 +202,16 @@ static const struct {
     bool needs_id, writes;
     struct err *(*fn)(struct app *a, void *arg);
 } subcommands[] = {
-    {"ls", false, false, ls},           {"show", true, false, show},   {"logs", true, false, logs},
-    {"cancel", true, true, cancel},     {"prune", false, true, prune}, {"resume", true, true, NULL},
+    /* clang-format off */
+    {"ls", false, false, ls},
+    {"show", true, false, show},
+    {"logs", true, false, logs},
     {"graph", true, false, runs_graph},
+    {"cancel", true, true, cancel},
+    {"prune", false, true, prune},
+    {"resume", true, true, NULL},
+    {"signal", true, true, send_signal},
+    /* clang-format on */
 };
 
 static int
@@ -234,6 +232,8 @@ runs_main(int argc, char **argv)
         {"--timeline", .flag = &q.timeline},
         {"--width", .value = &q.width},
         {"--format", "-f", .value = &q.format},
+        {"--once", .value = &q.dedupe},
+        {"--wait", .flag = &q.stay},
         {"--events", .flag = &events},
         {"--quiet", "-q", .flag = &quiet},
     };
@@ -241,6 +241,8 @@ runs_main(int argc, char **argv)
         return TUTTI_USAGE;
     const char *sub = argc > 1 ? argv[1] : "ls";
     q.id = argc > 2 ? argv[2] : NULL;
+    q.name = argc > 3 ? argv[3] : NULL;
+    q.value = argc > 4 ? argv[4] : NULL;
     for (size_t i = 0; i < COUNT(subcommands); i++) {
         if (strcmp(subcommands[i].name, sub) != 0)
             continue;
@@ -250,8 +252,11 @@ runs_main(int argc, char **argv)
         if (q.format && !graph_format_known(q.format))
             return usage_error(&cmd_runs, "the format is text, mermaid, dot, svg or json");
         if (!subcommands[i].fn)
-            return resume(&q,
-                          &(struct watch_opts){.json = q.json, .events = events, .quiet = quiet});
+            return run_resume(
+                &(struct tutti_options){
+                    .store = q.store, .handle_signals = 1, .stream = !q.json, .stay = q.stay},
+                q.id, q.in_doubt,
+                &(struct watch_opts){.json = q.json, .events = events, .quiet = quiet});
         AUTO(freep) char *dir = app_store_dir(q.store, NULL);
         int code = with_app(
             &(struct with_app){.opts = {.store_dir = dir, .read_only = !subcommands[i].writes},
@@ -268,7 +273,8 @@ const struct command cmd_runs = {
     "runs ls [--live] [--status S] [--workflow W] [--all] | show ID [--timeline [--width N]]\n"
     "             | logs ID | graph ID [--format text|mermaid|dot|svg|json] | cancel ID [--force] "
     "| prune [--older-than 30d]\n"
-    "             | resume ID [--in-doubt [NODE=]park|done|retry|fail,...]   (all: [--store DIR] "
+    "             | resume ID [--in-doubt [NODE=]park|done|retry|fail,...] [--wait]\n"
+    "             | signal ID NAME [VALUE] [--once KEY]   (all: [--store DIR] "
     "[--json])",
     "list, show, resume and cancel runs",
     runs_main,

@@ -6,7 +6,8 @@
 struct asked { /* what the words and options said */
     const char *id, *store, *workflow, *status, *before, *in_doubt;
     const char *format, *width;
-    bool json, all, force, live, timeline;
+    const char *name, *value, *dedupe; /* of a signal */
+    bool json, all, force, live, timeline, stay;
     size_t limit;
     json_t *list;
 };

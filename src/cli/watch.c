@@ -12,6 +12,7 @@
 
 struct watch {
     struct watch_opts opts;
+    struct tutti *engine;
     struct progress *progress;
     bool live;
 };
@@ -48,6 +49,7 @@ watch_new(struct tutti *t, const struct watch_opts *opts)
     struct watch *w = xcalloc(1, sizeof *w);
     struct winsize size = {0};
     w->opts = *opts;
+    w->engine = t;
     const char *term = rt_env("TERM");
     w->live = isatty(2) && term && strcmp(term, "dumb") != 0;
     if (w->live)
@@ -73,6 +75,19 @@ watch_free(struct watch *w)
 }
 
 static void
+waiting_show(const json_t *doc, const char *id)
+{
+    const json_t *q;
+    size_t i;
+    fprintf(stderr, "waiting: %s\n", json_str(doc, "waiting", ""));
+    json_array_foreach (json_object_get(doc, "waits"), i, q) {
+        if (strcmp(json_str(q, "type", ""), "human") == 0)
+            fprintf(stderr, "answer with: tutti gate respond %s %s ANSWER --resume\n", id,
+                    json_str(q, "path", ""));
+    }
+}
+
+static void
 result_show(const struct watch *w, const char *id, const char *document, enum tutti_status status)
 {
     AUTO(json_freep) json_t *doc = NULL;
@@ -88,31 +103,125 @@ result_show(const struct watch *w, const char *id, const char *document, enum tu
     if (error)
         fprintf(stderr, "failed: %s\n", error);
     if (status == TUTTI_WAITING)
-        fprintf(stderr, "waiting: %s\n", json_str(doc, "waiting", ""));
+        waiting_show(doc, id);
     if (status == TUTTI_PARTIAL)
         fprintf(stderr, "warning: the run is partial: not every node completed\n");
     if (status == TUTTI_INTERRUPTED)
         fprintf(stderr, "interrupted; go on with: tutti runs resume %s\n", id);
 }
 
-int
-watch_run(struct watch *w, struct tutti_run *run, bool strict)
+/* ---- asking at the terminal ------------------------------------------------ */
+
+static void
+question_print(const json_t *q)
 {
-    char *document = NULL, *error = NULL;
+    const json_t *choice;
+    size_t i;
+    fprintf(stderr, "\n%s\n", json_str(q, "prompt", ""));
+    if (json_object_get(q, "arguments")) {
+        AUTO(freep) char *args = json_text(json_object_get(q, "arguments"));
+        fprintf(stderr, "%.2000s\n", args);
+    }
+    json_array_foreach (json_object_get(q, "choices"), i, choice) {
+        AUTO(freep) char *text = json_as_text(choice);
+        fprintf(stderr, "%s%s", i ? ", " : "(", text);
+    }
+    fprintf(stderr, "%s> ", i ? ") " : "");
+}
+
+/* Until it is answered; false: the person has left (end of input). */
+static bool
+question_ask(struct watch *w, const char *run, const json_t *q)
+{
+    char *line = NULL;
+    size_t cap = 0;
+    bool answered = false;
+    while (!answered) {
+        char *error = NULL;
+        question_print(q);
+        ssize_t n = getline(&line, &cap, stdin);
+        if (n < 0)
+            break;
+        line[strcspn(line, "\r\n")] = '\0';
+        if (!*line)
+            continue;
+        struct tutti_answer a = {
+            .run_id = run, .path = json_str(q, "path", ""), .value = line, .by = rt_env("USER")};
+        answered = !tutti_answer(w->engine, &a, &error);
+        if (error)
+            fprintf(stderr, "%s\n", error);
+        tutti_free(error);
+    }
+    free(line);
+    return answered;
+}
+
+/* What the run asks, if somebody sits there. False: it cannot go on here. */
+static bool
+questions_ask(struct watch *w, struct tutti_run *run)
+{
+    AUTO(json_freep) json_t *doc = NULL;
+    const json_t *q;
+    size_t i;
+    bool any = false;
+    if (!isatty(0) || !isatty(2) || w->opts.json || w->opts.events || w->opts.quiet)
+        return false;
+    char *document = tutti_result(run);
+    err_drop(json_parse(document, strlen(document), &doc));
+    tutti_free(document);
+    json_array_foreach (json_object_get(doc, "waits"), i, q) {
+        if (strcmp(json_str(q, "type", ""), "human") != 0)
+            continue;
+        if (!question_ask(w, tutti_run_id(run), q))
+            return false;
+        any = true;
+    }
+    return any;
+}
+
+/* Until its life here is over. */
+static enum tutti_status
+follow(struct watch *w, struct tutti_run *run, char **document, char **error)
+{
     enum tutti_status status;
     do {
         status = tutti_wait(run, w->live && w->progress ? TICK_MS : -1,
-                            w->opts.json ? &document : NULL, &error);
+                            w->opts.json ? document : NULL, error);
         if (w->progress)
             progress_tick(w->progress, rt_wall_ms());
         if (status == TUTTI_TIMEOUT) {
-            tutti_free(error);
-            error = NULL;
+            tutti_free(*error);
+            *error = NULL;
         }
     } while (status == TUTTI_TIMEOUT);
     if (w->progress)
         progress_finish(w->progress);
-    if (!error && !document)
+    return status;
+}
+
+/* What it asks a person is asked here, if one is here. */
+static enum tutti_status
+follow_and_ask(struct watch *w, struct tutti_run **run, char **document, char **error)
+{
+    for (;;) {
+        enum tutti_status status = follow(w, *run, document, error);
+        if (status != TUTTI_WAITING || !questions_ask(w, *run))
+            return status;
+        AUTO(freep) char *id = xstrdup(tutti_run_id(*run));
+        tutti_release(*run);
+        *run = NULL;
+        status = tutti_resume(w->engine, id, NULL, run, error);
+        if (status)
+            return status;
+    }
+}
+
+int
+watch_run(struct watch *w, struct tutti_run *run, bool strict)
+{
+    char *document = NULL, *error = NULL;
+    enum tutti_status status = follow_and_ask(w, &run, &document, &error);
+    if (run && !error && !document)
         document = tutti_result(run);
     if (document)
         result_show(w, tutti_run_id(run), document, status);
@@ -122,4 +231,26 @@ watch_run(struct watch *w, struct tutti_run *run, bool strict)
     tutti_free(error);
     tutti_release(run);
     return status == TUTTI_PARTIAL && !strict ? TUTTI_OK : (int)status;
+}
+
+int
+run_resume(const struct tutti_options *o, const char *id, const char *in_doubt,
+           const struct watch_opts *watch)
+{
+    struct tutti *t;
+    struct tutti_run *run;
+    char *error = NULL;
+    enum tutti_status status = tutti_open(o, &t, &error);
+    if (!status) {
+        struct watch *w = watch_new(t, watch);
+        status = tutti_resume(t, id, in_doubt, &run, &error);
+        if (!status)
+            status = (enum tutti_status)watch_run(w, run, false);
+        watch_free(w);
+        tutti_close(t);
+    }
+    if (error)
+        fprintf(stderr, "%s\n", error);
+    tutti_free(error);
+    return status;
 }

@@ -13,5 +13,8 @@ struct watch *OWN watch_new(struct tutti *t, const struct watch_opts *opts); /* 
 void watch_free(struct watch *OWN w);
 /* Waits for the run and prints what came of it. Releases the handle. Returns the exit code. */
 int watch_run(struct watch *w, struct tutti_run *OWN run, bool strict);
+/* Opens an engine, resumes a run and watches it. Returns the exit code. */
+int run_resume(const struct tutti_options *o, const char *id, const char *in_doubt,
+               const struct watch_opts *watch);
 
 #endif

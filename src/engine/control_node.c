@@ -123,6 +123,26 @@ control_list(struct control *c, json_t **ret_list)
     return NULL;
 }
 
+struct err *
+control_text(struct control *c, char **ret_text)
+{
+    struct controlled *x = controlled_of(c);
+    struct evaluation eval = {.template = c->graph->text, .scope = scope_here(x)};
+    rt_deep(evaluate, &eval);
+    PASS(eval.e);
+    AUTO(json_freep) json_t *made = eval.made;
+    *ret_text = json_as_text(made);
+    return NULL;
+}
+
+struct err *
+control_pause(struct control *c, const struct pause *p, json_t **ret_value)
+{
+    struct controlled *x = controlled_of(c);
+    AUTO(freep) char *path = path_below(x, p->name);
+    return pause_wait(x->run, path, p, ret_value);
+}
+
 /* What a member's templates make for an item. */
 struct filled {
     json_t *input, *params;

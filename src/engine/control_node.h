@@ -10,6 +10,7 @@
  * ERR_CANCELLED and ERR_PARKED always have to be. */
 #ifndef ENGINE_CONTROL_NODE_H
 #define ENGINE_CONTROL_NODE_H
+#include "model/host.h"
 #include "plan/plan.h"
 
 struct control {
@@ -98,6 +99,13 @@ struct err *MUST control_items(struct control *c, json_t **OWN ret_items);
 /* The list that they make; without `items` the one it was given, also as a text of JSON. */
 struct err *MUST control_list(struct control *c, json_t **OWN ret_list);
 
+/* Waits for a time, a signal or a person (model/host.h); ERR_PARKED has to be passed up. */
+struct err *MUST control_pause(struct control *c, const struct pause *p,
+                               json_t **OWN ret_value) YIELDS;
+
+/* The graph's `text`, filled in. */
+struct err *MUST control_text(struct control *c, char **OWN ret_text);
+
 /* A passing notice for observers. */
 void control_note(struct control *c, const char *event, json_t *OWN detail);
 
@@ -108,6 +116,6 @@ bool control_unanswered(const struct err *e);
 bool control_may_go_on(const struct err *e);
 
 extern const struct kind loop_kind, switch_kind, router_kind, evaluator_kind, maker_kind,
-    orchestrator_kind, manager_kind, peers_kind, foreach_kind, queue_kind;
+    orchestrator_kind, manager_kind, peers_kind, foreach_kind, human_kind, wait_kind, queue_kind;
 
 #endif

@@ -82,6 +82,9 @@ struct flow *run_flow(const struct run *r);     /* borrowed */
 enum run_status run_state(const struct run *r);
 bool run_is_over(const struct run *r); /* nothing of it runs here any more */
 bool run_was_interrupted(const struct run *r);
+/* Of one that ended its life waiting: wall ms at which it can go on by itself, INT64_MAX: never. */
+int64_t run_wakes_at(const struct run *r);
+bool run_needs_someone(const struct run *r); /* it waits for a person, a signal, an answer */
 /* The document of `tutti run --json`; without its `nodes` it is small, however many there are. */
 struct err *MUST run_document(const struct run *r, bool nodes, json_t **OWN ret_doc);
 void run_cancel(struct run *r);    /* ends it: cancelled */

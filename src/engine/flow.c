@@ -63,6 +63,8 @@ engine_watch(void *arg)
             if (r->cancelled || !store_has_news(e->opts.store, r->lease.id))
                 continue;
             r->refs++;
+            r->waits.news_due = true;
+            waitq_wake_all(&r->waits.changed);
             err_drop(store_cancel_state(e->opts.store, r->lease.id, &cancel));
             if (cancel)
                 run_cancel(r);

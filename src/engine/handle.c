@@ -32,6 +32,18 @@ run_is_over(const struct run *r)
     return r->over;
 }
 
+int64_t
+run_wakes_at(const struct run *r)
+{
+    return r->waits.wake_at;
+}
+
+bool
+run_needs_someone(const struct run *r)
+{
+    return r->waits.someone || r->waits.wake_at == INT64_MAX;
+}
+
 bool
 run_was_interrupted(const struct run *r)
 {

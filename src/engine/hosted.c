@@ -139,8 +139,17 @@ hosted_each(struct host *h, const struct each *e)
     free(all);
 }
 
+static struct err *
+hosted_pause(struct host *h, const struct pause *p, json_t **ret_value)
+{
+    struct hosted *x = hosted_of(h);
+    AUTO(freep) char *path = xasprintf("%s/%s", x->path, p->name);
+    return pause_wait(x->run, path, p, ret_value);
+}
+
 static const struct host_ops hosted_ops = {
     .step = hosted_step,
+    .pause = hosted_pause,
     .call = hosted_call,
     .each = hosted_each,
     .chunk = hosted_chunk,

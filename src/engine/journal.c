@@ -2,8 +2,15 @@
 #include "engine/journal.h"
 #include "base/map.h"
 #include "base/vec.h"
+#include "model/host.h"
 #include <stdlib.h>
 #include <string.h>
+
+static bool
+is_question(const json_t *body)
+{
+    return strcmp(json_str(body, "type", ""), PAUSE_HUMAN) == 0;
+}
 
 const char *
 record_event(enum record_kind kind, const json_t *body)
@@ -35,6 +42,12 @@ record_event(enum record_kind kind, const json_t *body)
         return EVENT_STEP_FAILED;
     case REC_DECIDED:
         return json_str(body, "event", "decided");
+    case REC_WAIT_OPEN:
+        return is_question(body) ? EVENT_ASKED : EVENT_WAIT_STARTED;
+    case REC_WAIT_DONE:
+        return is_question(body) ? EVENT_ANSWERED : EVENT_WAIT_ENDED;
+    case REC_WAIT_REFUSED:
+        return EVENT_ANSWER_REFUSED;
     }
     return "unknown";
 }
@@ -86,6 +99,8 @@ struct place {        /* what happened at a path: of a node or of a step */
     bool begun, done, failed; /* of a step: its intent; its last end */
     char *target;             /* of the intent */
     struct kept step, decided;
+    struct kept wait; /* its end, else its beginning */
+    bool waited;      /* it has ended */
 };
 struct life { /* from a process taking the run to its last step's end; wall ms */
     int64_t from, to;
@@ -120,6 +135,7 @@ view_free(struct view *v)
         free(p->node.body);
         free(p->step.body);
         free(p->decided.body);
+        free(p->wait.body);
         free(p->target);
         free(p);
     }
@@ -238,9 +254,24 @@ decided_feed(struct view *v, const struct record *rec, bool recall)
 }
 
 static struct err *
+wait_feed(struct view *v, const struct record *rec)
+{
+    PASS(format_check(rec));
+    struct place *p = place_at(v, rec->path);
+    keep(&p->wait, rec);
+    p->waited = rec->kind == REC_WAIT_DONE;
+    return NULL;
+}
+
+static struct err *
 feed(struct view *v, const struct record *rec, bool recall)
 {
     switch (rec->kind) {
+    case REC_WAIT_OPEN:
+    case REC_WAIT_DONE:
+        return wait_feed(v, rec);
+    case REC_WAIT_REFUSED:
+        return format_check(rec);
     case REC_NODE_STARTED:
     case REC_NODE_ENDED:
         return node_feed(v, rec);
@@ -347,6 +378,21 @@ node_cut_off(const struct view *v, const char *path, json_t *d)
                                  : json_string("the run ended first"));
 }
 
+/* Does the run wait for something at this node or below it? */
+static bool
+waits_below(const struct view *v, const char *path)
+{
+    size_t n = strlen(path);
+    const char *at;
+    void *value;
+    for (size_t i = 0; map_next(v->places, &i, &at, &value);) {
+        const struct place *p = value;
+        if (p->wait.body && !p->waited && strncmp(at, path, n) == 0 && at[n] == '/')
+            return true;
+    }
+    return false;
+}
+
 static json_t *
 usage_of(const json_t *body)
 {
@@ -372,6 +418,8 @@ node_document(const struct view *v, const char *path, const json_t *body)
     json_object_set_new_nocheck(d, "usage", usage_of(body));
     if (v->ended && strcmp(status, "running") == 0)
         node_cut_off(v, path, d);
+    else if (strcmp(status, "running") == 0 && waits_below(v, path))
+        json_object_set_new(d, "status", json_string("waiting"));
     return d;
 }
 
@@ -412,8 +460,12 @@ view_document(const struct view *v, int64_t now_wall_ms, bool with_nodes, json_t
     }
     json_object_set_new(d, "usage", usage_to_json(&v->usage));
     json_object_set_new(d, "duration_ms", json_integer(duration));
-    if (v->status == RUN_WAITING)
+    if (v->status == RUN_WAITING) {
+        json_t *waits = json_array();
         json_object_set_new(d, "waiting", member(v->waiting, "reason"));
+        json_object_set_new(d, "waits", waits);
+        PASS(view_waits(v, waits));
+    }
     if (json_object_get(v->started, "goal"))
         json_object_set(d, "goal", json_object_get(v->started, "goal"));
     *ret_doc = STEAL(d);
@@ -448,6 +500,35 @@ view_node_started(const struct view *v, const char *path, int64_t *ret_ms)
     const struct json_want want = {"at", &at};
     PASS(view_node_pick(v, path, &want, 1));
     *ret_ms = json_integer_value(at);
+    return NULL;
+}
+
+struct err *
+view_wait(const struct view *v, const char *path, json_t **ret_open, json_t **ret_done)
+{
+    const struct place *p = map_get(v->places, path);
+    *ret_open = *ret_done = NULL;
+    if (!p || !p->wait.body)
+        return NULL;
+    struct record rec = kept_record(&p->wait);
+    return record_decode(&rec, p->waited ? ret_done : ret_open);
+}
+
+struct err *
+view_waits(const struct view *v, json_t *list)
+{
+    const char *path;
+    void *value;
+    for (size_t i = 0; map_next(v->places, &i, &path, &value);) {
+        const struct place *p = value;
+        json_t *body = NULL;
+        if (!p->wait.body || p->waited)
+            continue;
+        struct record rec = kept_record(&p->wait);
+        PASS(record_decode(&rec, &body));
+        json_object_set_new(body, "path", json_string(path));
+        json_array_append_new(list, body);
+    }
     return NULL;
 }
 

@@ -21,6 +21,9 @@ enum record_kind { /* stored numbers */
                    REC_STEP_DONE = 21,
                    REC_STEP_FAILED = 22,
                    REC_DECIDED = 50, /* {event, ...}: what a kind decided with time or chance */
+                   REC_WAIT_OPEN = 30,
+                   REC_WAIT_DONE = 31,
+                   REC_WAIT_REFUSED = 32, /* an answer that does not fit */
 };
 const char *record_event(enum record_kind kind, const json_t *body); /* the event it is */
 
@@ -43,8 +46,8 @@ struct err *MUST view_feed(struct view *v, const struct record *rec);
 struct err *MUST view_recall(struct view *v, const struct record *rec);
 enum run_status view_status(const struct view *v);
 const json_t *view_started(const struct view *v); /* body of REC_RUN_STARTED, or NULL */
-/* {run, workflow, status, output, text, error, usage, duration_ms} as users get it; with `nodes`
- * also {nodes}. now: for runs that have not ended. */
+/* {run, workflow, status, output, text, error, usage, duration_ms} as users get it; of one that
+ * waits also {waiting, waits}; with `nodes` also {nodes}. now: for runs that have not ended. */
 struct err *MUST view_document(const struct view *v, int64_t now_wall_ms, bool nodes,
                                json_t **OWN ret_doc);
 
@@ -60,6 +63,11 @@ bool view_step_begun(const struct view *v, const char *path); /* REC_STEP_INTENT
  * &i);).
  */
 const char *view_step_open(const struct view *v, size_t *i);
+/* Of a wait, REC_WAIT_OPEN and REC_WAIT_DONE; each NULL where there is none. */
+struct err *MUST view_wait(const struct view *v, const char *path, json_t **OWN ret_open,
+                           json_t **OWN ret_done);
+/* Appends {path, type, at, until, prompt, ...} of each wait that has not ended. */
+struct err *MUST view_waits(const struct view *v, json_t *list);
 /* How long former lives of the run worked on it, from a wall time on: each from its start to its
  * last step's end. The time in which nobody had the run is not counted. */
 int64_t view_former_ms(const struct view *v, int64_t since_wall_ms);

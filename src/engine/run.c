@@ -60,12 +60,25 @@ run_append(struct run *r, enum record_kind kind, const char *path, json_t *body,
     return true;
 }
 
+void
+run_append_using(struct run *r, enum record_kind kind, const char *path, json_t *body,
+                 const struct store_signal *signal)
+{
+    run_append(r, kind, path, body, false);
+    if (!signal)
+        return;
+    vec_last(&r->pending).signal = xstrdup(signal->name);
+    vec_last(&r->pending).dedupe = xstrdup(signal->dedupe);
+}
+
 static void
 pending_free(struct pending *p, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         free(p[i].path);
         free(p[i].bytes);
+        free(p[i].signal);
+        free(p[i].dedupe);
         json_decref(p[i].body);
     }
     free(p);
@@ -96,7 +109,7 @@ commit_outcome(const struct run *r, const struct pending *last, struct store_com
     } else if (last->kind == REC_RUN_WAITING) {
         c->status = RUN_WAITING;
         c->release = true;
-        c->wake_at = INT64_MAX;
+        c->wake_at = r->waits.wake_at;
     }
 }
 
@@ -133,18 +146,28 @@ static struct err *
 commit_once(struct run *r, struct pending *batch, size_t n)
 {
     struct store_record *records = xcalloc(n, sizeof *records);
-    for (size_t i = 0; i < n; i++)
+    VEC(struct store_signal) used = {0};
+    for (size_t i = 0; i < n; i++) {
         records[i] = (struct store_record){.kind = (int)batch[i].kind,
                                            .path = batch[i].path,
                                            .body = batch[i].bytes,
                                            .body_len = batch[i].len};
-    struct store_commit c = {.lease = &r->lease, .records = records, .nrecords = n};
+        if (batch[i].signal)
+            vec_push(&used,
+                     ((struct store_signal){.name = batch[i].signal, .dedupe = batch[i].dedupe}));
+    }
+    struct store_commit c = {.lease = &r->lease,
+                             .records = records,
+                             .nrecords = n,
+                             .consumed = used.at,
+                             .nconsumed = used.len};
     commit_outcome(r, &batch[n - 1], &c);
     int64_t first_seq = r->lease.seq + 1;
     struct err *e = store_commit(r->engine->opts.store, &c);
     r->engine->stats.commits++;
     r->engine->stats.records += (int64_t)n;
     free(records);
+    vec_fini(&used);
     PASS(e);
     r->committed += n;
     return batch_committed(r, batch, n, first_seq);
@@ -330,6 +353,7 @@ run_unref(struct run *r)
     pending_free(r->pending.at, r->pending.len);
     err_free(r->broken);
     doubts_free(r->doubts);
+    waits_fini(&r->waits);
     free(r);
 }
 
@@ -351,6 +375,7 @@ run_new(struct engine *e, struct flow *f)
     r->flow = flow_ref(f);
     r->refs = 1;
     r->status = RUN_RUNNING;
+    r->waits.wake_at = INT64_MAX;
     return r;
 }
 
@@ -540,6 +565,7 @@ engine_resume(struct engine *e, const char *id, const char *in_doubt, struct run
     struct run *r = run_new(e, f);
     r->lease = lease;
     r->view = view;
+    r->waits.news_due = true; /* what came while nobody had it */
     r->doubts = STEAL(doubts);
     run_set_input(r, view_started(r->view));
     run_append(r, REC_RUN_RESUMED, "",

@@ -6,6 +6,7 @@
 #include "engine/doubt.h"
 #include "engine/engine.h"
 #include "engine/journal.h"
+#include "engine/pause.h"
 #include "guard/breaker.h"
 #include "guard/retry.h"
 #include "rt/fiber.h"
@@ -46,7 +47,8 @@ struct pending { /* a record that is not committed yet */
     enum record_kind kind;
     char *path, *bytes;
     size_t len;
-    json_t *body; /* for subscribers, if there are any */
+    json_t *body;          /* for subscribers, if there are any */
+    char *signal, *dedupe; /* that is used up with it; or NULL */
 };
 struct run {
     struct engine *engine;
@@ -71,6 +73,7 @@ struct run {
     void (*on_end)(void *ctx, struct run *r);
     void *on_end_ctx;
     int64_t started_wall_ms;
+    struct waits waits;
 };
 
 /* What a kind gets as its host: one per agent call. */
@@ -92,7 +95,10 @@ struct hosted {
  */
 bool
 run_append(struct run *r, enum record_kind kind, const char *path, json_t *OWN body, bool lazy);
-struct err *MUST too_large(const char *what);       /* ERR_LIMIT, in words for the reader */
+struct err *MUST too_large(const char *what); /* ERR_LIMIT, in words for the reader */
+/* The same, using up a signal in the same commit. */
+void run_append_using(struct run *r, enum record_kind kind, const char *path, json_t *OWN body,
+                      const struct store_signal *signal);
 struct err *MUST run_barrier(struct run *r) YIELDS; /* all that matters so far is committed */
 void flush_soon(struct run *r); /* flush.c: commits what was appended, if nobody else does */
 /* Fills in the run and the time, and tells everybody. */

@@ -242,8 +242,10 @@ hosted_step(struct host *base, const struct step *s, json_t **ret_value)
             return NULL;
     }
     h->run->engine->stats.steps++;
+    run_works(h->run, true);
     struct err *e = step_do(&st, ret_value);
     guards_leave(&st);
+    run_works(h->run, false);
     account(h, &st.usage, st.attempt);
     if (!e) {
         e = record_done(&st, *ret_value);

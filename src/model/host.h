@@ -50,12 +50,28 @@ struct each {
     struct err **ret_errs; /* what each returned */
 };
 
+struct pause {          /* waiting for a time, a signal or a person; for days, if it has to be */
+    const char *name;   /* last part of the path; unique below this host */
+    const char *type;   /* PAUSE_...: told in events and listings */
+    const char *signal; /* a signal of this name ends it; NULL: none does */
+    int64_t for_ms;     /* it ends by itself so long after it began; < 0: never */
+    const json_t
+        *detail; /* what whoever answers has to know: prompt, choices, schema, to; or NULL */
+};
+#define PAUSE_HUMAN  "human" /* ended by an answer that fits choices and schema of the detail */
+#define PAUSE_TIMER  "timer"
+#define PAUSE_SIGNAL "signal"
+#define PAUSE_LIMIT  "limit"
+
 struct host_ops {
     struct err *(*step)(struct host *h, const struct step *s, json_t **OWN ret_value)MUST YIELDS;
     /* Runs an agent or a workflow as a child at path/name. */
     struct err *(*call)(struct host *h, const char *name, const char *worker, const struct task *t,
                         struct reply *ret_reply)MUST YIELDS;
     void (*each)(struct host *h, const struct each *e) YIELDS;
+    /* *ret_value is what it was answered or signalled; NULL: its time was over. ERR_PARKED has to
+     * be passed up: the run is put away until then, and asks again when it goes on. */
+    struct err *(*pause)(struct host *h, const struct pause *p, json_t **OWN ret_value)MUST YIELDS;
     void (*chunk)(struct host *h, enum chunk_kind kind, const char *text,
                   size_t n); /* may be lost */
     void (*note)(struct host *h, const char *event,

@@ -50,5 +50,10 @@ bool run_status_parse(const char *name, enum run_status *ret_status);
 #define EVENT_BREAKER_OPENED    "breaker.opened"
 #define EVENT_BREAKER_HALF_OPEN "breaker.half_open"
 #define EVENT_BREAKER_CLOSED    "breaker.closed"
+#define EVENT_WAIT_STARTED      "wait.started" /* for a time, a signal or a limit */
+#define EVENT_WAIT_ENDED        "wait.ended"
+#define EVENT_ASKED             "approval.requested" /* of a person: approval, choice or input */
+#define EVENT_ANSWERED          "approval.answered"  /* or nobody did in time */
+#define EVENT_ANSWER_REFUSED    "approval.refused"   /* it does not fit; the question stands */
 
 #endif

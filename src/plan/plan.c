@@ -257,7 +257,7 @@ graph_common(struct lowering *l, const json_t *def, const char *pointer)
     g->max_concurrency = (unsigned)json_int(def, "max_concurrency", settings);
     if (!json_bool(def, "parallel_execution", true))
         g->max_concurrency = 1;
-    g->timeout_ms = json_int(def, "timeout", 0);
+    g->timeout_ms = g->waits ? 0 : json_int(def, "timeout", 0);
     g->inputs_schema = json_object_get(def, "inputs");
     const json_t *output = json_object_get(def, "output");
     if (output) {
@@ -338,7 +338,7 @@ graph_make(struct plan *p, const struct definition *d)
         if (e)
             lower_refuse(&l, e);
         graph_common(&l, def, pointer);
-        if (!l.nodes.len && !p->errors)
+        if (!l.nodes.len && !l.graph->waits && !p->errors)
             lower_fail(&l, lower_pos(&l, pointer), "there is nothing to run");
         lower_finish(&l);
         graph_measure(&l, lower_pos(&l, pointer));

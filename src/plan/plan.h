@@ -90,9 +90,11 @@ struct graph {
     const json_t *def;        /* normal form */
     const struct rule *rules; /* in order; conditions see what the node around it sees */
     size_t nrules;
+    bool waits;        /* nothing runs in it; `timeout` is how long it waits, for its kind to say */
     bool sees_outer;   /* written inside a node: its conditions see the steps around that */
     bool shares_input; /* and their `input` is that of the graph around; else what it is given */
     struct value_template *items;    /* foreach's list; or NULL */
+    struct template *text;           /* human's question, wait's time; or NULL */
     const struct node *const *nodes; /* in order of declaration */
     size_t nnodes;
     enum failure failure;

@@ -1,0 +1,281 @@
+/* pause.c - one wait at a path, from its first record to its last.
+ *
+ * What ends it is used up in the commit that says so. */
+#include "base/units.h"
+#include "engine/runcore.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define NEAR_MS  60000 /* what comes so soon is waited for in memory */
+#define QUIET_MS 20    /* nothing worked for so long: the rest of the run waits too */
+
+struct waiting { /* one wait under way */
+    const char *path;
+    const struct pause *p;
+    int64_t until_wall_ms; /* INT64_MAX: no time ends it */
+};
+
+void
+waits_fini(struct waits *w)
+{
+    vec_each (&w->used, one)
+        free(*one);
+    vec_fini(&w->used);
+    vec_fini(&w->all);
+    store_signals_free(w->signals, w->nsignals);
+}
+
+void
+run_works(struct run *r, bool begins)
+{
+    struct waits *w = &r->waits;
+    w->moves++;
+    w->working += begins ? 1 : -1u;
+    if (!w->working)
+        waitq_wake_all(&w->changed);
+}
+
+/* ---- signals --------------------------------------------------------------- */
+
+/* One cannot know of the next what it knew of the last: the store is asked when it may know more.
+ */
+static struct err *
+news_read(struct run *r)
+{
+    struct waits *w = &r->waits;
+    struct store_signal *signals = NULL;
+    size_t n = 0;
+    int cancel = 0;
+    if (!w->news_due)
+        return NULL;
+    w->news_due = false;
+    struct err *e = store_take_news(r->engine->opts.store, &r->lease, &signals, &n, &cancel);
+    if (e) {
+        w->news_due = true;
+        return WRAP(e, "looking for signals");
+    }
+    store_signals_free(w->signals, w->nsignals);
+    w->signals = signals;
+    w->nsignals = n;
+    if (cancel)
+        run_cancel(r);
+    return NULL;
+}
+
+static char *
+used_name(const struct store_signal *s)
+{
+    return xasprintf("%s\n%s", s->name, s->dedupe);
+}
+
+static bool
+is_used(const struct waits *w, const struct store_signal *s)
+{
+    AUTO(freep) char *name = used_name(s);
+    for (size_t i = 0; i < w->used.len; i++) {
+        if (strcmp(w->used.at[i], name) == 0)
+            return true;
+    }
+    return s->consumed_seq != 0;
+}
+
+/* The first of that name which nobody has had; they are in order of arrival. */
+static const struct store_signal *
+signal_next(struct waits *w, const char *name)
+{
+    for (size_t i = 0; name && i < w->nsignals; i++) {
+        if (strcmp(w->signals[i].name, name) == 0 && !is_used(w, &w->signals[i]))
+            return &w->signals[i];
+    }
+    return NULL;
+}
+
+/* {value, by} of a signal; one that is not such an object is the value itself. */
+static json_t *
+signal_body(const struct store_signal *s)
+{
+    json_t *body = NULL;
+    struct err *e = json_parse(s->body, s->body_len, &body);
+    if (e) {
+        err_drop(e);
+        return json_pack("{so}", "value", json_string_lossy(s->body, s->body_len));
+    }
+    if (json_object_get(body, "value"))
+        return body;
+    return json_pack("{so}", "value", body);
+}
+
+/* ---- how a wait ends ------------------------------------------------------- */
+
+static void
+done_append(struct run *r, const struct waiting *w, const char *by, json_t *value,
+            const struct store_signal *s)
+{
+    json_t *body = json_pack("{ss ss sI}", "type", w->p->type, "by", by, "at", rt_wall_ms());
+    if (value)
+        json_object_set(body, "value", value);
+    if (s)
+        vec_push(&r->waits.used, used_name(s));
+    run_append_using(r, REC_WAIT_DONE, w->path, body, s);
+}
+
+static void
+refuse(struct run *r, const struct waiting *w, const struct store_signal *s, struct err *OWN why)
+{
+    AUTO(freep) char *text = err_text(why);
+    err_free(why);
+    vec_push(&r->waits.used, used_name(s));
+    run_append_using(r, REC_WAIT_REFUSED, w->path,
+                     json_pack("{ss so sI}", "type", w->p->type, "error",
+                               json_string_lossy(text, strlen(text)), "at", rt_wall_ms()),
+                     s);
+}
+
+/* Was it answered? An answer that does not fit is told and forgotten; the question stands. */
+static bool
+signal_ends(struct run *r, const struct waiting *w, const char *name, json_t **ret_value)
+{
+    const struct store_signal *s;
+    while ((s = signal_next(&r->waits, name))) {
+        AUTO(json_freep) json_t *body = signal_body(s);
+        json_t *value = NULL;
+        struct err *e = answer_check(w->p->detail, json_object_get(body, "value"), &value);
+        if (e) {
+            refuse(r, w, s, e);
+            continue;
+        }
+        done_append(r, w, json_str(body, "by", "signal"), value, s);
+        *ret_value = value;
+        return true;
+    }
+    return false;
+}
+
+/* ---- waiting --------------------------------------------------------------- */
+
+static int64_t
+first_time(const struct waits *w)
+{
+    int64_t first = INT64_MAX;
+    for (size_t i = 0; i < w->all.len; i++)
+        first = MIN(first, w->all.at[i]->until_wall_ms);
+    return first;
+}
+
+static bool
+is_quiet(const struct run *r)
+{
+    return !r->waits.working && !r->committing;
+}
+
+static char *
+waits_for(const struct waiting *w)
+{
+    char iso[32] = "";
+    const char *prompt = json_str(w->p->detail, "prompt", NULL);
+    if (w->until_wall_ms < INT64_MAX)
+        time_iso(w->until_wall_ms, iso);
+    if (strcmp(w->p->type, PAUSE_HUMAN) == 0)
+        return xasprintf("'%s' waits for an answer%s%s%s%s", w->path, prompt ? ": " : "",
+                         prompt ? prompt : "", *iso ? "; until " : "", iso);
+    if (w->p->signal)
+        return xasprintf("'%s' waits for the signal '%s'%s%s", w->path, w->p->signal,
+                         *iso ? ", until " : "", iso);
+    return xasprintf("'%s' waits until %s", w->path, iso);
+}
+
+/* Nothing of the run can go on here. */
+static struct err *
+put_away(struct run *r, const struct waiting *w)
+{
+    AUTO(freep) char *why = waits_for(w);
+    r->waits.wake_at = MIN(r->waits.wake_at, w->until_wall_ms);
+    r->waits.someone |= w->p->signal || strcmp(w->p->type, PAUSE_HUMAN) == 0;
+    return FAIL(ERR_PARKED, "%s", why);
+}
+
+/* NULL when it may have ended. */
+static struct err *
+wait_once(struct run *r, const struct waiting *w)
+{
+    struct waits *all = &r->waits;
+    const int64_t now = rt_wall_ms();
+    const uint64_t moves = all->moves;
+    const bool far = first_time(all) - now > NEAR_MS, quiet = is_quiet(r);
+    int64_t ms = MIN(w->until_wall_ms - now, NEAR_MS); /* the wall's clock may be set meanwhile */
+    if (far && quiet)
+        ms = MIN(ms, QUIET_MS);
+    struct err *e = waitq_wait(&all->changed, rt_after(ms));
+    if (e && err_kind(e) == ERR_TIMEOUT) {
+        err_free(e);
+        e = fiber_check();
+        if (!e && far && quiet && is_quiet(r) && moves == all->moves && !all->news_due)
+            return put_away(r, w);
+    }
+    return e;
+}
+
+static struct err *
+wait_until_ended(struct run *r, const struct waiting *w, const char *name, json_t **ret_value)
+{
+    for (;;) {
+        PASS(fiber_check());
+        PASS(news_read(r));
+        if (signal_ends(r, w, name, ret_value))
+            return NULL;
+        if (w->until_wall_ms <= rt_wall_ms()) {
+            done_append(r, w, "time", NULL, NULL);
+            return NULL;
+        }
+        PASS(wait_once(r, w));
+    }
+}
+
+static void
+waiting_remove(struct waits *all, const struct waiting *w)
+{
+    size_t i = 0;
+    while (all->all.at[i] != w)
+        i++;
+    all->all.at[i] = all->all.at[--all->all.len];
+}
+
+static int64_t
+open_append(struct run *r, const char *path, const struct pause *p)
+{
+    int64_t now = rt_wall_ms();
+    int64_t until = p->for_ms < 0 ? INT64_MAX : add_saturating(now, p->for_ms);
+    json_t *body = p->detail ? json_copy((json_t *)(uintptr_t)p->detail) : json_object();
+    json_object_set_new(body, "type", json_string(p->type));
+    json_object_set_new(body, "at", json_integer(now));
+    if (until < INT64_MAX)
+        json_object_set_new(body, "until", json_integer(until));
+    if (p->signal)
+        json_object_set_new(body, "signal", json_string(p->signal));
+    run_append(r, REC_WAIT_OPEN, path, body, false);
+    return until;
+}
+
+struct err *
+pause_wait(struct run *r, const char *path, const struct pause *p, json_t **ret_value)
+{
+    AUTO(json_freep) json_t *open = NULL;
+    AUTO(json_freep) json_t *done = NULL;
+    struct waiting w = {.path = path, .p = p};
+    *ret_value = NULL;
+    PASS(view_wait(r->view, path, &open, &done));
+    if (done) {
+        *ret_value = json_incref(json_object_get(done, "value"));
+        return NULL;
+    }
+    AUTO(freep)
+    char *name = strcmp(p->type, PAUSE_HUMAN) == 0 ? answer_signal(path)
+                 : p->signal                       ? xasprintf("signal:%s", p->signal)
+                                                   : NULL;
+    w.until_wall_ms = open ? json_int(open, "until", INT64_MAX) : open_append(r, path, p);
+    PASS(run_barrier(r)); /* nobody is asked for what may be asked again */
+    vec_push(&r->waits.all, &w);
+    struct err *e = wait_until_ended(r, &w, name, ret_value);
+    waiting_remove(&r->waits, &w);
+    return e;
+}

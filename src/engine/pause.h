@@ -1,0 +1,36 @@
+/* pause.h - waiting for a time, a signal or a person: a moment in memory, days as one row.
+ *
+ * A wait is found again by its path: with the time of its end from its beginning. While other steps
+ * of the run are under way, or its time is near, it waits in memory; else it returns ERR_PARKED,
+ * which has to be passed up: the run ends its life, and its row says when it is to be woken. */
+#ifndef ENGINE_PAUSE_H
+#define ENGINE_PAUSE_H
+#include "base/vec.h"
+#include "model/host.h"
+#include "rt/fiber.h"
+#include "store/store.h"
+
+struct run;
+struct waits {                 /* pause.c: what a run waits for */
+    VEC(struct waiting *) all; /* on their fibers' stacks */
+    struct waitq changed;      /* signals may have come, or nothing works any more */
+    struct store_signal *signals;
+    size_t nsignals;
+    VEC(char *) used; /* of the signals: taken here, and perhaps not committed yet */
+    bool news_due;    /* the store may have more of them */
+    unsigned working; /* steps under way: while there are any, the run is not put away */
+    uint64_t moves;   /* counts what was begun */
+    int64_t wake_at;  /* of a run that is put away: the first of its times; INT64_MAX: none */
+    bool someone;     /* somebody outside is waited for */
+};
+/* *ret_value as in host.h. From inside of a step: between run_works(r, false) and
+ * run_works(r, true). */
+struct err *MUST pause_wait(struct run *r, const char *path, const struct pause *p,
+                            json_t **OWN ret_value) YIELDS;
+void run_works(struct run *r, bool begins); /* a step is under way, or is not any more */
+void waits_fini(struct waits *w);
+/* tell.c: does it fit what was asked? *ret_value: as it counts. */
+struct err *MUST answer_check(const json_t *question, const json_t *value, json_t **OWN ret_value);
+char *OWN answer_signal(const char *path); /* the name under which an answer is stored */
+
+#endif
