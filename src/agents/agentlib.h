@@ -30,6 +30,7 @@ void reply_from_value(struct reply *r, json_t *OWN value);
 /* The effect for a call: what node or agent said, else what the kind knows. */
 enum effect effect_of(const struct task *t, enum effect otherwise);
 
-extern const struct kind llm_kind, http_kind, exec_kind, lua_kind, mcp_kind, custom_kind;
+extern const struct kind llm_kind, http_kind, exec_kind, lua_kind, mcp_kind, custom_kind,
+    human_agent_kind;
 
 #endif

@@ -13,6 +13,8 @@ struct fake_host {
     enum err_kind kind;
     struct step last;
     char last_target[64];
+    const char *answer; /* of a person; NULL: none in time */
+    char *asked;
 };
 
 static struct err *
@@ -51,8 +53,23 @@ fake_section(struct host *h, const char *section, const char *name)
     return NULL;
 }
 
-static const struct host_ops fake_ops = {
-    .expand = fake_expand, .step = fake_step, .service = fake_service, .section = fake_section};
+/* A person who answers with what the test says; no answer: the time is over. */
+static struct err *
+fake_pause(struct host *h, const struct pause *p, json_t **ret_value)
+{
+    struct fake_host *f = container_of(h, struct fake_host, base);
+    f->asked = xstrdup(json_str(p->detail, "prompt", ""));
+    if (f->answer && strcmp(f->answer, "away") == 0)
+        return FAIL(ERR_PARKED, "it waits");
+    *ret_value = f->answer ? json_string(f->answer) : NULL;
+    return NULL;
+}
+
+static const struct host_ops fake_ops = {.expand = fake_expand,
+                                         .step = fake_step,
+                                         .pause = fake_pause,
+                                         .service = fake_service,
+                                         .section = fake_section};
 
 static json_t *
 parse(const char *text)
@@ -238,8 +255,6 @@ uses(void **state)
         {call, NULL, NULL, 0, "there is no tool 's__t'", true},
         {"{\"id\":\"1\",\"name\":\"s__t\",\"invalid\":\"{\"}", server, NULL, 0,
          "the arguments were not a JSON object; send them again", true},
-        {call, "{\"server\":\"s\",\"tool\":\"t\",\"approve\":true}", NULL, 0,
-         "this tool needs a person's approval, which cannot be asked for here", true},
         {call, server, NULL, ERR_TRANSIENT, "it broke", true},
         {call, server, NULL, ERR_CANCELLED, NULL, true},
         {call, server, NULL, ERR_PARKED, NULL, true},
@@ -268,6 +283,44 @@ uses(void **state)
         else
             assert_non_null(strstr(text, "AAAA"));
         assert_int_equal(strstr(text, "\"is_error\":true") != NULL, row[i].error);
+        json_decref(u.result);
+    }
+}
+
+/* A call that needs a person is made only after a yes; else the model hears of it. */
+static void
+approved(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *answer, *text;
+        enum err_kind kind; /* when text is NULL */
+        bool called;
+    } row[] = {
+        {"yes", "fine", 0, true},
+        {"no", "does not allow this call", 0, false},
+        {NULL, "does not allow this call", 0, false},
+        {"away", NULL, ERR_PARKED, false},
+    };
+    for (size_t i = 0; i < COUNT(row); i++) {
+        struct fake_host f = {.base = {&fake_ops},
+                              .told = "{\"content\":[{\"type\":\"text\",\"text\":\"fine\"}]}",
+                              .answer = row[i].answer};
+        AUTO(json_freep) json_t *c = parse("{\"id\":\"1\",\"name\":\"s__t\",\"arguments\":{}}");
+        AUTO(json_freep)
+        json_t *route = parse("{\"server\":\"s\",\"tool\":\"t\",\"approve\":true}");
+        struct tool_use u = {.call = c, .route = route, .effect = -1};
+        struct err *e = tool_use_run(&f.base, &u);
+        assert_string_equal(f.asked, "May s.t be called?");
+        free(f.asked);
+        assert_int_equal(*f.last_target != '\0', row[i].called);
+        if (!row[i].text) {
+            assert_err(e, row[i].kind, "it waits");
+            continue;
+        }
+        assert_ok(e);
+        AUTO(freep) char *text = json_text(u.result);
+        assert_non_null(strstr(text, row[i].text));
         json_decref(u.result);
     }
 }
@@ -337,4 +390,5 @@ offered(void **state)
 
 TESTS(agentlib_test, cmocka_unit_test(offered), cmocka_unit_test(expanding),
       cmocka_unit_test(headers), cmocka_unit_test(statuses), cmocka_unit_test(replies),
-      cmocka_unit_test(effects), cmocka_unit_test(uses), cmocka_unit_test(use_effects))
+      cmocka_unit_test(effects), cmocka_unit_test(uses), cmocka_unit_test(approved),
+      cmocka_unit_test(use_effects))

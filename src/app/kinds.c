@@ -12,6 +12,7 @@ const struct kind *const app_agents[] = {
     &exec_kind,
     &lua_kind,
     &custom_kind,
+    &human_agent_kind,
     NULL,
 };
 

@@ -149,7 +149,10 @@ signal_send(struct app *a, void *arg)
     struct err *e = engine_signal(app_engine(a), &signal, &is_new);
     if (!e) {
         struct gate g = {.json = s->json};
-        told(&g, row.id, is_new ? s->name : "the same signal was sent before");
+        if (is_new || s->json)
+            told(&g, row.id, is_new ? s->name : "");
+        else
+            printf("the same signal was sent before\n");
     }
     store_run_fini(&row);
     return e;

@@ -461,10 +461,11 @@ view_document(const struct view *v, int64_t now_wall_ms, bool with_nodes, json_t
     json_object_set_new(d, "usage", usage_to_json(&v->usage));
     json_object_set_new(d, "duration_ms", json_integer(duration));
     if (v->status == RUN_WAITING) {
-        json_t *waits = json_array();
+        AUTO(json_freep) json_t *waits = json_array();
         json_object_set_new(d, "waiting", member(v->waiting, "reason"));
-        json_object_set_new(d, "waits", waits);
         PASS(view_waits(v, waits));
+        if (json_array_size(waits))
+            json_object_set(d, "waits", waits);
     }
     if (json_object_get(v->started, "goal"))
         json_object_set(d, "goal", json_object_get(v->started, "goal"));

@@ -187,24 +187,67 @@ on_event(void *ctx, const struct run_event *ev)
 
 /* As `tutti runs cancel` in another process: asked for durably, seen by whoever has the run. */
 static struct err *
-outside_cancel(struct play *p)
+outside_cancel(struct play *p, const json_t *entry)
 {
+    (void)entry;
     return engine_cancel_stored(app_engine(p->app), p->out->id, false);
+}
+
+/* As `tutti gate respond`. What is refused is told. */
+static struct err *
+outside_answer(struct play *p, const json_t *entry)
+{
+    AUTO(json_freep) json_t *question = NULL;
+    struct answer a = {.run = p->out->id,
+                       .path = json_str(entry, "path", NULL),
+                       .value = json_object_get(entry, "value"),
+                       .by = json_str(entry, "by", NULL)};
+    return engine_answer(app_engine(p->app), &a, &question);
+}
+
+/* As `tutti runs signal`. */
+static struct err *
+outside_signal(struct play *p, const json_t *entry)
+{
+    bool is_new;
+    struct signal s = {.run = p->out->id,
+                       .name = json_str(entry, "name", NULL),
+                       .value = json_object_get(entry, "value"),
+                       .dedupe = json_str(entry, "dedupe", NULL)};
+    return engine_signal(app_engine(p->app), &s, &is_new);
 }
 
 static const struct {
     const char *name;
-    struct err *(*does)(struct play *p);
-} deeds[] = {{"cancel", outside_cancel}};
+    struct err *(*does)(struct play *p, const json_t *entry);
+} deeds[] = {{"cancel", outside_cancel}, {"answer", outside_answer}, {"signal", outside_signal}};
 
 static struct err *
 outside_do(struct play *p, const json_t *entry)
 {
     for (size_t i = 0; i < COUNT(deeds); i++) {
         if (strcmp(deeds[i].name, json_str(entry, "do", "")) == 0)
-            return deeds[i].does(p);
+            return deeds[i].does(p, entry);
     }
-    return FAIL(ERR_INVALID, "at: nobody can do '%s'", json_str(entry, "do", ""));
+    return FAIL(ERR_BUG, "at: nobody can do '%s'", json_str(entry, "do", ""));
+}
+
+/* After a crash it may be too early, or be done already: it is tried for a while. */
+static struct err *
+outside_try(struct play *p, const json_t *entry)
+{
+    struct err *e = outside_do(p, entry);
+    for (unsigned i = 0; i < 20 && p->resume && e && err_kind(e) == ERR_INVALID; i++) {
+        err_free(e);
+        PASS(fiber_sleep(5));
+        e = outside_do(p, entry);
+    }
+    if (!e || err_kind(e) != ERR_INVALID)
+        return e;
+    AUTO(freep) char *text = err_text(e);
+    err_free(e);
+    str_addf(&p->out->journal, "%lld ~ refused %s\n", (long long)(rt_wall_ms() - WALL_START), text);
+    return NULL;
 }
 
 /* In order, each once: what was done in a former life is done. */
@@ -217,7 +260,7 @@ outside_main(void *arg)
         const int64_t wait = json_int(entry, "ms", 0) + WALL_START - rt_wall_ms();
         struct err *e = wait > 0 ? fiber_sleep(wait) : NULL;
         if (!e)
-            e = outside_do(p, entry);
+            e = outside_try(p, entry);
         if (e) {
             if (err_kind(e) != ERR_CANCELLED && !p->crashed)
                 err_print(e, stderr);
@@ -246,6 +289,39 @@ live(struct app *a, struct play *p, struct run **ret_run)
     return e;
 }
 
+/* Until it can go on: its time has come, or it was told something. False: nothing will. */
+static bool
+put_away_wait(struct play *p, const struct run *run)
+{
+    const json_t *all = json_object_get(p->file->request_json, "at");
+    struct store_run row = {0};
+    for (;;) {
+        struct err *e = store_get_run(app_store(p->app), run_id(run), &row);
+        const bool due = !e && row.wake_at <= rt_wall_ms(), live = !e && row.status < RUN_ENDED;
+        const bool told = p->world->deeds >= json_array_size(all);
+        const bool never = row.wake_at == INT64_MAX;
+        store_run_fini(&row);
+        err_drop(e);
+        if (due || !live || (told && never) || p->crashed)
+            return due && live;
+        err_drop(fiber_sleep(told ? run_wakes_at(run) - rt_wall_ms() : 50));
+    }
+}
+
+/* As `tutti run` does: what was put away is taken up again. */
+static struct err *
+live_on(struct play *p, struct run **run)
+{
+    PASS(run_wait(*run, DEADLINE_NONE));
+    while (run_state(*run) == RUN_WAITING && !p->crashed && put_away_wait(p, *run)) {
+        run_unref(*run);
+        *run = NULL;
+        PASS(app_resume(p->app, p->out->id, p->in_doubt, run));
+        PASS(run_wait(*run, DEADLINE_NONE));
+    }
+    return NULL;
+}
+
 static void
 play_main(void *arg)
 {
@@ -268,7 +344,7 @@ play_main(void *arg)
     if (!e) {
         if (json_object_get(p->file->request_json, "at"))
             scope_spawn(&outside, "outside", outside_main, p);
-        e = run_wait(run, DEADLINE_NONE);
+        e = live_on(p, &run);
     }
     scope_end(&outside);
     p->world->wall_ms = rt_wall_ms();
