@@ -23,8 +23,8 @@
         }                                                                                          \
         (v)->at[(v)->len++] = (item);                                                              \
     } while (0)
-#define vec_pop(v)  ((v)->at[--(v)->len])
-#define vec_last(v) ((v)->at[(v)->len - 1])
+#define vec_pop(v)       ((v)->at[--(v)->len])
+#define vec_last(v)      ((v)->at[(v)->len - 1])
 /* By difference: an empty vector has no array to point behind. */
 #define vec_each(v, var)                                                                           \
     for (__typeof__((v)->at) var = (v)->at; (size_t)(var - (v)->at) < (v)->len; var++)

@@ -92,8 +92,8 @@ int value_keys(lua_State *L); /* keys(x): a sorted list */
 void value_text(lua_State *L, int i, struct str *s);
 
 /* ---- luasafe.c, luatable.c, luahelper.c ------------------------------------------------------ */
-void safe_open(lua_State *L);     /* the sandbox: leaves the table of all global names */
-void safe_env_push(lua_State *L); /* fresh globals for one call */
+void safe_open(lua_State *L);                /* the sandbox: leaves the table of all global names */
+void safe_env_push(lua_State *L);            /* fresh globals for one call */
 extern const luaL_Reg table_functions[];
 extern const luaL_Reg helper_functions[];
 

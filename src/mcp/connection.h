@@ -21,7 +21,7 @@ struct conn {
     struct session *session;
     unsigned users; /* calls that hold it */
     int64_t idle_since_ms;
-    bool broken;           /* it failed by itself: nobody has to be polite to it */
+    bool broken;            /* it failed by itself: nobody has to be polite to it */
     bool over;             /* unlinked; not to be used any more */
     bool probing;          /* a fiber finds out whether it hangs */
     bool idler, restless;  /* a fiber watches for idleness; no more of that: waits are over */

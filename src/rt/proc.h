@@ -26,8 +26,8 @@ struct err *MUST proc_read(struct proc *p, int64_t deadline_ms, struct str *to,
                            bool *ret_end) YIELDS;
 /* Waits for the child's end: *ret_status is 0..255, or 256 + the signal that killed it. */
 struct err *MUST proc_wait(struct proc *p, int64_t deadline_ms, int *ret_status) YIELDS;
-int proc_pid(const struct proc *p);            /* of the child */
-const char *proc_stderr(const struct proc *p); /* the end of it, valid UTF-8; "" when none */
+int proc_pid(const struct proc *p);               /* of the child */
+const char *proc_stderr(const struct proc *p);    /* the end of it, valid UTF-8; "" when none */
 /* Ends it politely: stdin EOF, after grace_ms SIGTERM, after grace_ms SIGKILL to the whole tree;
  * then frees. Waits also when cancelled. Accepts NULL. */
 void proc_stop(struct proc *OWN p, int64_t grace_ms) YIELDS;
