@@ -15,7 +15,12 @@ ASK = {
         'main': {
             'nodes': [
                 {'id': 'read', 'agent': 'up'},
-                {'id': 'ask', 'type': 'human', 'prompt': 'Publish {{ steps.read.output }}?', 'choices': ['yes', 'no']},
+                {
+                    'id': 'ask',
+                    'type': 'human',
+                    'prompt': 'Publish {{ steps.read.output }}?',
+                    'choices': ['yes', 'no'],
+                },
                 {'id': 'end', 'agent': 'up', 'input': 'said {{ steps.ask.output }}'},
             ]
         }
@@ -47,7 +52,8 @@ class Asked(Waiting):
         run = self.asking()
         self.assertIn('Publish TEXT?', self.gate('ls').out)
         listed = self.gate('ls', '--json').json
-        self.assertEqual([(q['run'], q['path'], q['choices']) for q in listed], [(run, 'ask/question', ['yes', 'no'])])
+        self.assertEqual(len(listed), 1)
+        self.assertEqual((listed[0]['run'], listed[0]['path'], listed[0]['choices']), (run, 'ask/question', ['yes', 'no']))
         done = self.gate('respond', run, 'YES', '--by', 'ann', '--resume')
         self.assertEqual(done.out.strip(), 'SAID YES')
         doc = self.tutti('runs', 'show', run, '--json', code=0).json
