@@ -1,4 +1,4 @@
-"""Runs that wait: for people at a terminal or elsewhere, for signals, for a time; and what it costs to have many of them."""
+"""Runs that wait: for people at a terminal or elsewhere, for signals, for a time."""
 
 import json
 import os
@@ -53,7 +53,8 @@ class Asked(Waiting):
         self.assertIn('Publish TEXT?', self.gate('ls').out)
         listed = self.gate('ls', '--json').json
         self.assertEqual(len(listed), 1)
-        self.assertEqual((listed[0]['run'], listed[0]['path'], listed[0]['choices']), (run, 'ask/question', ['yes', 'no']))
+        self.assertEqual((listed[0]['run'], listed[0]['path']), (run, 'ask/question'))
+        self.assertEqual(listed[0]['choices'], ['yes', 'no'])
         done = self.gate('respond', run, 'YES', '--by', 'ann', '--resume')
         self.assertEqual(done.out.strip(), 'SAID YES')
         doc = self.tutti('runs', 'show', run, '--json', code=0).json
