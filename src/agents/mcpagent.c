@@ -30,8 +30,9 @@ effect_ask(struct host *h, const struct task *t, const char *server, const char 
     AUTO(json_freep) json_t *tools = NULL;
     if (t->effect >= 0)
         return (enum effect)t->effect;
+    const struct servers_whose whose = {server, h->ops->run_id(h)};
     struct err *e =
-        servers_tools(h->ops->service(h, "mcp"), server, rt_after(LIST_WITHIN_MS), &tools);
+        servers_tools(h->ops->service(h, "mcp"), &whose, rt_after(LIST_WITHIN_MS), &tools);
     if (e)
         err_drop(e); /* the call itself will say what is wrong */
     return tool_effect(tool_find(tools, tool), -1);

@@ -119,8 +119,9 @@ static struct err *
 load_server(struct toolbox *tb, const char *server, int64_t deadline_ms)
 {
     struct servers *servers = tb->host->ops->service(tb->host, "mcp");
+    const struct servers_whose whose = {server, tb->host->ops->run_id(tb->host)};
     json_t *tools = NULL;
-    struct err *e = servers_tools(servers, server, deadline_ms, &tools);
+    struct err *e = servers_tools(servers, &whose, deadline_ms, &tools);
     if (!e) {
         offer_server(tb, server, tools);
         json_decref(tools);
@@ -208,6 +209,7 @@ tool_call_once(void *ctx, const struct step_call *step, json_t **ret_value, stru
                         &(struct servers_call){.server = c->server,
                                                .tool = c->tool,
                                                .args = c->args,
+                                               .run = c->host->ops->run_id(c->host),
                                                .key = step->key,
                                                .deadline_ms = step->deadline_ms,
                                                .on_progress = on_progress,

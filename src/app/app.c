@@ -1,14 +1,9 @@
 /* app.c - joins the parts: store, engine, models, tool servers, the real network. */
-#include "app/app.h"
+#include "app/appcore.h"
 #include "app/defaults.h"
 #include "app/kinds.h"
 #include "app/secrets.h"
 #include "base/log.h"
-#include "base/map.h"
-#include "base/vec.h"
-#include "llm/llm.h"
-#include "mcp/content.h"
-#include "mcp/servers.h"
 #include "net/client.h"
 #include "rt/fiber.h"
 #include "rt/file.h"
@@ -16,25 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILE_BYTES_MAX ((size_t)16 << 20)
-#define KEY_BYTES      32
-#define KEEP_MS        ((int64_t)30 * 86400 * 1000) /* ended runs are kept this long */
+#define KEEP_MS ((int64_t)30 * 86400 * 1000) /* ended runs are kept this long */
 
 static const struct spec_tables tables = {app_agents, app_workflows};
-
-struct app {
-    struct app_opts opts;
-    struct store *store;
-    struct engine *engine;
-    struct llm *llm;
-    struct servers *servers; /* NULL until a file that has some is used */
-    struct secrets *secrets;
-    struct map *dotenv; /* name -> value, owned */
-    struct spec_env env;
-    unsigned char install_key[KEY_BYTES];
-    const char *root;  /* what file reads are held under; one of roots */
-    VEC(char *) roots; /* of all files so far: runs that are under way borrow them */
-};
 
 /* ---- the environment ------------------------------------------------------- */
 
@@ -79,7 +58,7 @@ dotenv_read(struct app *a, const char *dir)
     return spec_dotenv_parse(path, str_c(&text), text.len, dotenv_set, a);
 }
 
-static struct err *
+struct err *
 app_expand(void *ctx, const char *text, char **ret_text)
 {
     struct app *a = ctx;
@@ -173,6 +152,7 @@ app_open_parts(struct app *a)
                              .service = app_service,
                              .expand = app_expand,
                              .redact = redact_record,
+                             .run_over = app_run_over,
                              .ctx = a,
                              .install_key = a->install_key,
                              .keep_ms = KEEP_MS};
@@ -236,38 +216,6 @@ struct store *
 app_store(struct app *a)
 {
     return a->store;
-}
-
-struct servers *
-app_servers(struct app *a)
-{
-    if (!a->servers)
-        a->servers = servers_new(&(struct servers_opts){
-            .version = TUTTI_VERSION, .base_dir = a->root, .expand = app_expand, .expand_ctx = a});
-    return a->servers;
-}
-
-json_t *
-app_servers_status(struct app *a)
-{
-    return servers_status(app_servers(a));
-}
-
-struct err *
-app_server_tools(struct app *a, const char *server, int64_t deadline_ms, json_t **ret_tools)
-{
-    return servers_tools(app_servers(a), server, deadline_ms, ret_tools);
-}
-
-struct err *
-app_server_call(struct app *a, const struct app_tool *t, int64_t deadline_ms, json_t **ret_result,
-                struct str *text)
-{
-    struct servers_call c = {
-        .server = t->server, .tool = t->tool, .args = t->args, .deadline_ms = deadline_ms};
-    PASS(servers_call(app_servers(a), &c, ret_result));
-    tool_result_text(*ret_result, FILE_BYTES_MAX, text);
-    return NULL;
 }
 
 /* ---- files ----------------------------------------------------------------- */
@@ -434,18 +382,6 @@ app_load(struct app *a, const char *path, struct spec **ret_spec)
     AUTO(str_fini) struct str text = STR_INIT;
     PASS(file_read(path, FILE_BYTES_MAX, &text));
     return app_load_text(a, path, str_c(&text), text.len, ret_spec);
-}
-
-struct err *
-app_servers_know(struct app *a, const json_t *doc)
-{
-    const char *name;
-    json_t *def;
-    json_object_foreach (json_object_get(doc, "mcp_servers"), name, def) {
-        if (!json_bool(def, "disabled", false) && !servers_has(app_servers(a), name))
-            TRY(servers_add(app_servers(a), name, def), "mcp server '%s'", name);
-    }
-    return NULL;
 }
 
 struct err *

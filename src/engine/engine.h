@@ -21,6 +21,9 @@ struct engine_opts { /* all borrowed for the engine's life */
     void *(*service)(void *ctx, const char *name);
     struct err *(*expand)(void *ctx, const char *text, char **OWN ret_text); /* ${NAME} */
     void (*redact)(void *ctx, struct str *record); /* secrets leave what is stored; or NULL */
+    /* Nothing of the run works here any more (it ended, waits or was interrupted); or NULL. Must
+     * not wait. */
+    void (*run_over)(void *ctx, const char *run_id);
     void *ctx;
     const unsigned char *install_key; /* 32 bytes: idempotency keys cannot be guessed */
     int64_t keep_ms;                  /* ended runs expire after this; 0: kept */

@@ -67,6 +67,12 @@ hosted_path(struct host *h)
     return hosted_of(h)->path;
 }
 
+static const char *
+hosted_run_id(struct host *h)
+{
+    return hosted_of(h)->run->lease.id;
+}
+
 /* ---- children -------------------------------------------------------------- */
 
 static struct err *
@@ -159,6 +165,7 @@ static const struct host_ops hosted_ops = {
     .now_wall_ms = hosted_now,
     .service = hosted_service,
     .path = hosted_path,
+    .run_id = hosted_run_id,
 };
 
 /* ---- an agent -------------------------------------------------------------- */

@@ -330,6 +330,8 @@ run_main(void *arg)
     reply_fini(&reply);
     r->over = true;
     engine_forget(r);
+    if (r->engine->opts.run_over)
+        r->engine->opts.run_over(r->engine->opts.ctx, r->lease.id);
     waitq_wake_all(&r->waiting);
     if (r->on_end)
         r->on_end(r->on_end_ctx, r);

@@ -1,166 +1,67 @@
-/* connection.c - how connections of a server begin, are shared, rest, hang and end. */
+/* connection.c - how a connection to a server begins, is checked and ends. */
 #include "mcp/connection.h"
 #include "base/log.h"
 #include "rt/rt.h"
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- the end of a connection ----------------------------------------------- */
 
-/* The first failure of a row costs no wait: servers that die of idleness are common. */
-int64_t
-backoff_ms(unsigned failures)
-{
-    if (failures < 2)
-        return 0;
-    unsigned doublings = MIN(failures - 2, 20u);
-    return MIN((int64_t)BACKOFF_FIRST_MS << doublings, (int64_t)BACKOFF_MAX_MS);
-}
-
 static void
-toolserver_failed(struct toolserver *s, const char *why)
+conn_unlink(struct conn *c)
 {
-    s->failures++;
-    s->retry_at_ms = rt_after(backoff_ms(s->failures));
-    free(s->last_error);
-    s->last_error = xstrdup(why);
-    log_debug("mcp", "server '%s': %s", s->conf.name, why);
-}
-
-static void
-bury(void *arg)
-{
-    struct conn *c = arg;
-    session_close(c->session, c->broken ? BROKEN_GRACE_MS : STOP_GRACE_MS);
-    free(c);
-}
-
-static void
-conn_over(struct conn *c)
-{
-    struct toolserver *s = c->server;
-    if (c->over)
-        return;
-    c->over = true;
-    struct conn **at = &s->conns;
-    while (*at != c)
+    struct conn **at = &c->server->conns;
+    while (*at && *at != c)
         at = &(*at)->next;
-    *at = c->next;
-    s->nconns--;
-    waitq_wake_all(&s->changed);
-    if (c->sleeper)
-        fiber_wake(c->sleeper);
-    if (!c->users)
-        scope_spawn(&s->all->burials, "mcp burial", bury, c);
+    if (*at)
+        *at = c->next;
+}
+
+static void
+conn_close(void *ctx, void *thing, bool broken)
+{
+    struct conn *c = thing;
+    (void)ctx;
+    conn_unlink(c);
+    session_close(c->session, broken ? BROKEN_GRACE_MS : STOP_GRACE_MS);
+    free(c);
 }
 
 static void
 conn_ended(void *ctx, const char *why)
 {
     struct conn *c = ctx;
-    if (!c->server->all->closing && !c->over) {
-        c->broken = true;
-        toolserver_failed(c->server, why);
-    }
-    conn_over(c);
+    if (!c->open)
+        return; /* whoever opens it sees it too */
+    log_debug("mcp", "server '%s': %s", c->server->conf.name, why);
+    conn_unlink(c);
+    pool_lost(c->member, why);
 }
 
 void
-toolserver_stop(struct toolserver *s)
+toolserver_fail(struct toolserver *s)
 {
     while (s->conns)
         session_fail(s->conns->session, "the servers are being stopped");
 }
 
-/* ---- idleness and hangs ---------------------------------------------------- */
-
-static void
-idler_run(void *arg)
+/* Answers that come late are no answers: the pool asks because a call had none in time, or because
+ * nobody has heard of it for long. */
+static struct err *
+conn_check(void *ctx, void *thing)
 {
-    struct conn *c = arg;
-    struct err *e = NULL;
-    while (!e && !c->over && c->users == 1) { /* the one user is this fiber */
-        int64_t left = c->idle_since_ms + c->server->conf.idle_ms - rt_now_ms();
-        if (left <= 0) {
-            conn_over(c);
-            break;
-        }
-        c->sleeper = fiber_self();
-        e = fiber_sleep(left);
-        c->sleeper = NULL;
-    }
-    c->restless = e != NULL;
-    err_drop(e);
-    c->idler = false;
-    conn_give(c);
-}
-
-static void
-conn_rest(struct conn *c)
-{
-    struct toolserver *s = c->server;
-    if (c->idler || c->restless || c->over || s->all->closing || s->conf.idle_ms <= 0)
-        return;
-    c->idle_since_ms = rt_now_ms();
-    c->idler = true;
-    c->users++;
-    scope_spawn(&s->all->starts, "mcp idler", idler_run, c);
-}
-
-void
-conn_give(struct conn *c)
-{
-    assert(c->users > 0);
-    c->users--;
-    if (c->idler) {
-        c->idle_since_ms = rt_now_ms();
-    } else if (c->users == 0) {
-        conn_rest(c);
-    }
-    if (c->users == 0 && c->over)
-        scope_spawn(&c->server->all->burials, "mcp burial", bury, c);
-}
-
-static bool
-is_alone(const struct conn *c)
-{
-    return c->users <= 1u + c->idler;
-}
-
-static void
-probe_run(void *arg)
-{
-    struct conn *c = arg;
+    struct conn *c = thing;
+    const struct toolserver *s = ctx;
     AUTO(json_freep) json_t *result = NULL;
     struct err *e =
-        session_request(c->session, "ping", NULL, rt_after(c->server->conf.connect_ms), &result);
-    if (e && err_kind(e) == ERR_TIMEOUT && is_alone(c)) {
-        AUTO(str_fini) struct str why = STR_INIT;
-        str_add(&why, "it hangs: it answers neither calls nor pings");
-        session_describe(c->session, &why);
-        session_fail(c->session, str_c(&why));
-    }
-    err_drop(e);
-    c->probing = false;
-    conn_give(c);
-}
-
-void
-conn_suspect(struct conn *c)
-{
-    if (c->probing || c->over || c->server->all->closing)
-        return;
-    c->probing = true;
-    c->users++;
-    scope_spawn(&c->server->all->starts, "mcp probe", probe_run, c);
-}
-
-void
-conn_worked(struct conn *c)
-{
-    c->server->failures = 0;
-    c->server->retry_at_ms = 0;
+        session_request(c->session, "ping", NULL, rt_after(s->conf.connect_ms), &result);
+    if (!e || err_kind(e) != ERR_TIMEOUT)
+        return e;
+    AUTO(str_fini) struct str why = STR_INIT;
+    str_add(&why, "it hangs: it answers neither calls nor pings");
+    session_describe(c->session, &why);
+    err_free(e);
+    return FAIL(ERR_TIMEOUT, "%s", str_c(&why));
 }
 
 /* ---- starting -------------------------------------------------------------- */
@@ -190,8 +91,9 @@ hook_log(void *ctx, const char *level, const char *logger, const char *text)
 }
 
 static struct err *
-conn_open(struct toolserver *s, struct conn *c)
+conn_greet(struct conn *c)
 {
+    const struct toolserver *s = c->server;
     const struct servers_opts *o = &s->all->opts;
     AUTO(json_freep) json_t *roots = NULL;
     struct transport *t;
@@ -210,137 +112,96 @@ conn_open(struct toolserver *s, struct conn *c)
 }
 
 static void
-start_succeeded(struct toolserver *s, struct conn *c)
+greeted(struct toolserver *s, struct conn *c)
 {
+    c->open = true;
     c->next = s->conns;
     s->conns = c;
-    s->nconns++;
     free(s->version);
     s->version = xstrdup(session_version(c->session));
     json_decref(s->info);
     s->info = json_incref((json_t *)(uintptr_t)session_server_info(c->session));
 }
 
-static void
-start_failed(struct toolserver *s, struct err *e)
+static struct err *
+conn_open(void *ctx, struct pool_member *m, void **ret_thing)
 {
-    s->start_kind = err_kind(e);
-    s->start_error = err_text(e);
-    toolserver_failed(s, s->start_error);
-    err_drop(e);
-}
-
-static void
-start_run(void *arg)
-{
-    struct toolserver *s = arg;
+    struct toolserver *s = ctx;
     struct conn *c = xcalloc(1, sizeof *c);
     struct scope scope;
     c->server = s;
+    c->member = m;
     scope_open(&scope, rt_after(s->conf.connect_ms)); /* for the process too, not only its answer */
-    struct err *e = conn_open(s, c);
-    bool ok = !e;
+    struct err *e = conn_greet(c);
     err_drop(scope_close(&scope));
-    freep(&s->start_error);
-    if (ok)
-        start_succeeded(s, c);
-    else
-        start_failed(s, e);
-    s->starting = false;
-    s->starts_ended++;
-    waitq_wake_all(&s->changed);
-    if (ok)
-        return;
-    session_close(c->session, BROKEN_GRACE_MS); /* whoever waited is on its way already */
-    free(c);
-}
-
-static void
-start_begin(struct toolserver *s)
-{
-    s->starting = true;
-    s->starts++;
-    scope_spawn(&s->all->starts, "mcp start", start_run, s);
+    if (!e && session_is_ended(c->session))
+        e = FAIL(ERR_TRANSIENT, "it ended as soon as it had introduced itself");
+    *ret_thing = c;
+    if (!e) {
+        greeted(s, c);
+        return NULL;
+    }
+    AUTO(freep) char *text = err_text(e);
+    log_debug("mcp", "server '%s': starting it: %s", s->conf.name, text);
+    return e;
 }
 
 /* ---- taking ---------------------------------------------------------------- */
 
-static struct conn *
-conn_best(const struct toolserver *s)
+static struct pool_kind
+kind_of(struct toolserver *s)
 {
-    struct conn *best = NULL;
-    for (struct conn *c = s->conns; c; c = c->next) {
-        if (!best || c->users - c->idler < best->users - best->idler)
-            best = c;
-    }
-    return best;
+    const struct server_conf *conf = &s->conf;
+    return (struct pool_kind){.ctx = s,
+                              .open = conn_open,
+                              .check = conn_check,
+                              .close = conn_close,
+                              .members_max = conf->connections_max,
+                              .idle_ms = conf->idle_ms,
+                              .check_ms = CHECK_AFTER_MS,
+                              .backoff_wait_ms = conf->connect_ms};
 }
 
-static struct err *
-start_failure(const struct toolserver *s)
+void
+toolserver_open(struct toolserver *s)
 {
-    struct err *e = FAIL(s->start_kind, "starting it: %s", s->start_error);
-    int64_t wait = s->retry_at_ms - rt_now_ms();
-    return wait > 0 ? err_set_retry_after(e, wait) : e;
+    struct pool_kind kind = kind_of(s);
+    s->group = pool_group(s->all->pool, s->conf.name, &kind);
 }
 
-/* The back-off after a failure: waited for when it is short, else told. */
-static struct err *
-backoff_wait(struct toolserver *s, int64_t deadline_ms)
+/* No name of a server has a line end. */
+static char *
+key_of_run(const struct toolserver *s, const char *run)
 {
-    int64_t left = s->retry_at_ms - rt_now_ms();
-    if (left > s->conf.connect_ms || s->retry_at_ms >= deadline_ms)
-        return err_set_retry_after(FAIL(ERR_TRANSIENT,
-                                        "it failed %u times in a row, the last time: %s",
-                                        s->failures, s->last_error),
-                                   left);
-    struct err *e = waitq_wait(&s->changed, s->retry_at_ms);
-    if (e && err_kind(e) == ERR_TIMEOUT && rt_now_ms() >= s->retry_at_ms) {
-        err_drop(e);
-        e = fiber_check();
-    }
-    return e;
+    return xasprintf("%s\n%s", s->conf.name, run);
 }
 
-/* One step towards a connection: sees what there is, starts one, or waits for one. *ret_conn stays
- * NULL when it is worth another look. */
-static struct err *
-conn_look(struct toolserver *s, int64_t deadline_ms, struct conn **ret_conn)
+void
+toolserver_leave(struct toolserver *s, const char *run)
 {
-    struct conn *best = conn_best(s);
-    bool more = s->nconns < s->conf.connections_max && !s->starting;
-    bool soon = s->retry_at_ms > rt_now_ms();
-    if (best && best->users > best->idler && more && !soon)
-        start_begin(s); /* for the next one: this one shares */
-    if (best) {
-        *ret_conn = best;
-        return NULL;
-    }
-    if (!s->starting && soon)
-        return backoff_wait(s, deadline_ms);
-    if (!s->starting)
-        start_begin(s);
-    uint64_t mine = s->starts;
-    PASS(waitq_wait(&s->changed, deadline_ms));
-    if (s->starts_ended >= mine && s->start_error)
-        return start_failure(s);
-    return NULL;
+    AUTO(freep) char *key = key_of_run(s, run);
+    struct pool_group *g = s->conf.shared ? NULL : pool_group_find(s->all->pool, key);
+    if (g)
+        pool_group_end(g);
 }
 
-/* One that greets and dies at once is started twice for a caller, not until its deadline. */
 struct err *
-conn_take(struct toolserver *s, int64_t deadline_ms, struct conn **ret_conn)
+conn_take(struct toolserver *s, const char *run, int64_t deadline_ms, struct conn **ret_conn)
 {
-    struct conn *c = NULL;
-    uint64_t before = s->starts;
-    while (!c) {
-        if (s->all->closing)
-            return FAIL(ERR_CANCELLED, "the servers are being stopped");
-        if (s->starts >= before + 2 && !s->conns && !s->starting)
-            return FAIL(ERR_TRANSIENT, "it was started twice and ended: %s", s->last_error);
-        PASS(conn_look(s, deadline_ms, &c));
+    struct pool_group *g = s->group;
+    struct pool_member *m;
+    if (run && !s->conf.shared) {
+        AUTO(freep) char *key = key_of_run(s, run);
+        struct pool_kind kind = kind_of(s);
+        g = pool_group(s->all->pool, key, &kind);
     }
-    c->users++;
-    *ret_conn = c;
+    PASS(pool_take(g, run, deadline_ms, &m));
+    *ret_conn = pool_thing(m);
     return NULL;
+}
+
+void
+conn_give(struct conn *c, const char *run)
+{
+    pool_give(c->member, run);
 }

@@ -1,45 +1,32 @@
-/* connection.h - one server's connections: starting, sharing, back-off, idling, burying; for this
- * folder.
+/* connection.h - one server's connections: what the pool (guard/pool.h) opens, checks and closes;
+ * for this folder.
  *
- * A server has up to connections_max connections; one start is under way at a time, in a fiber of
- * its own, so that no caller's cancellation ends it for the others. A connection that is over is
- * unlinked at once and buried by a fiber when its last user has left. */
+ * The pool owns their number, their sharing, the back-off and the waiting. A server that is shared
+ * has one group in it; one that is not has a group for each run. */
 #ifndef MCP_CONNECTION_H
 #define MCP_CONNECTION_H
+#include "guard/pool.h"
 #include "mcp/server_conf.h"
 #include "rt/fiber.h"
 
-#define BACKOFF_FIRST_MS 250
-#define BACKOFF_MAX_MS   30000
-#define STOP_GRACE_MS    2000 /* between EOF, SIGTERM and SIGKILL */
-#define BROKEN_GRACE_MS  300  /* the same for one that has failed already */
+#define STOP_GRACE_MS   2000  /* between EOF, SIGTERM and SIGKILL */
+#define BROKEN_GRACE_MS 300   /* the same for one that has failed already */
+#define CHECK_AFTER_MS  30000 /* unused for so long, it is pinged before it is used */
 
 struct servers;
+struct toolserver;
 struct conn {
-    struct conn *next;
+    struct conn *next; /* of the server */
     struct toolserver *server;
     struct session *session;
-    unsigned users; /* calls that hold it */
-    int64_t idle_since_ms;
-    bool broken;            /* it failed by itself: nobody has to be polite to it */
-    bool over;             /* unlinked; not to be used any more */
-    bool probing;          /* a fiber finds out whether it hangs */
-    bool idler, restless;  /* a fiber watches for idleness; no more of that: waits are over */
-    struct fiber *sleeper; /* that fiber while it sleeps */
+    struct pool_member *member;
+    bool open; /* greeted, and handed to the pool */
 };
 struct toolserver {
     struct servers *all;
     struct server_conf conf;
-    struct conn *conns;
-    unsigned nconns;
-    bool starting;
-    struct waitq changed; /* a start has ended, a connection is over */
-    unsigned failures;    /* in a row */
-    int64_t retry_at_ms;  /* not started again before; 0: at once */
-    uint64_t starts, starts_ended;
-    enum err_kind start_kind; /* of the last start that failed; valid while start_error is set */
-    char *start_error;        /* why the last start failed; NULL: it did not */
-    char *last_error;         /* whatever went wrong last, for status */
+    struct pool_group *group; /* of all runs; of none when it is not shared */
+    struct conn *conns;       /* greeted and not yet closed */
     size_t tools_seen;        /* in the last list; SIZE_MAX: never listed */
     char *version;            /* of the last handshake, or NULL */
     json_t *info;             /* serverInfo of it, or NULL */
@@ -48,20 +35,17 @@ struct toolserver {
 struct servers { /* the table; servers.c */
     struct servers_opts opts;
     struct map *by_name;
-    struct scope starts;  /* what is cancelled at the end: starts, idlers, probes */
-    struct scope burials; /* what is not */
-    unsigned users;
-    struct waitq leaving;
-    bool closing;
+    struct pool *pool;
+    unsigned unshared; /* servers of which each run has its own connections */
 };
 
-/* A connection to use, started if need be. */
-struct err *MUST conn_take(struct toolserver *s, int64_t deadline_ms,
+/* A connection to use, started if need be; of the run's own where the server is not shared. run:
+ * whom it is counted for; NULL: nobody. */
+struct err *MUST conn_take(struct toolserver *s, const char *run, int64_t deadline_ms,
                            struct conn **ret_conn) YIELDS;
-void conn_give(struct conn *c);
-void conn_worked(struct conn *c);           /* a call was answered: the row of failures ends */
-void conn_suspect(struct conn *c);          /* a call timed out: find out whether it hangs */
-void toolserver_stop(struct toolserver *s); /* all its connections end; waits for nothing */
-int64_t backoff_ms(unsigned failures);
+void conn_give(struct conn *c, const char *run);
+void toolserver_open(struct toolserver *s); /* its group, once */
+void toolserver_leave(struct toolserver *s, const char *run);
+void toolserver_fail(struct toolserver *s); /* all its connections break: calls end */
 
 #endif

@@ -10,7 +10,7 @@
 
 #define CONNECT_MS      10000
 #define CALL_MS         60000
-#define CONNECTIONS_MAX 64
+#define CONNECTIONS_MAX 1000
 #define STDERR_KEEP     ((size_t)16 * 1024)
 
 /* No time at all would let nothing succeed: 0 means the default. */
@@ -38,6 +38,7 @@ server_conf_read(const char *name, const json_t *def, struct server_conf *ret_co
         .idle_ms = json_int(def, "idle_timeout", 0),
         .connections_max = (unsigned)MIN(MAX(connections, 1), CONNECTIONS_MAX),
         .required = json_bool(def, "required", false),
+        .shared = json_bool(def, "shared", true),
     };
     return NULL;
 }

@@ -12,7 +12,7 @@ struct server_conf {
     json_t *def;                          /* the whole entry */
     int64_t connect_ms, call_ms, idle_ms; /* idle 0: never stopped */
     unsigned connections_max;
-    bool required;
+    bool required, shared; /* shared: by all runs */
 };
 /* ERR_INVALID: neither command nor url. */
 struct err *MUST server_conf_read(const char *name, const json_t *def,

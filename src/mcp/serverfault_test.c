@@ -91,7 +91,7 @@ backoff_table(void **state)
     } rows[] = {{0, 0},     {1, 0},     {2, 250},    {3, 500},     {4, 1000},
                 {8, 16000}, {9, 30000}, {10, 30000}, {100, 30000}, {4000000000u, 30000}};
     for (size_t i = 0; i < COUNT(rows); i++)
-        assert_int_equal(backoff_ms(rows[i].failures), rows[i].ms);
+        assert_int_equal(pool_backoff_ms(rows[i].failures), rows[i].ms);
 }
 
 /* Long back-offs are told, not waited for; success ends the row. */
@@ -175,7 +175,8 @@ hangs(void **state)
          "@2000\n"
          "echo: b @2001\necho: c @32001\n",
          "0 initialize\n0 notifications/initialized\n0 tools/list\n0 tools/call\n"
-         "2000 notifications/cancelled\n2000 ping\n2001 tools/call\n32001 tools/call\n",
+         "2000 notifications/cancelled\n2000 ping\n2001 tools/call\n"
+         "32001 ping\n32001 tools/call\n",
          1,
          32001},
         {"stops reading for good: both calls time out, the ping too, then a fresh one",

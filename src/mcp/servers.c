@@ -1,5 +1,6 @@
 /* servers.c - the table of servers and what can be asked of one by name. */
 #include "mcp/servers.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/near.h"
 #include "mcp/connection.h"
@@ -7,6 +8,8 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define CONNECTIONS_TOTAL 64 /* unless the settings say something else */
 
 /* ---- life ------------------------------------------------------------------ */
 
@@ -20,32 +23,18 @@ servers_new(const struct servers_opts *opts)
     if (s->opts.base_dir)
         s->opts.base_dir = xstrdup(s->opts.base_dir);
     s->by_name = map_new();
-    scope_open_detached(&s->starts);
-    scope_open_detached(&s->burials);
+    s->pool = pool_new(&(struct pool_limits){.total = CONNECTIONS_TOTAL});
     return s;
 }
 
 static void
 toolserver_free(struct toolserver *s)
 {
-    assert(!s->conns && !s->starting);
+    assert(!s->conns);
     server_conf_fini(&s->conf);
-    free(s->start_error);
-    free(s->last_error);
     free(s->version);
     json_decref(s->info);
     free(s);
-}
-
-static void
-wait_for_users(struct servers *s)
-{
-    while (s->users) {
-        struct err *e = waitq_wait(&s->leaving, DEADLINE_NONE);
-        if (e)
-            fiber_yield(); /* a simulated crash: the others unwind too */
-        err_drop(e);
-    }
 }
 
 void
@@ -55,15 +44,14 @@ servers_free(struct servers *s)
     void *server;
     if (!s)
         return;
+    AUTO(json_freep) json_t *rows = servers_pools(s);
+    AUTO(freep) char *text = json_text(rows);
+    log_debug("mcp", "connections: %s", text);
     bool was = fiber_shield(true);
-    s->closing = true;
-    scope_end(&s->starts); /* a start that succeeds in this very turn is stopped below */
-    for (size_t i = 0; map_next(s->by_name, &i, &name, &server);) {
-        toolserver_stop(server);
-        waitq_wake_all(&((struct toolserver *)server)->changed);
-    }
-    wait_for_users(s);
-    err_drop(scope_close(&s->burials));
+    pool_stop(s->pool);
+    for (size_t i = 0; map_next(s->by_name, &i, &name, &server);)
+        toolserver_fail(server);
+    pool_free(s->pool);
     fiber_shield(was);
     for (size_t i = 0; map_next(s->by_name, &i, &name, &server);)
         toolserver_free(server);
@@ -84,8 +72,26 @@ servers_add(struct servers *s, const char *name, const json_t *def)
     server->all = s;
     server->conf = conf;
     server->tools_seen = SIZE_MAX;
+    toolserver_open(server);
+    s->unshared += !conf.shared;
     map_put(s->by_name, name, server);
     return NULL;
+}
+
+void
+servers_limit(struct servers *s, unsigned total, unsigned per_run)
+{
+    pool_limit(s->pool, &(struct pool_limits){total ? total : CONNECTIONS_TOTAL, per_run});
+}
+
+void
+servers_run_over(struct servers *s, const char *run)
+{
+    void *server;
+    if (!s->unshared)
+        return;
+    for (size_t i = 0; map_next(s->by_name, &i, NULL, &server);)
+        toolserver_leave(server, run);
 }
 
 bool
@@ -114,34 +120,27 @@ server_find(const struct servers *s, const char *name, struct toolserver **ret_s
 }
 
 struct use { /* a connection held for one call */
-    struct servers *all;
     struct toolserver *server;
+    const char *run;
     struct conn *conn;
 };
 
 static struct err *
-use_begin(struct servers *s, const char *name, int64_t deadline_ms, struct use *ret_use)
+use_begin(struct servers *s, const char *name, int64_t deadline_ms, struct use *u)
 {
-    struct use u = {.all = s};
-    PASS(server_find(s, name, &u.server));
-    s->users++;
-    struct err *e = conn_take(u.server, deadline_ms, &u.conn);
-    if (e && --s->users == 0)
-        waitq_wake_all(&s->leaving);
-    *ret_use = u;
-    return e ? WRAP(e, "server '%s'", name) : NULL;
+    PASS(server_find(s, name, &u->server));
+    TRY(conn_take(u->server, u->run, deadline_ms, &u->conn), "server '%s'", name);
+    return NULL;
 }
 
 static struct err *
 use_end(struct use *u, struct err *e)
 {
     if (e && err_kind(e) == ERR_TIMEOUT)
-        conn_suspect(u->conn);
+        pool_suspect(u->conn->member);
     if (e)
         e = WRAP(e, "server '%s'", u->server->conf.name);
-    conn_give(u->conn);
-    if (--u->all->users == 0)
-        waitq_wake_all(&u->all->leaving);
+    conn_give(u->conn, u->run);
     return e;
 }
 
@@ -174,10 +173,11 @@ tools_allowed(const struct use *u, int64_t deadline_ms, json_t **ret_tools)
 }
 
 struct err *
-servers_tools(struct servers *s, const char *server, int64_t deadline_ms, json_t **ret_tools)
+servers_tools(struct servers *s, const struct servers_whose *w, int64_t deadline_ms,
+              json_t **ret_tools)
 {
-    struct use u;
-    PASS(use_begin(s, server, deadline_ms, &u));
+    struct use u = {.run = w->run};
+    PASS(use_begin(s, w->server, deadline_ms, &u));
     return use_end(&u, tools_allowed(&u, call_deadline(&u, deadline_ms), ret_tools));
 }
 
@@ -246,14 +246,14 @@ tool_call(const struct use *u, const struct servers_call *c, json_t **ret_result
                              .on_progress = c->on_progress,
                              .progress_ctx = c->progress_ctx};
     TRY(session_call_tool(u->conn->session, &call, ret_result), "tool '%s'", c->tool);
-    conn_worked(u->conn);
+    pool_worked(u->conn->member);
     return NULL;
 }
 
 struct err *
 servers_call(struct servers *s, const struct servers_call *c, json_t **ret_result)
 {
-    struct use u;
+    struct use u = {.run = c->run};
     PASS(use_begin(s, c->server, c->deadline_ms, &u));
     return use_end(&u, tool_call(&u, c, ret_result));
 }
@@ -277,7 +277,7 @@ offer_check(const struct use *u, const char *method)
 struct err *
 servers_request(struct servers *s, const struct servers_ask *ask, json_t **ret_result)
 {
-    struct use u;
+    struct use u = {.run = ask->run};
     PASS(use_begin(s, ask->server, ask->deadline_ms, &u));
     struct err *e = offer_check(&u, ask->method);
     if (!e)
@@ -299,7 +299,7 @@ servers_list(struct servers *s, const char *server, const char *method, int64_t 
             member = lists[i][1];
     }
     assert(member);
-    struct use u;
+    struct use u = {0};
     PASS(use_begin(s, server, deadline_ms, &u));
     struct err *e = offer_check(&u, method);
     if (!e)
@@ -319,7 +319,7 @@ static void
 start_one(void *arg)
 {
     struct start *one = arg;
-    struct use u;
+    struct use u = {0};
     one->e = use_begin(one->all, one->name, one->deadline_ms, &u);
     if (!one->e)
         one->e = use_end(&u, NULL);
@@ -354,13 +354,13 @@ servers_start_required(struct servers *s, int64_t deadline_ms)
 /* ---- status ---------------------------------------------------------------- */
 
 static const char *
-state_of(const struct toolserver *s)
+state_of(const struct toolserver *s, const struct pool_health *h)
 {
     if (s->conns)
         return "ready";
-    if (s->starting)
+    if (h->coming)
         return "starting";
-    return s->failures ? "failed" : "idle";
+    return h->failures ? "failed" : "idle";
 }
 
 static void
@@ -374,9 +374,11 @@ static json_t *
 status_of(const struct toolserver *s)
 {
     json_t *j = json_object();
+    struct pool_health h;
+    pool_group_health(s->group, &h);
     int pid = s->conns ? session_pid(s->conns->session) : 0;
     set_text(j, "name", s->conf.name);
-    set_text(j, "state", state_of(s));
+    set_text(j, "state", state_of(s, &h));
     if (pid)
         json_object_set_new(j, "pid", json_integer(pid));
     set_text(j, "protocol", s->version);
@@ -384,11 +386,11 @@ status_of(const struct toolserver *s)
         json_object_set(j, "info", s->info);
     if (s->tools_seen != SIZE_MAX)
         json_object_set_new(j, "tools", json_integer((json_int_t)s->tools_seen));
-    json_object_set_new(j, "starts", json_integer((json_int_t)s->starts));
-    json_object_set_new(j, "failures", json_integer(s->failures));
-    if (s->retry_at_ms > rt_now_ms())
-        json_object_set_new(j, "retry_in_ms", json_integer(s->retry_at_ms - rt_now_ms()));
-    set_text(j, "error", s->last_error);
+    json_object_set_new(j, "starts", json_integer((json_int_t)h.openings));
+    json_object_set_new(j, "failures", json_integer(h.failures));
+    if (h.retry_at_ms > rt_now_ms())
+        json_object_set_new(j, "retry_in_ms", json_integer(h.retry_at_ms - rt_now_ms()));
+    set_text(j, "error", h.error);
     set_text(j, "command", json_str(s->conf.def, "command", NULL));
     set_text(j, "url", json_str(s->conf.def, "url", NULL));
     return j;
@@ -402,5 +404,44 @@ servers_status(const struct servers *s)
     void *server;
     for (size_t i = 0; map_next(s->by_name, &i, &name, &server);)
         json_array_append_new(all, status_of(server));
+    return all;
+}
+
+static void
+pool_row(void *ctx, const struct pool_stats *st)
+{
+    json_t *row = json_object();
+    size_t n = st->key ? strcspn(st->key, "\n") : 0;
+    const struct {
+        const char *name;
+        uint64_t n;
+    } counts[] = {{"opened", st->opened},
+                  {"failed", st->failed},
+                  {"taken", st->taken},
+                  {"reused", st->reused},
+                  {"in_use", st->in_use},
+                  {"idle", st->idle},
+                  {"opening", st->coming},
+                  {"waiting", st->waiting},
+                  {"closed_idle", st->closed_idle},
+                  {"evicted", st->evicted},
+                  {"unhealthy", st->unhealthy},
+                  {"lost", st->lost},
+                  {"wait_ms", (uint64_t)st->wait_ms},
+                  {"wait_ms_max", (uint64_t)st->wait_ms_max}};
+    if (st->key)
+        json_object_set_new(row, "server", json_string_lossy(st->key, n));
+    if (st->key && st->key[n])
+        set_text(row, "run", st->key + n + 1);
+    for (size_t i = 0; i < COUNT(counts); i++)
+        json_object_set_new(row, counts[i].name, json_integer((json_int_t)counts[i].n));
+    json_array_append_new(ctx, row);
+}
+
+json_t *
+servers_pools(const struct servers *s)
+{
+    json_t *all = json_array();
+    pool_each(s->pool, pool_row, all);
     return all;
 }

@@ -1,10 +1,11 @@
 /* servers.h - all configured MCP servers of this process, by name.
  *
- * A server is started by its first use, shared by everyone, and stopped when idle or at the end.
- * One that dies, hangs, floods or prints garbage fails the calls it has, with the end of its stderr
- * in the text; it is started again by the next use, at once after the first failure of a row, then
- * not before a back-off has passed (250 ms, doubled up to 30 s; a successful tool call ends the
- * row). A use that comes earlier waits; the others never notice.
+ * A server is started by its first use, shared by everyone (or, with `shared: false`, by the calls
+ * of one run), and stopped when idle or at the end; guard/pool.h says how connections are counted,
+ * shared, waited for and checked. One that dies, hangs, floods or prints garbage fails the calls it
+ * has, with the end of its stderr in the text; it is started again by the next use, at once after
+ * the first failure of a row, then not before a back-off has passed (250 ms, doubled up to 30 s; a
+ * successful tool call ends the row). A use that comes earlier waits; the others never notice.
  *
  * Hanging: a call that times out sends a ping after itself; when that is not answered either and
  * nobody else waits for this connection, it is closed.
@@ -42,12 +43,17 @@ void servers_free(struct servers *OWN s) YIELDS;
  * url, or the name is taken. */
 struct err *MUST servers_add(struct servers *s, const char *name, const json_t *def);
 bool servers_has(const struct servers *s, const char *name);
+/* Connections at once, in all and used by one run; 0: 64 in all, a run without a bound. */
+void servers_limit(struct servers *s, unsigned total, unsigned per_run);
+/* Closes what the run had of its own (servers with `shared: false`). */
+void servers_run_over(struct servers *s, const char *run);
 
 /* Starts those marked `required` side by side; the first failure, or NULL. */
 struct err *MUST servers_start_required(struct servers *s, int64_t deadline_ms) YIELDS;
 
 struct servers_call {
     const char *server, *tool;
+    const char *run;     /* whose call it is; NULL: nobody's */
     const json_t *args;  /* object or NULL */
     const char *key;     /* idempotency key or NULL */
     int64_t deadline_ms; /* the nearer of this and the server's call_timeout holds; waiting for the
@@ -58,14 +64,18 @@ struct servers_call {
 /* As session_call_tool. ERR_INVALID with the nearest name for a tool that is not there. */
 struct err *MUST servers_call(struct servers *s, const struct servers_call *c,
                               json_t **OWN ret_result) YIELDS;
+struct servers_whose {
+    const char *server, *run; /* run: as above */
+};
 /* The tools of one server that `tools.allow` and `tools.deny` let through. A new reference. */
-struct err *MUST servers_tools(struct servers *s, const char *server, int64_t deadline_ms,
-                               json_t **OWN ret_tools) YIELDS;
+struct err *MUST servers_tools(struct servers *s, const struct servers_whose *w,
+                               int64_t deadline_ms, json_t **OWN ret_tools) YIELDS;
 /* As session_request and session_list. */
 struct servers_ask {
     const char *server, *method;
     const json_t *params; /* or NULL */
     int64_t deadline_ms;
+    const char *run; /* as above */
 };
 struct err *MUST servers_request(struct servers *s, const struct servers_ask *ask,
                                  json_t **OWN ret_result) YIELDS;
@@ -76,5 +86,9 @@ struct err *MUST servers_list(struct servers *s, const char *server, const char 
  * tools?, starts, failures, retry_in_ms?, error?, command | url}; state: idle starting ready
  * failed. */
 json_t *OWN servers_status(const struct servers *s);
+/* What the pool has done so far: an array of {server, run?, opened, failed, taken, reused, in_use,
+ * idle, opening, waiting, closed_idle, evicted, unhealthy, lost, wait_ms, wait_ms_max}, run: of a
+ * server that is not shared. A row without `server` sums up those whose run is over. */
+json_t *OWN servers_pools(const struct servers *s);
 
 #endif

@@ -114,13 +114,14 @@ call_names(struct fake *f, struct servers *s)
     fake_call(f, s, "something else", "a", 1000);
     fake_call(f, s, "slow", "a", 1000);
     json_t *tools = NULL;
-    struct err *e = servers_tools(s, "s", rt_after(1000), &tools);
+    struct err *e =
+        servers_tools(s, &(struct servers_whose){.server = "s"}, rt_after(1000), &tools);
     fake_say(f, "tools", e, tools);
     json_t *result = NULL;
     e = servers_call(s, &(struct servers_call){.server = "ss", .tool = "echo", .deadline_ms = 1},
                      &result);
     fake_say(f, "server", e, result);
-    e = servers_request(s, &(struct servers_ask){"s", "prompts/get", NULL, rt_after(1000)},
+    e = servers_request(s, &(struct servers_ask){"s", "prompts/get", NULL, rt_after(1000), NULL},
                         &result);
     fake_say(f, "prompt", e, result);
     e = servers_list(s, "s", "resources/list", rt_after(1000), &result);
@@ -232,18 +233,69 @@ connections(void **state)
          NULL,
          1,
          600},
-        {"three connections: opened as they are missed, the least used taken",
+        {"three connections: opened as they are missed, and waited for",
          {.rules = {{.on = "tools/call:slow", .delay_ms = 100, .out = OK_TEXT("s")}},
           .def = "{\"command\": \"fake\", \"max_connections\": 3}",
           .drive = crowd},
-         "echo: warm @0\nslow: s @100\nslow: s @120\nslow: s @140\nslow: s @200\nslow: s "
-         "@220\nslow: s "
-         "@240\n",
+         "echo: warm @0\nslow: s @100\nslow: s @110\nslow: s @120\nslow: s @200\nslow: s "
+         "@210\nslow: s @220\n",
          NULL,
          3,
-         240},
+         220},
     };
     fake_rows(rows, COUNT(rows));
+}
+
+static void
+call_for(struct fake *f, struct servers *s, const char *run, const char *text)
+{
+    AUTO(json_freep) json_t *args = json_pack("{ss}", "text", text);
+    json_t *result = NULL;
+    struct servers_call c = {
+        .server = "s", .tool = "echo", .run = run, .args = args, .deadline_ms = rt_after(1000)};
+    struct err *e = servers_call(s, &c, &result);
+    fake_say(
+        f, run ? run : "nobody", e,
+        json_string(
+            e ? "" : json_str(json_array_get(json_object_get(result, "content"), 0), "text", "")));
+    json_decref(result);
+}
+
+static void
+two_runs(struct fake *f, struct servers *s)
+{
+    call_for(f, s, "r1", "1");
+    call_for(f, s, "r2", "2");
+    call_for(f, s, "r1", "3");
+    call_for(f, s, NULL, "4");
+    servers_run_over(s, "r1");
+    servers_run_over(s, "r3");
+    call_for(f, s, "r1", "5");
+    servers_run_over(s, "r1");
+    err_drop(fiber_sleep(100));
+    fake_say(f, "pools", NULL, servers_pools(s));
+}
+
+#define RESTS(idle)                                                                                \
+    "\"in_use\":0,\"idle\":" idle ",\"opening\":0,\"waiting\":0,\"closed_idle\":0,\"evicted\":0,"  \
+    "\"unhealthy\":0,\"lost\":0,\"wait_ms\":0,\"wait_ms_max\":0}"
+
+/* Each run has a process of its own, which ends with it. */
+static void
+not_shared(void **state)
+{
+    (void)state;
+    struct fake f = {.def = "{\"command\": \"fake\", \"shared\": false}", .drive = two_runs};
+    fake_run(&f);
+    assert_string_equal(
+        str_c(&f.log),
+        "r1: \"1\" @0\nr2: \"2\" @0\nr1: \"3\" @0\nnobody: \"4\" @0\nr1: \"5\" @0\npools: ["
+        "{\"server\":\"s\",\"opened\":1,\"failed\":0,\"taken\":1,\"reused\":0," RESTS(
+            "1") ",{\"server\":\"s\",\"run\":\"r2\",\"opened\":1,\"failed\":0,\"taken\":1,"
+                 "\"reused\":0," RESTS("1") ",{\"opened\":2,\"failed\":0,\"taken\":3,\"reused\":"
+                                            "1," RESTS("0") "] @100\n");
+    assert_int_equal(f.starts, 4);
+    fake_fini(&f);
 }
 
 static struct err *
@@ -351,7 +403,8 @@ expand_in_fiber(void *arg)
         if (!e)
             e = servers_add(s, defs[i][0], def);
         if (!e)
-            e = servers_tools(s, defs[i][0], rt_after(1000), &tools);
+            e = servers_tools(s, &(struct servers_whose){.server = defs[i][0]}, rt_after(1000),
+                              &tools);
         fake_say(f, defs[i][0], e, tools);
     }
     servers_free(s);
@@ -383,5 +436,5 @@ texts_resolved(void **state)
 }
 
 TESTS(servers_test, cmocka_unit_test(sharing), cmocka_unit_test(names_and_rest),
-      cmocka_unit_test(connections), cmocka_unit_test(asked_too_much), cmocka_unit_test(crashes),
-      cmocka_unit_test(texts_resolved))
+      cmocka_unit_test(connections), cmocka_unit_test(not_shared), cmocka_unit_test(asked_too_much),
+      cmocka_unit_test(crashes), cmocka_unit_test(texts_resolved))

@@ -28,7 +28,8 @@ static void
 list_tools(struct fake *f, struct servers *s)
 {
     json_t *tools = NULL;
-    struct err *e = servers_tools(s, "s", rt_after(5000), &tools);
+    struct err *e =
+        servers_tools(s, &(struct servers_whose){.server = "s"}, rt_after(5000), &tools);
     fake_say(f, "tools", e, tools);
 }
 
@@ -38,7 +39,8 @@ static void
 greet(struct fake *f, struct servers *s)
 {
     json_t *tools = NULL;
-    struct err *e = servers_tools(s, "s", rt_after(5000), &tools);
+    struct err *e =
+        servers_tools(s, &(struct servers_whose){.server = "s"}, rt_after(5000), &tools);
     json_decref(tools);
     AUTO(json_freep) json_t *status = servers_status(s);
     if (e)
@@ -218,18 +220,19 @@ ask_others(struct fake *f, struct servers *s)
     e = servers_list(s, "s", "resources/templates/list", rt_after(1000), &r);
     fake_say(f, "templates", e, r);
     AUTO(json_freep) json_t *params = json_pack("{ss}", "uri", "demo://1");
-    e = servers_request(s, &(struct servers_ask){"s", "resources/read", params, rt_after(1000)},
-                        &r);
+    e = servers_request(
+        s, &(struct servers_ask){"s", "resources/read", params, rt_after(1000), NULL}, &r);
     fake_say(f, "read", e, r);
-    e = servers_request(s, &(struct servers_ask){"s", "completion/complete", NULL, rt_after(1000)},
-                        &r);
+    e = servers_request(
+        s, &(struct servers_ask){"s", "completion/complete", NULL, rt_after(1000), NULL}, &r);
     fake_say(f, "complete", e, r);
-    e = servers_request(s, &(struct servers_ask){"s", "logging/setLevel", NULL, rt_after(1000)},
-                        &r);
+    e = servers_request(
+        s, &(struct servers_ask){"s", "logging/setLevel", NULL, rt_after(1000), NULL}, &r);
     fake_say(f, "level", e, r);
-    e = servers_request(s, &(struct servers_ask){"s", "ping", NULL, rt_after(1000)}, &r);
+    e = servers_request(s, &(struct servers_ask){"s", "ping", NULL, rt_after(1000), NULL}, &r);
     fake_say(f, "ping", e, r);
-    e = servers_request(s, &(struct servers_ask){"s", "prompts/get", NULL, rt_after(1000)}, &r);
+    e = servers_request(s, &(struct servers_ask){"s", "prompts/get", NULL, rt_after(1000), NULL},
+                        &r);
     fake_say(f, "prompt", e, r);
 }
 

@@ -85,6 +85,7 @@ struct host_ops {
     void *(*service)(struct host *h,
                      const char *name); /* what app registered: "llm", "mcp", "lua" */
     const char *(*path)(struct host *h);
+    const char *(*run_id)(struct host *h); /* whose work it is */
 };
 
 struct host {

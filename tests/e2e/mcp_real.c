@@ -94,7 +94,8 @@ expect_ask(struct servers *s, const char *server, const char *method, const char
     if (!e && str_ends(method, "/list"))
         e = servers_list(s, server, method, rt_after(30000), &result);
     else if (!e)
-        e = servers_request(s, &(struct servers_ask){server, method, p, rt_after(30000)}, &result);
+        e = servers_request(s, &(struct servers_ask){server, method, p, rt_after(30000), NULL},
+                            &result);
     AUTO(freep) char *seen = e ? err_text(e) : json_text(result);
     expect(strstr(seen, part) != NULL, part, seen);
     err_free(e);
@@ -104,7 +105,8 @@ static void
 expect_tools(struct servers *s, const char *server, size_t at_least, const char *one)
 {
     AUTO(json_freep) json_t *tools = NULL;
-    struct err *e = servers_tools(s, server, rt_after(30000), &tools);
+    struct err *e =
+        servers_tools(s, &(struct servers_whose){server, NULL}, rt_after(30000), &tools);
     AUTO(freep) char *seen = e ? err_text(e) : json_text(tools);
     expect(!e && json_array_size(tools) >= at_least && strstr(seen, one), one, seen);
     err_free(e);

@@ -117,7 +117,7 @@ client_run(void *arg)
     struct servers_call call = {
         .server = "s", .tool = "a", .deadline_ms = rt_after(60), .on_progress = progress};
     err_free(servers_add(s, "s", def));
-    err_free(servers_tools(s, "s", rt_after(200), &tools));
+    err_free(servers_tools(s, &(struct servers_whose){.server = "s"}, rt_after(200), &tools));
     err_free(servers_call(s, &call, &result));
     err_free(servers_list(s, "s", "prompts/list", rt_after(200), &prompts));
     json_decref(servers_status(s));
