@@ -45,6 +45,10 @@ agents: {step: {instruction: x}}
 workflows:
   main: {type: chain, sequence: [STEPS]}
 '''
+PARKED = '''
+workflows:
+  main: {nodes: [{id: ask, type: human, prompt: "May it go on?", approval: true}]}
+'''
 rows = []
 
 
@@ -261,6 +265,30 @@ def resume(folder):
     row('  without starting the process', ms - base, 'ms', '<= 100', ms - base <= 100)
 
 
+def parked(folder):
+    """Runs that wait for a person: what all of them cost in memory, and getting hold of one of them."""
+    runs = 5000 if QUICK else 100000
+    path = write(folder, PARKED)
+    store = os.path.join(folder, 'parked')
+
+    def measured(n):
+        shutil.rmtree(store, ignore_errors=True)
+        return json.loads(
+            subprocess.run(
+                [TUTTI, 'bench', path, '-n', str(n), '-c', '50', '--store', store, '--json'],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )
+
+    one, all_of_them = measured(1), measured(runs)
+    grown = all_of_them['peak_mb'] - one['peak_mb']
+    row(f'{runs} runs that wait for a person, above one', grown, 'MB', '<= 20', grown <= 20)
+    row('  claiming one of them, median', all_of_them['claim_ms'], 'ms', '<= 1', all_of_them['claim_ms'] <= 1)
+    row('  started and put away', all_of_them['runs_per_s'], 'runs/s')
+
+
 def tools(_):
     package = 'build/npm/node_modules/@modelcontextprotocol/server-everything/dist/index.js'
     server = ['node', os.path.join(ROOT, package)]
@@ -292,7 +320,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
     folder = tempfile.mkdtemp(prefix='tutti-bench.')
     try:
-        for part in (binary, cold, throughput, fan, scale, durable, resume, tools):
+        for part in (binary, cold, throughput, fan, scale, durable, resume, parked, tools):
             part(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

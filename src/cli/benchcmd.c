@@ -12,7 +12,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define SYNCS 200
+#define SYNCS  200
+#define CLAIMS 200
 
 struct bench {
     const char *file, *workflow, *input, *runs_text, *at_once_text, *store;
@@ -20,7 +21,10 @@ struct bench {
     unsigned runs, at_once;
     struct app *app;
     struct flow *flow;
-    unsigned started, failed;
+    unsigned started, failed, waiting;
+    char (*parked)[RUN_ID_LEN]; /* some of those that wait, spread over all */
+    unsigned nparked;
+    double claim_ms, claim_worst_ms;
     struct sem slots;
     struct scope scope;
     double seconds;
@@ -50,8 +54,13 @@ static void
 ended(void *ctx, struct run *run)
 {
     struct bench *b = ctx;
-    if (run_state(run) != RUN_COMPLETED)
+    const unsigned every = b->runs / CLAIMS + 1;
+    if (run_state(run) == RUN_WAITING) {
+        if (b->waiting++ % every == 0 && b->nparked < CLAIMS)
+            memcpy(b->parked[b->nparked++], run_id(run), RUN_ID_LEN);
+    } else if (run_state(run) != RUN_COMPLETED) {
         b->failed++;
+    }
     run_unref(run);
     sem_release(&b->slots);
 }
@@ -97,6 +106,34 @@ bench_runs(struct bench *b)
     return e ? e : closed;
 }
 
+static int
+by_size(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* How long it takes to get hold of one of all those that wait. */
+static struct err *
+claims_measure(struct bench *b)
+{
+    struct store *s = app_store(b->app);
+    double took[CLAIMS];
+    for (unsigned i = 0; i < b->nparked; i++) {
+        struct store_lease lease;
+        int64_t start = rt_now_us();
+        PASS(store_claim(s, b->parked[i], &lease));
+        took[i] = (double)(rt_now_us() - start) / 1e3;
+        PASS(store_release(s, &lease, INT64_MAX));
+    }
+    qsort(took, b->nparked, sizeof *took, by_size);
+    if (b->nparked) {
+        b->claim_ms = took[b->nparked / 2];
+        b->claim_worst_ms = took[b->nparked - 1];
+    }
+    return NULL;
+}
+
 static void
 report(const struct bench *b, double syncs)
 {
@@ -114,6 +151,9 @@ report(const struct bench *b, double syncs)
         (double)stats.commits / b->seconds, "cpu_s_per_1000_steps", cpu / steps * 1000, "peak_mb",
         (double)u.ru_maxrss / 1024.0, "fdatasync_per_s", syncs, "steps_per_fdatasync",
         syncs > 0 ? (double)stats.steps / b->seconds / syncs : 0.0);
+    if (b->waiting)
+        json_object_update_new(d, json_pack("{si sf sf}", "waiting", (int)b->waiting, "claim_ms",
+                                            b->claim_ms, "claim_worst_ms", b->claim_worst_ms));
     const char *key;
     json_t *value;
     if (b->json) {
@@ -136,8 +176,12 @@ bench(struct app *a, void *arg)
     PASS(app_find_file(b->file, &file));
     PASS(app_load(a, file, &spec));
     PASS(app_flow(a, spec, b->workflow, &b->flow));
+    b->parked = xcalloc(CLAIMS, sizeof *b->parked);
     struct err *e = bench_runs(b);
     flow_unref(b->flow);
+    if (!e)
+        e = claims_measure(b);
+    free(b->parked);
     PASS(e);
     report(b, disk_syncs(b->store));
     return b->failed ? FAIL(ERR_TRANSIENT, "%u of %u runs did not complete", b->failed, b->runs)
