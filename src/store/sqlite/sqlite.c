@@ -144,16 +144,27 @@ schema_upgrade(struct conn *c, int64_t version)
     return rc == SQLITE_OK ? NULL : conn_err(c, rc, "upgrading");
 }
 
+/* In one transaction: another process may be making the database just now. */
+static int
+schema_read(struct conn *c, int64_t *ret_version, int64_t *ret_app, int64_t *ret_tables)
+{
+    int rc = sqlite3_exec(c->db, "BEGIN", NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = number_of(c, "PRAGMA user_version", ret_version);
+    if (rc == SQLITE_OK)
+        rc = number_of(c, "PRAGMA application_id", ret_app);
+    if (rc == SQLITE_OK && *ret_app != SCHEMA_APP_ID)
+        rc = number_of(c, "SELECT COUNT(*) FROM sqlite_schema", ret_tables);
+    sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL); /* nothing was written */
+    return rc;
+}
+
 /* *ret_version 0: there is nothing yet. */
 static struct err *
 schema_check(struct conn *c, int64_t *ret_version)
 {
     int64_t version = 0, app = 0, tables = 0;
-    int rc = number_of(c, "PRAGMA user_version", &version);
-    if (rc == SQLITE_OK)
-        rc = number_of(c, "PRAGMA application_id", &app);
-    if (rc == SQLITE_OK && app != SCHEMA_APP_ID)
-        rc = number_of(c, "SELECT COUNT(*) FROM sqlite_schema", &tables);
+    int rc = schema_read(c, &version, &app, &tables);
     if (rc != SQLITE_OK)
         return conn_err(c, rc, "opening");
     if (app != SCHEMA_APP_ID && (tables > 0 || version != 0 || app != 0))
