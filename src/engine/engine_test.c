@@ -1,6 +1,7 @@
 /* engine_test.c - runs as their store has them, with agents made for the purpose: read, ended by
  * others, resumed from journals that are not what they should be. In virtual time; what happens is
  * written down in the fiber and compared outside of it. */
+#include "engine/control_node.h"
 #include "engine/enginetest.h"
 #include "engine/journal.h"
 #include "plan/lower.h"
@@ -59,8 +60,8 @@ static const struct kind gone_kind = {.name = "gone", .roles = ROLE_AGENT, .run 
 static const struct kind echo_kind = {.name = "echo", .roles = ROLE_AGENT, .run = echo_run};
 static const struct kind once_kind = {.name = "once", .roles = ROLE_AGENT, .run = once_run};
 static const struct kind *const agents[] = {&echo_kind, &once_kind, &gone_kind, &asks_kind, NULL};
-static const struct kind *const workflows[] = {&dag_kind, &task_kind, &chain_kind, &parallel_kind,
-                                               NULL};
+static const struct kind *const workflows[] = {&dag_kind,   &task_kind, &chain_kind, &parallel_kind,
+                                               &human_kind, &wait_kind, NULL};
 
 #define DOC                                                                                        \
     "{\"agents\":{\"say\":{\"type\":\"echo\"},\"mail\":{\"type\":\"once\"},"                       \

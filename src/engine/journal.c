@@ -515,22 +515,39 @@ view_wait(const struct view *v, const char *path, json_t **ret_open, json_t **re
     return record_decode(&rec, p->waited ? ret_done : ret_open);
 }
 
+static int
+by_time(const void *a, const void *b)
+{
+    const json_t *x = *(const json_t *const *)a, *y = *(const json_t *const *)b;
+    const int64_t at = json_int(x, "at", 0) - json_int(y, "at", 0);
+    return at ? (at > 0 ? 1 : -1) : strcmp(json_str(x, "path", ""), json_str(y, "path", ""));
+}
+
 struct err *
 view_waits(const struct view *v, json_t *list)
 {
+    VEC(json_t *) found = {0};
     const char *path;
     void *value;
-    for (size_t i = 0; map_next(v->places, &i, &path, &value);) {
+    struct err *e = NULL;
+    for (size_t i = 0; !e && map_next(v->places, &i, &path, &value);) {
         const struct place *p = value;
         json_t *body = NULL;
         if (!p->wait.body || p->waited)
             continue;
         struct record rec = kept_record(&p->wait);
-        PASS(record_decode(&rec, &body));
+        e = record_decode(&rec, &body);
+        if (e)
+            break;
         json_object_set_new(body, "path", json_string(path));
-        json_array_append_new(list, body);
+        vec_push(&found, body);
     }
-    return NULL;
+    if (found.len)
+        qsort(found.at, found.len, sizeof *found.at, by_time);
+    vec_each (&found, one)
+        json_array_append_new(list, *one);
+    vec_fini(&found);
+    return e;
 }
 
 int64_t
