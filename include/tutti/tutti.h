@@ -60,12 +60,14 @@ tutti_open(const struct tutti_options *options, struct tutti **engine, char **er
 TUTTI_API void tutti_close(struct tutti *engine);
 
 struct tutti_request {
-    const char *file;     /* YAML or JSON */
-    const char *workflow; /* NULL: the only one, or `main` */
-    const char *input;    /* text, or NULL */
-    const char *inputs;   /* JSON object for `inputs`, or NULL */
-    const char *run_id;   /* names the run: the same start twice is one run; or NULL */
-    const char *goal;     /* kept with it; or NULL */
+    const char *file;         /* YAML or JSON */
+    const char *workflow;     /* NULL: the only one, or `main` */
+    const char *input;        /* text, or NULL */
+    const char *inputs;       /* JSON object for `inputs`, or NULL */
+    const char *run_id;       /* names the run: the same start twice is one run; or NULL */
+    const char *goal;         /* kept with it; or NULL */
+    const char *conversation; /* agents with use_history know what was said in earlier runs of it;
+                                 or NULL */
 };
 /* Stored when it returns; goes on in the calls that follow. */
 TUTTI_API enum tutti_status tutti_start(struct tutti *engine, const struct tutti_request *request,
@@ -104,6 +106,10 @@ TUTTI_API char *tutti_result(struct tutti_run *run);
 TUTTI_API const char *tutti_run_id(const struct tutti_run *run);
 TUTTI_API enum tutti_status tutti_cancel(struct tutti_run *run, char **error);
 TUTTI_API void tutti_release(struct tutti_run *run); /* the run itself goes on. Accepts NULL */
+
+/* Forgets what was said: in one conversation or all (NULL), by one agent or all (NULL). */
+TUTTI_API enum tutti_status tutti_clear_history(struct tutti *engine, const char *conversation,
+                                                const char *agent, char **error);
 
 struct tutti_event {               /* borrowed for the call */
     const char *run, *name, *path; /* name: "node.completed", ...; path "" for the run itself */

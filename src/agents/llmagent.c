@@ -19,6 +19,7 @@ struct conversation {
     struct llm *llm;
     json_t *def; /* ${} resolved */
     json_t *messages;
+    json_t *said; /* to it, as it will remember it; NULL: it has no history */
     struct toolbox tools;
     const json_t *output_schema;
     unsigned turn, repairs, repairs_max;
@@ -32,6 +33,7 @@ conversation_fini(struct conversation *c)
 {
     json_decref(c->def);
     json_decref(c->messages);
+    json_decref(c->said);
     json_decref(c->profile_def);
     toolbox_fini(&c->tools);
 }
@@ -100,18 +102,57 @@ messages_from_params(struct conversation *c, const json_t *given)
     }
 }
 
+/* What was said before: the messages and the answers, without the tools that were used. */
 static void
+history_add(struct conversation *c, const json_t *exchanges)
+{
+    const json_t *one;
+    size_t i;
+    json_array_foreach (exchanges, i, one) {
+        json_t *user = json_object_get(one, "user");
+        json_array_append_new(c->messages, json_is_array(user)
+                                               ? message_new("user", json_incref(user))
+                                               : message_text("user", json_str(one, "user", "")));
+        json_array_append_new(c->messages,
+                              message_text("assistant", json_str(one, "assistant", "")));
+    }
+}
+
+static struct err *
 conversation_begin(struct conversation *c)
 {
+    AUTO(json_freep) json_t *before = NULL;
     const json_t *given = json_object_get(c->task->params, "messages");
     const char *instruction = json_str(c->def, "instruction", NULL);
     c->messages = json_array();
     if (instruction && *instruction)
         json_array_append_new(c->messages, message_text("system", instruction));
-    if (json_is_array(given))
+    if (json_is_array(given)) { /* a whole conversation of its own */
         messages_from_params(c, given);
-    else
-        json_array_append_new(c->messages, first_user_message(c->task));
+        return NULL;
+    }
+    json_t *message = first_user_message(c->task);
+    if (c->task->use_history || json_bool(c->def, "use_history", false)) {
+        c->said = json_incref(json_object_get(message, "content"));
+        struct err *e = c->host->ops->recall(c->host, &before);
+        if (e) {
+            json_decref(message);
+            return e;
+        }
+        history_add(c, before);
+    }
+    json_array_append_new(c->messages, message);
+    return NULL;
+}
+
+static struct err *
+conversation_end(struct conversation *c, const struct reply *reply)
+{
+    const char *text = reply_text(reply);
+    if (!c->said)
+        return NULL;
+    return c->host->ops->remember(c->host, json_pack("{sO so}", "user", c->said, "assistant",
+                                                     json_string_lossy(text, strlen(text))));
 }
 
 /* ---- whom to ask ----------------------------------------------------------- */
@@ -485,14 +526,14 @@ llm_run(struct host *h, const struct task *t, struct reply *ret_reply)
     c.streaming = h->ops->service(h, "watching") &&
                   json_bool(h->ops->section(h, "settings", NULL), "enable_streaming", true);
     c.tools = (struct toolbox){.host = h, .def = c.def, .server_name = t->server_name};
-    conversation_begin(&c);
+    PASS(conversation_begin(&c));
     int64_t limit = json_int(h->ops->section(h, "settings", NULL), "max_iterations", ITERATIONS);
     limit = json_int(c.def, "max_iterations", limit);
     for (c.turn = 0; c.turn < (unsigned)limit; c.turn++) {
         bool done;
         PASS(turn(&c, ret_reply, &done));
         if (done)
-            return NULL;
+            return conversation_end(&c, ret_reply);
     }
     return FAIL(ERR_LIMIT, "no answer after %lld model calls (max_iterations)", (long long)limit);
 }
@@ -527,7 +568,7 @@ const struct kind llm_kind = {
         {"output_schema", P_SCHEMA, 0, "the reply is JSON of this schema"},
         {"max_iterations", P_INT, 0, "model calls at most", .min = 1, .max = 1000,
          .def = ITERATIONS},
-        {"use_history", P_BOOL, 0, "earlier conversations are remembered"},
+        {"use_history", P_BOOL, 0, "it sees what it was told before, and what it said"},
         {"context", P_OBJECT, 0, "what is sent when the conversation grows",
          .fields =
              FIELDS({"max_tokens", P_INT, 0, "estimated tokens at most", .min = 100, .max = 1e8},

@@ -138,8 +138,8 @@ without_effect(struct spec *spec)
         {NULL, false, {"limits"}},
         {"settings", false, {"enable_tracing", "metrics_port"}},
         {"profiles", true, {"limits", "batch"}},
-        {"agents", true, {"hedge", "max_concurrency", "use_history"}},
-        {"workflows", true, {"budget", "priority", "continue_with_final"}},
+        {"agents", true, {"hedge", "max_concurrency"}},
+        {"workflows", true, {"budget", "priority"}},
     };
     const char *name;
     json_t *def;

@@ -195,6 +195,7 @@ start(struct call *c)
                               .inputs = inputs,
                               .run_id = q->run_id,
                               .goal = q->goal,
+                              .conversation = q->conversation,
                               .dir = app_root(c->t->app)};
     struct err *e = engine_start(app_engine(c->t->app), &req, &run, &existing);
     flow_unref(flow);

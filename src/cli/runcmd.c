@@ -118,6 +118,7 @@ cmd_run_main(int argc, char **argv)
         {"--replay", .value = &a.options.replay},
         {"--run-id", .value = &a.request.run_id},
         {"--goal", .value = &a.request.goal},
+        {"--conversation", .value = &a.request.conversation},
         {"--dry-run", .flag = &a.dry_run},
         {"--strict", .flag = &a.strict},
         {"--wait", .flag = &stay},
@@ -157,8 +158,8 @@ const struct command cmd_run = {
     "run",
     "run [FILE [WORKFLOW]] [-i TEXT|KEY=VALUE|@FILE] [--json] [--events] [-m MODEL] [--record "
     "F|--replay F]\n"
-    "                 [--run-id ID] [--goal TEXT] [--store DIR] [--dry-run] [--strict] [--wait] "
-    "[--quiet] "
+    "                 [--run-id ID] [--goal TEXT] [--conversation NAME] [--store DIR] [--dry-run] "
+    "[--strict] [--wait] [--quiet] "
     "[--debug]",
     "run a workflow",
     cmd_run_main,

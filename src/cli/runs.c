@@ -211,6 +211,8 @@ static const struct {
     {"prune", false, true, prune},
     {"resume", true, true, NULL},
     {"signal", true, true, send_signal},
+    {"history", false, false, runs_history},
+    {"clear-history", false, true, runs_clear_history},
     /* clang-format on */
 };
 
@@ -228,6 +230,7 @@ runs_main(int argc, char **argv)
         {"--workflow", .value = &q.workflow},
         {"--force", .flag = &q.force},
         {"--older-than", .value = &q.before},
+        {"--conversation", .value = &q.conversation},
         {"--in-doubt", .value = &q.in_doubt},
         {"--timeline", .flag = &q.timeline},
         {"--width", .value = &q.width},
@@ -274,8 +277,10 @@ const struct command cmd_runs = {
     "             | logs ID | graph ID [--format text|mermaid|dot|svg|json] | cancel ID [--force] "
     "| prune [--older-than 30d]\n"
     "             | resume ID [--in-doubt [NODE=]park|done|retry|fail,...] [--wait]\n"
-    "             | signal ID NAME [VALUE] [--once KEY]   (all: [--store DIR] "
-    "[--json])",
+    "             | signal ID NAME [VALUE] [--once KEY]\n"
+    "             | history [AGENT] [--conversation NAME] [--workflow W] | clear-history (the "
+    "same)\n"
+    "             (all: [--store DIR] [--json])",
     "list, show, resume and cancel runs",
     runs_main,
 };

@@ -4,7 +4,7 @@
 #include "cli/cli.h"
 
 struct asked { /* what the words and options said */
-    const char *id, *store, *workflow, *status, *before, *in_doubt;
+    const char *id, *store, *workflow, *status, *before, *in_doubt, *conversation;
     const char *format, *width;
     const char *name, *value, *dedupe; /* of a signal */
     bool json, all, force, live, timeline, stay;
@@ -15,6 +15,8 @@ struct asked { /* what the words and options said */
 /* Each gets a struct asked. */
 struct err *MUST runs_timeline(struct app *a, void *arg);
 struct err *MUST runs_graph(struct app *a, void *arg);
+struct err *MUST runs_history(struct app *a, void *arg);
+struct err *MUST runs_clear_history(struct app *a, void *arg);
 
 bool graph_format_known(const char *format);
 

@@ -1,5 +1,6 @@
 /* control_node.c - graphs that decide while they run: what their kinds get from the engine. */
 #include "engine/control_node.h"
+#include "engine/history.h"
 #include "engine/runcore.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -426,6 +427,23 @@ control_ended(const struct control *c, const char *name)
     const struct controlled *x = container_of(c, const struct controlled, base);
     AUTO(freep) char *path = path_below(x, name);
     return view_node_ended(x->run->view, path);
+}
+
+struct err *
+control_recall(struct control *c, json_t **ret_exchanges)
+{
+    const struct controlled *x = controlled_of(c);
+    AUTO(freep) char *who = speaker_of_graph(c->graph->type, x->call);
+    return history_recall(x->run, c->path, who, ret_exchanges);
+}
+
+struct err *
+control_remember(struct control *c, json_t *exchange)
+{
+    const struct controlled *x = controlled_of(c);
+    AUTO(freep) char *who = speaker_of_graph(c->graph->type, x->call);
+    struct remembered m = {c->path, who, x->call->started_wall_ms, exchange};
+    return history_remember(x->run, &m);
 }
 
 const json_t *

@@ -81,6 +81,11 @@ struct err *MUST control_decided(const struct control *c, const char *name,
 /* Has what was asked under this name ended in a former life? Asking again gives that at once. */
 bool control_ended(const struct control *c, const char *name);
 
+/* What it remembers of former times it was asked, in this run and its conversation; and one more.
+ */
+struct err *MUST control_recall(struct control *c, json_t **OWN ret_exchanges) YIELDS;
+struct err *MUST control_remember(struct control *c, json_t *OWN exchange) YIELDS;
+
 /* The definition of a member that is an agent; NULL: a workflow, or unknown. Borrowed. */
 const json_t *control_agent(const struct control *c, const struct node *member);
 

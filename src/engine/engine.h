@@ -63,7 +63,8 @@ struct run_request {
     const char *run_id; /* names the run (client key); NULL: a new one. The same start again is the
                            same run */
     const char *goal;   /* kept with it; or NULL */
-    const char *dir;    /* where relative paths start, for whoever resumes it; or NULL */
+    const char *conversation; /* what is said in it is known to later runs of it; or NULL */
+    const char *dir;          /* where relative paths start, for whoever resumes it; or NULL */
 };
 /* Creates the run (committed when this returns) and starts it. ERR_INVALID: inputs do not fit.
  * *ret_existing: the run_id is taken by the same start; the run is then only found, not started. */
@@ -111,6 +112,24 @@ struct err *MUST engine_stored_flow(struct engine *e, const char *id,
                                     struct flow **OWN ret_flow) YIELDS;
 /* Cancels a live run, whoever has it; one that nobody has ends here and now. */
 struct err *MUST engine_cancel_stored(struct engine *e, const char *id, bool force) YIELDS;
+
+/* What was said in conversations: exchange by exchange, by conversation, workflow and speaker (an
+ * agent; "router[NAME]", "chain[NAME]"), each in order. Names of more than about a hundred bytes
+ * are told shortened. */
+struct conversation_filter { /* NULL: any */
+    const char *conversation, *workflow, *who;
+};
+struct conversation_row {
+    const char *conversation, *workflow, *who;
+    int64_t at_ms;          /* when it began */
+    const json_t *exchange; /* NULL: damaged */
+};
+typedef struct err *(*conversation_fn)(void *ctx, const struct conversation_row *row);
+struct err *MUST engine_conversations(struct engine *e, const struct conversation_filter *f,
+                                      conversation_fn fn, void *ctx) YIELDS;
+/* Forgets them. Runs that are under way keep what they know. */
+struct err *MUST engine_forget_said(struct engine *e, const struct conversation_filter *f,
+                                    size_t *ret_n) YIELDS;
 
 struct engine_stats {
     int64_t runs, steps, commits, records, replayed; /* replayed: steps found in the journal */

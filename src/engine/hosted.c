@@ -1,4 +1,5 @@
 /* hosted.c - what an agent gets from the engine, and running one. */
+#include "engine/history.h"
 #include "engine/runcore.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -94,6 +95,21 @@ hosted_call(struct host *h, const char *name, const char *worker, const struct t
     return e;
 }
 
+static struct err *
+hosted_recall(struct host *h, json_t **ret_exchanges)
+{
+    struct hosted *x = hosted_of(h);
+    return history_recall(x->run, x->path, x->name, ret_exchanges);
+}
+
+static struct err *
+hosted_remember(struct host *h, json_t *exchange)
+{
+    struct hosted *x = hosted_of(h);
+    struct remembered m = {x->path, x->name, x->started_wall_ms, exchange};
+    return history_remember(x->run, &m);
+}
+
 struct one_of_many {
     struct hosted host;
     struct err *(*fn)(struct host *child, void *arg);
@@ -158,6 +174,8 @@ static const struct host_ops hosted_ops = {
     .pause = hosted_pause,
     .call = hosted_call,
     .each = hosted_each,
+    .recall = hosted_recall,
+    .remember = hosted_remember,
     .chunk = hosted_chunk,
     .note = hosted_note,
     .section = hosted_section,
@@ -200,6 +218,7 @@ agent_run(struct run *r, const struct work *w, int64_t started_wall_ms, struct r
                        .run = r,
                        .path = w->path,
                        .agent = def,
+                       .name = *w->worker ? w->worker : "assistant",
                        .node = w->node,
                        .attempts = 1,
                        .started_wall_ms = started_wall_ms,
@@ -207,7 +226,8 @@ agent_run(struct run *r, const struct work *w, int64_t started_wall_ms, struct r
     struct task t = w->task;
     enum effect effect;
     const char *said = json_str(def, "effect", NULL);
-    t.name = *w->worker ? w->worker : "assistant";
+    t.name = h.name;
+    t.use_history = w->node && w->node->use_history;
     t.def = def;
     t.effect = w->node ? w->node->effect : -1;
     if (t.effect < 0 && said && effect_parse(said, &effect))

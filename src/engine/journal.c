@@ -1,7 +1,6 @@
-/* journal.c - bodies of records, the document of a run, what a resumed one finds. */
+/* journal.c - bodies of records, what is known of a run from them, its document. */
 #include "engine/journal.h"
-#include "base/map.h"
-#include "base/vec.h"
+#include "engine/viewcore.h"
 #include "model/host.h"
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +47,10 @@ record_event(enum record_kind kind, const json_t *body)
         return is_question(body) ? EVENT_ANSWERED : EVENT_WAIT_ENDED;
     case REC_WAIT_REFUSED:
         return EVENT_ANSWER_REFUSED;
+    case REC_RECALLED:
+        return EVENT_HISTORY_READ;
+    case REC_REMEMBERED:
+        return EVENT_HISTORY_ADDED;
     }
     return "unknown";
 }
@@ -79,7 +82,7 @@ record_decode(const struct record *rec, json_t **ret_body)
     return FAIL(ERR_INVALID, "a journal record that is not an object");
 }
 
-static struct err *
+struct err *
 record_pick(const struct record *rec, const struct json_want *want, size_t count)
 {
     PASS(format_check(rec));
@@ -89,31 +92,6 @@ record_pick(const struct record *rec, const struct json_want *want, size_t count
 
 /* ---- the view -------------------------------------------------------------- */
 
-struct kept { /* a body as it is stored */
-    char *body;
-    size_t len;
-};
-struct place {        /* what happened at a path: of a node or of a step */
-    struct kept node; /* its end, else its first start */
-    bool is_node, node_ended;
-    bool begun, done, failed; /* of a step: its intent; its last end */
-    char *target;             /* of the intent */
-    struct kept step, decided;
-    struct kept wait; /* its end, else its beginning */
-    bool waited;      /* it has ended */
-};
-struct life { /* from a process taking the run to its last step's end; wall ms */
-    int64_t from, to;
-};
-struct view {
-    char *run_id;
-    VEC(struct life) former;
-    json_t *started, *ended, *waiting;
-    struct map *places; /* path -> struct place */
-    struct usage usage;
-    enum run_status status;
-};
-
 struct view *
 view_new(const char *run_id)
 {
@@ -121,6 +99,7 @@ view_new(const char *run_id)
     v->run_id = xstrdup(run_id);
     v->places = map_new();
     v->status = RUN_RUNNING;
+    v->said = said_new();
     return v;
 }
 
@@ -141,6 +120,7 @@ view_free(struct view *v)
     }
     map_free(v->places);
     vec_fini(&v->former);
+    said_free(v->said);
     free(v->run_id);
     json_decref(v->started);
     json_decref(v->ended);
@@ -165,12 +145,6 @@ keep(struct kept *k, const struct record *rec)
     k->body = xrealloc(k->body, rec->body_len);
     memcpy(k->body, rec->body, rec->body_len);
     k->len = rec->body_len;
-}
-
-static struct record
-kept_record(const struct kept *k)
-{
-    return (struct record){.body = k->body, .body_len = k->len};
 }
 
 static struct err *
@@ -264,6 +238,22 @@ wait_feed(struct view *v, const struct record *rec)
 }
 
 static struct err *
+said_feed(struct view *v, const struct record *rec, bool recall)
+{
+    AUTO(json_freep) json_t *body = NULL;
+    if (!recall)
+        return format_check(rec);
+    PASS(record_decode(rec, &body));
+    said_take(v->said, body);
+    struct place *p = place_at(v, rec->path);
+    if (rec->kind == REC_RECALLED)
+        p->recalled = (size_t)MAX(json_int(body, "n", 0), 0) + 1;
+    else
+        p->remembered = true;
+    return NULL;
+}
+
+static struct err *
 feed(struct view *v, const struct record *rec, bool recall)
 {
     switch (rec->kind) {
@@ -281,6 +271,9 @@ feed(struct view *v, const struct record *rec, bool recall)
         return step_feed(v, rec, recall);
     case REC_DECIDED:
         return decided_feed(v, rec, recall);
+    case REC_RECALLED:
+    case REC_REMEMBERED:
+        return said_feed(v, rec, recall);
     default:
         return run_feed(v, rec);
     }
@@ -433,7 +426,7 @@ nodes_document(const struct view *v, json_t *nodes)
         AUTO(json_freep) json_t *body = NULL;
         if (!p->is_node)
             continue;
-        struct record rec = kept_record(&p->node);
+        struct record rec = view_kept(&p->node);
         PASS(record_decode(&rec, &body));
         json_object_set_new(nodes, path, node_document(v, path, body));
     }
@@ -471,124 +464,4 @@ view_document(const struct view *v, int64_t now_wall_ms, bool with_nodes, json_t
         json_object_set(d, "goal", json_object_get(v->started, "goal"));
     *ret_doc = STEAL(d);
     return NULL;
-}
-
-/* ---- what a resumed run finds ---------------------------------------------- */
-
-bool
-view_node_ended(const struct view *v, const char *path)
-{
-    const struct place *p = map_get(v->places, path);
-    return p && p->node_ended;
-}
-
-struct err *
-view_node_pick(const struct view *v, const char *path, const struct json_want *want, size_t count)
-{
-    const struct place *p = map_get(v->places, path);
-    for (size_t i = 0; i < count; i++)
-        *want[i].at = NULL;
-    if (!p || !p->is_node)
-        return NULL;
-    struct record rec = kept_record(&p->node);
-    return record_pick(&rec, want, count);
-}
-
-struct err *
-view_node_started(const struct view *v, const char *path, int64_t *ret_ms)
-{
-    AUTO(json_freep) json_t *at = NULL;
-    const struct json_want want = {"at", &at};
-    PASS(view_node_pick(v, path, &want, 1));
-    *ret_ms = json_integer_value(at);
-    return NULL;
-}
-
-struct err *
-view_wait(const struct view *v, const char *path, json_t **ret_open, json_t **ret_done)
-{
-    const struct place *p = map_get(v->places, path);
-    *ret_open = *ret_done = NULL;
-    if (!p || !p->wait.body)
-        return NULL;
-    struct record rec = kept_record(&p->wait);
-    return record_decode(&rec, p->waited ? ret_done : ret_open);
-}
-
-static int
-by_time(const void *a, const void *b)
-{
-    const json_t *x = *(const json_t *const *)a, *y = *(const json_t *const *)b;
-    const int64_t at = json_int(x, "at", 0) - json_int(y, "at", 0);
-    return at ? (at > 0 ? 1 : -1) : strcmp(json_str(x, "path", ""), json_str(y, "path", ""));
-}
-
-struct err *
-view_waits(const struct view *v, json_t *list)
-{
-    VEC(json_t *) found = {0};
-    const char *path;
-    void *value;
-    struct err *e = NULL;
-    for (size_t i = 0; !e && map_next(v->places, &i, &path, &value);) {
-        const struct place *p = value;
-        json_t *body = NULL;
-        if (!p->wait.body || p->waited)
-            continue;
-        struct record rec = kept_record(&p->wait);
-        e = record_decode(&rec, &body);
-        if (e)
-            break;
-        json_object_set_new(body, "path", json_string(path));
-        vec_push(&found, body);
-    }
-    if (found.len)
-        qsort(found.at, found.len, sizeof *found.at, by_time);
-    vec_each (&found, one)
-        json_array_append_new(list, *one);
-    vec_fini(&found);
-    return e;
-}
-
-int64_t
-view_former_ms(const struct view *v, int64_t since_wall_ms)
-{
-    int64_t sum = 0;
-    for (size_t i = 0; i < v->former.len; i++) {
-        int64_t from = MAX(v->former.at[i].from, since_wall_ms), to = v->former.at[i].to;
-        if (to > from)
-            sum = add_saturating(sum, add_saturating(to, -MAX(from, -INT64_MAX)));
-    }
-    return sum;
-}
-
-bool
-view_step_begun(const struct view *v, const char *path)
-{
-    const struct place *p = map_get(v->places, path);
-    return p && p->begun;
-}
-
-struct err *
-view_step(const struct view *v, const char *path, json_t **ret_body, bool *ret_failed)
-{
-    const struct place *p = map_get(v->places, path);
-    *ret_body = NULL;
-    *ret_failed = false;
-    if (!p || !p->step.body)
-        return NULL;
-    *ret_failed = p->failed;
-    struct record rec = kept_record(&p->step);
-    return record_decode(&rec, ret_body);
-}
-
-struct err *
-view_decided(const struct view *v, const char *path, json_t **ret_body)
-{
-    const struct place *p = map_get(v->places, path);
-    *ret_body = NULL;
-    if (!p || !p->decided.body)
-        return NULL;
-    struct record rec = kept_record(&p->decided);
-    return record_decode(&rec, ret_body);
 }

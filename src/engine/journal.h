@@ -20,10 +20,12 @@ enum record_kind { /* stored numbers */
                    REC_STEP_INTENT = 20,
                    REC_STEP_DONE = 21,
                    REC_STEP_FAILED = 22,
-                   REC_DECIDED = 50, /* {event, ...}: what a kind decided with time or chance */
                    REC_WAIT_OPEN = 30,
                    REC_WAIT_DONE = 31,
                    REC_WAIT_REFUSED = 32, /* an answer that does not fit */
+                   REC_DECIDED = 50,    /* {event, ...}: what a kind decided with time or chance */
+                   REC_RECALLED = 51,   /* {who, n, loaded}: what somebody was shown of before */
+                   REC_REMEMBERED = 52, /* {who, exchange}: what he leaves for later */
 };
 const char *record_event(enum record_kind kind, const json_t *body); /* the event it is */
 
@@ -71,6 +73,10 @@ struct err *MUST view_waits(const struct view *v, json_t *list);
 /* How long former lives of the run worked on it, from a wall time on: each from its start to its
  * last step's end. The time in which nobody had the run is not counted. */
 int64_t view_former_ms(const struct view *v, int64_t since_wall_ms);
+/* What was said in the run, as far as it was fed by view_recall or taken into it since. */
+struct said *view_said(struct view *v);
+bool view_recalled(const struct view *v, const char *path, size_t *ret_n); /* REC_RECALLED */
+bool view_remembered(const struct view *v, const char *path);              /* REC_REMEMBERED */
 /* The body of REC_DECIDED of a former life, or NULL. */
 struct err *MUST view_decided(const struct view *v, const char *path, json_t **OWN ret_body);
 /* REC_STEP_DONE, else REC_STEP_FAILED, else NULL. */

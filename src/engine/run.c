@@ -1,6 +1,7 @@
 /* run.c - the life of a run: started or claimed, walked, committed, ended, parked or interrupted.
  */
 #include "base/units.h"
+#include "engine/history.h"
 #include "engine/runcore.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -191,6 +192,24 @@ commit_batch(struct run *r)
     return e;
 }
 
+static void
+set_broken(struct run *r, struct err *e)
+{
+    if (r->broken) {
+        err_free(e);
+        return;
+    }
+    r->broken = e;
+    scope_cancel(&r->scope);
+}
+
+struct err *
+run_break(struct run *r, struct err *e)
+{
+    set_broken(r, e);
+    return broken_again(r);
+}
+
 static struct err *
 commit_until(struct run *r, uint64_t goal)
 {
@@ -204,10 +223,8 @@ commit_until(struct run *r, uint64_t goal)
         r->committing = true;
         struct err *e = commit_batch(r);
         r->committing = false;
-        if (e) {
-            r->broken = WRAP(e, "writing the journal");
-            scope_cancel(&r->scope);
-        }
+        if (e)
+            set_broken(r, WRAP(e, "writing the journal"));
         waitq_wake_all(&r->commits);
     }
     return NULL;
@@ -409,9 +426,10 @@ static struct err *
 started_body(const struct run_request *req, json_t **ret_body)
 {
     const struct plan *plan = req->flow->plan;
-    json_t *body = json_pack("{ss ss sI sO* sO* ss* ss*}", "workflow", plan_workflow(plan), "def",
-                             plan_hash(plan), "at", rt_wall_ms(), "input", req->input, "inputs",
-                             req->inputs, "goal", req->goal, "dir", req->dir);
+    json_t *body =
+        json_pack("{ss ss sI sO* sO* ss* ss* ss*}", "workflow", plan_workflow(plan), "def",
+                  plan_hash(plan), "at", rt_wall_ms(), "input", req->input, "inputs", req->inputs,
+                  "goal", req->goal, "conversation", req->conversation, "dir", req->dir);
     if (!body)
         return FAIL(ERR_INVALID, "the goal or the folder's name is not valid UTF-8");
     AUTO(freep) char *text = json_text(body);
@@ -427,7 +445,7 @@ started_body(const struct run_request *req, json_t **ret_body)
 static struct err *
 run_found(struct run *r, const struct run_request *req, const json_t *body)
 {
-    static const char *const compared[] = {"workflow", "def", "input", "inputs"};
+    static const char *const compared[] = {"workflow", "def", "input", "inputs", "conversation"};
     PASS(store_read(r->engine->opts.store, r->lease.id, 1, run_read, r->view));
     const json_t *first = view_started(r->view);
     for (size_t i = 0; i < COUNT(compared); i++) {
@@ -465,6 +483,8 @@ engine_start(struct engine *e, const struct run_request *req, struct run **ret_r
 {
     AUTO(json_freep) json_t *body = NULL;
     PASS(flow_check_inputs(req->flow, req->inputs));
+    if (req->conversation)
+        PASS(conversation_check(req->conversation));
     PASS(started_body(req, &body));
     unsigned char chance[10];
     char id[RUN_ID_LEN];

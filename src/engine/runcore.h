@@ -81,6 +81,7 @@ struct hosted {
     struct host base;
     struct run *run;
     const char *path;
+    const char *name;        /* of the agent */
     const json_t *agent;     /* definition, or NULL inside patterns */
     const struct node *node; /* what it runs for; NULL for agents called by agents */
     struct usage usage;      /* of its steps */
@@ -100,6 +101,8 @@ struct err *MUST too_large(const char *what); /* ERR_LIMIT, in words for the rea
 void run_append_using(struct run *r, enum record_kind kind, const char *path, json_t *OWN body,
                       const struct store_signal *signal);
 struct err *MUST run_barrier(struct run *r) YIELDS; /* all that matters so far is committed */
+/* What the run rests on cannot be written: it stays as it is committed, and can be resumed. */
+struct err *MUST run_break(struct run *r, struct err *OWN e);
 void flush_soon(struct run *r); /* flush.c: commits what was appended, if nobody else does */
 /* Fills in the run and the time, and tells everybody. */
 void run_publish(struct run *r, struct run_event ev);
@@ -162,6 +165,11 @@ struct err *MUST graph_run(struct run *r, const struct graph_call *call, struct 
                            enum graph_end *ret_end) YIELDS;
 /* control_node.c: a graph whose kind decides what runs. */
 struct err *MUST control_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,
+                             enum graph_end *ret_end) YIELDS;
+/* goeson.c: the name under which a graph remembers: "chain[NAME]". */
+char *OWN speaker_of_graph(const char *kind, const struct graph_call *call);
+/* A chain of a conversation: the whole, or only its last node. */
+struct err *MUST graph_go_on(struct run *r, const struct graph_call *call, struct reply *ret_reply,
                              enum graph_end *ret_end) YIELDS;
 /* message.c: the texts that go from node to node. */
 struct node_state {

@@ -72,6 +72,10 @@ struct host_ops {
     /* *ret_value is what it was answered or signalled; NULL: its time was over. ERR_PARKED has to
      * be passed up: the run is put away until then, and asks again when it goes on. */
     struct err *(*pause)(struct host *h, const struct pause *p, json_t **OWN ret_value)MUST YIELDS;
+    /* Earlier exchanges of this agent: {user, assistant}, oldest first; what a resumed one sees is
+     * what it saw before. And one more, at the end of the agent's work. */
+    struct err *(*recall)(struct host *h, json_t **OWN ret_exchanges)MUST YIELDS;
+    struct err *(*remember)(struct host *h, json_t *OWN exchange)MUST YIELDS;
     void (*chunk)(struct host *h, enum chunk_kind kind, const char *text,
                   size_t n); /* may be lost */
     void (*note)(struct host *h, const char *event,

@@ -46,6 +46,7 @@ struct task {                /* what an agent is asked to do; all borrowed for t
     const char *server_name; /* node's `server_name`, or NULL */
     const json_t
         *output_schema; /* what a model's reply has to be, whatever the agent says; or NULL */
+    bool use_history;   /* of the agent, whatever it says itself */
     int effect;         /* enum effect said by the node or the agent; -1: neither did */
 };
 

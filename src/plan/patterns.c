@@ -57,7 +57,11 @@ sequence_lower(struct lowering *l, const json_t *def, const char *pointer, const
 static struct err *
 chain_lower(struct lowering *l, const json_t *def, const char *pointer)
 {
-    return sequence_lower(l, def, pointer, "sequence");
+    PASS(sequence_lower(l, def, pointer, "sequence"));
+    l->graph->goes_on = json_bool(def, "continue_with_final", false);
+    if (l->nodes.len)
+        vec_last(&l->nodes)->use_history = l->graph->goes_on;
+    return NULL;
 }
 
 static struct err *
@@ -71,11 +75,11 @@ const struct kind chain_kind = {
     .name = "chain",
     .doc = "agents one after the other; each gets the reply of the one before",
     .roles = ROLE_WORKFLOW | ROLE_NODE,
-    .params =
-        FIELDS({"sequence", P_LIST, PARAM_REQUIRED | PARAM_NONEMPTY, "agents or workflows in order",
-                .fields = WORKER_ITEM},
-               {"cumulative", P_BOOL, 0, "each gets the request and all replies so far"},
-               {"continue_with_final", P_BOOL, 0, "a conversation goes on with the last agent"}),
+    .params = FIELDS({"sequence", P_LIST, PARAM_REQUIRED | PARAM_NONEMPTY,
+                      "agents or workflows in order", .fields = WORKER_ITEM},
+                     {"cumulative", P_BOOL, 0, "each gets the request and all replies so far"},
+                     {"continue_with_final", P_BOOL, 0,
+                      "later messages of a conversation go to the last agent alone"}),
     .lower = chain_lower,
 };
 

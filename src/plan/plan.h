@@ -70,7 +70,8 @@ struct node {
     const json_t *retry;                       /* normal-form overlay, or NULL */
     int64_t timeout_ms;                        /* of one attempt; 0: the agent's */
     int64_t total_timeout_ms;                  /* of attempts and waits; 0: none */
-    bool continue_on_failure;                  /* its failure counts as settled */
+    bool use_history;         /* its agent sees its earlier exchanges, whatever it says itself */
+    bool continue_on_failure; /* its failure counts as settled */
     bool join_any; /* runs when `quorum` dependencies completed, whatever the others did */
     unsigned quorum;
     bool gate;  /* skipped, it closes all that is below it; else it passes on what it was given */
@@ -106,7 +107,8 @@ struct graph {
     unsigned height; /* of graphs inside graphs; 0: none */
     unsigned branches, quorum; /* parallel with a quorum: when so many of the first nodes completed,
                                   the others are cancelled; 0: none */
-    bool positional_context;   /* chain: context carries agent_1_output, agent_2_output, ... */
+    bool goes_on; /* chain: the second time in a conversation the last node alone is asked */
+    bool positional_context;     /* chain: context carries agent_1_output, agent_2_output, ... */
     const json_t *inputs_schema; /* or NULL */
 };
 

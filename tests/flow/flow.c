@@ -21,7 +21,8 @@ struct outcome {
     struct str journal; /* one line a record, with virtual times */
     json_t *doc;        /* of the run */
     char id[RUN_ID_LEN];
-    char *error; /* the start was refused */
+    char *error;   /* the start was refused */
+    json_t *after; /* what the run after it gave */
     int64_t commits;
 };
 
@@ -32,6 +33,8 @@ struct play { /* one life of the process */
     int64_t crash_at; /* commit number; 0: never */
     bool crash_before, resume, crashed;
     const char *in_doubt;
+    bool beside; /* what comes before and after the run itself: its records are not looked at */
+    int64_t commits_before;
     struct outcome *out;
     struct app *app; /* while it lives */
 };
@@ -110,6 +113,11 @@ static bool
 on_commit(void *ctx, int64_t n, bool after)
 {
     struct play *p = ctx;
+    if (p->beside) {
+        p->commits_before = n;
+        return true;
+    }
+    n -= p->commits_before;
     p->out->commits = MAX(p->out->commits, n);
     if (p->crashed || n != p->crash_at || after == p->crash_before)
         return !p->crashed;
@@ -153,6 +161,8 @@ on_event(void *ctx, const struct run_event *ev)
 {
     struct play *p = ctx;
     struct str *j = &p->out->journal;
+    if (p->beside)
+        return;
     if (!ev->seq && !is_told(p->file, ev->name))
         return;
     if (json_bool(p->file->request_json, "brief", false) && strchr(ev->path, '/'))
@@ -271,6 +281,41 @@ outside_main(void *arg)
     }
 }
 
+/* Another run of the same flow, before or after the one that is looked at. */
+static struct err *
+run_beside(struct app *a, struct run_request req, const json_t *input, json_t **ret_output)
+{
+    struct run *run = NULL;
+    bool existing;
+    req.input = input;
+    AUTO(json_freep) json_t *doc = NULL;
+    PASS(engine_start(app_engine(a), &req, &run, &existing));
+    struct err *e = run_wait(run, DEADLINE_NONE);
+    if (!e)
+        e = run_document(run, false, &doc);
+    run_unref(run);
+    PASS(e);
+    *ret_output = json_incref(json_object_get(doc, "output"));
+    return NULL;
+}
+
+static struct err *
+runs_before(struct app *a, struct play *p, struct run_request req)
+{
+    const json_t *input;
+    size_t i;
+    struct err *e = NULL;
+    p->beside = true;
+    json_array_foreach (json_object_get(p->file->request_json, "before"), i, input) {
+        AUTO(json_freep) json_t *output = NULL;
+        if (!e)
+            e = run_beside(a, req, input, &output);
+    }
+    p->beside = false;
+    return e;
+}
+
+/* The run that is looked at; ret_run NULL: the one after it, to its end. */
 static struct err *
 live(struct app *a, struct play *p, struct run **ret_run)
 {
@@ -278,13 +323,19 @@ live(struct app *a, struct play *p, struct run **ret_run)
     struct flow *flow = NULL;
     bool existing;
     const json_t *q = p->file->request_json;
-    if (p->resume)
+    if (p->resume && ret_run)
         return app_resume(a, p->out->id, p->in_doubt, ret_run);
     PASS(app_load_text(a, "flow.yaml", p->file->spec, strlen(p->file->spec), &spec));
     PASS(app_flow(a, spec, json_str(q, "workflow", NULL), &flow));
-    struct run_request req = {
-        .flow = flow, .input = json_object_get(q, "input"), .inputs = json_object_get(q, "inputs")};
-    struct err *e = engine_start(app_engine(a), &req, ret_run, &existing);
+    struct run_request req = {.flow = flow,
+                              .input = json_object_get(q, "input"),
+                              .inputs = json_object_get(q, "inputs"),
+                              .conversation = json_str(q, "conversation", NULL)};
+    struct err *e = ret_run ? runs_before(a, p, req) : NULL;
+    if (!e && !ret_run)
+        e = run_beside(a, req, json_object_get(q, "after"), &p->out->after);
+    else if (!e)
+        e = engine_start(app_engine(a), &req, ret_run, &existing);
     flow_unref(flow);
     return e;
 }
@@ -329,6 +380,7 @@ play_main(void *arg)
     struct app *a = NULL;
     struct run *run = NULL;
     struct scope outside;
+    p->commits_before = 0;
     world_enter(p->world);
     sim_set_wall_ms(p->world->wall_ms);
     struct err *e = app_open(&(struct app_opts){.mem = p->mem}, &a);
@@ -350,6 +402,10 @@ play_main(void *arg)
     p->world->wall_ms = rt_wall_ms();
     if (!e && !p->crashed)
         e = run_document(run, true, &p->out->doc);
+    p->beside = true;
+    if (!e && !p->crashed && json_object_get(p->file->request_json, "after"))
+        e = live(a, p, NULL);
+    p->beside = false;
     if (e && !p->crashed)
         p->out->error = err_text(e);
     err_free(e);
@@ -381,6 +437,11 @@ result_text(const struct outcome *o)
         value_add(&s, json_object_get(o->doc, "output"));
         str_addc(&s, '\n');
     }
+    if (o->after) {
+        str_add(&s, "after ");
+        value_add(&s, o->after);
+        str_addc(&s, '\n');
+    }
     return str_steal(&s);
 }
 
@@ -389,6 +450,7 @@ outcome_fini(struct outcome *o)
 {
     str_fini(&o->journal);
     json_decref(o->doc);
+    json_decref(o->after);
     free(o->error);
 }
 
@@ -440,7 +502,9 @@ crash_holds(struct flow_file *f, const struct outcome *whole, int64_t n, bool be
             play_once(&p, 3);
         }
         bool ended_already = o.error && strstr(o.error, "has ended");
-        ok = ok && (ended_already || same_end(o.doc, whole->doc));
+        ok = ok &&
+             (ended_already || (same_end(o.doc, whole->doc) &&
+                                (o.after == whole->after || json_equal(o.after, whole->after))));
     }
     if (!ok) {
         AUTO(freep) char *text = result_text(&o);

@@ -4,6 +4,9 @@
 #include "plan/lower.h"
 #include <string.h>
 
+#define HISTORY_SHOWN 10  /* choices before this one */
+#define MESSAGE_SHOWN 300 /* bytes of a request then */
+
 static struct err *
 router_lower(struct lowering *l, const json_t *def, const char *pointer)
 {
@@ -16,6 +19,8 @@ router_lower(struct lowering *l, const json_t *def, const char *pointer)
     if (routes && json_object_get(def, "routing_instruction"))
         lower_fail(l, lower_pos(l, pointer),
                    "rules choose here: nobody reads `routing_instruction`");
+    if (routes && json_bool(def, "use_history", false))
+        lower_fail(l, lower_pos(l, pointer), "rules choose here: nobody reads `use_history`");
     json_array_foreach (agents, i, one) {
         const char *at = lower_below(l, pointer, "agents", i);
         const char *name = json_string_value(one);
@@ -67,6 +72,27 @@ answer_schema(const struct graph *g)
                      "why, in one sentence");
 }
 
+/* The last choices, for those that go on where another one began. */
+static struct err *
+history_show(struct control *c, struct str *to)
+{
+    AUTO(json_freep) json_t *before = NULL;
+    size_t n;
+    PASS(control_recall(c, &before));
+    n = json_array_size(before);
+    if (n)
+        str_add(to, "\nEarlier requests, and who got them:\n");
+    for (size_t i = n > HISTORY_SHOWN ? n - HISTORY_SHOWN : 0; i < n; i++) {
+        const json_t *one = json_array_get(before, i);
+        const char *message = json_str(one, "message", "");
+        const size_t len = strlen(message);
+        str_add(to, "- ");
+        str_addn(to, message, len > MESSAGE_SHOWN ? utf8_floor(message, MESSAGE_SHOWN) : len);
+        str_addf(to, "%s -> %s\n", len > MESSAGE_SHOWN ? "..." : "", json_str(one, "agent", ""));
+    }
+    return NULL;
+}
+
 static struct err *
 choose_by_model(struct control *c, const struct node **ret)
 {
@@ -76,6 +102,8 @@ choose_by_model(struct control *c, const struct node **ret)
     str_add(&question, "Available agents:\n");
     for (size_t i = 0; i < g->nnodes; i++)
         str_addf(&question, "- %s: %s\n", g->nodes[i]->id, control_about(c, g->nodes[i]));
+    if (json_bool(c->def, "use_history", false))
+        PASS(history_show(c, &question));
     str_addf(&question, "\nThe user's request:\n%s\n", c->task->message);
     const char *more = json_str(c->def, "routing_instruction", NULL);
     if (more)
@@ -116,6 +144,11 @@ router_control(struct control *c, struct reply *ret_reply)
         PASS(choose_by_rules(c, &chosen));
     else
         PASS(choose_by_model(c, &chosen));
+    if (json_bool(c->def, "use_history", false))
+        PASS(control_remember(
+            c, json_pack("{so ss}", "message",
+                         json_string_lossy(c->task->message, strlen(c->task->message)), "agent",
+                         chosen->id)));
     struct ask ask = {.member = chosen, .name = chosen->id};
     return control_ask(c, &ask, ret_reply);
 }

@@ -1,0 +1,41 @@
+/* viewcore.h - the inside of a view: what is known of a run, place by place. For journal.c, which
+ * feeds it, and found.c, which looks things up in it. */
+#ifndef ENGINE_VIEWCORE_H
+#define ENGINE_VIEWCORE_H
+#include "base/map.h"
+#include "base/vec.h"
+#include "engine/journal.h"
+#include "engine/said.h"
+
+struct kept { /* a body as it is stored */
+    char *body;
+    size_t len;
+};
+struct place {        /* what happened at a path: of a node or of a step */
+    struct kept node; /* its end, else its first start */
+    bool is_node, node_ended;
+    bool begun, done, failed; /* of a step: its intent; its last end */
+    char *target;             /* of the intent */
+    struct kept step, decided;
+    struct kept wait; /* its end, else its beginning */
+    bool waited;      /* it has ended */
+    size_t recalled;  /* one more than the exchanges that were shown; 0: none were */
+    bool remembered;
+};
+struct life { /* from a process taking the run to its last step's end; wall ms */
+    int64_t from, to;
+};
+struct view {
+    char *run_id;
+    VEC(struct life) former;
+    json_t *started, *ended, *waiting;
+    struct map *places; /* path -> struct place */
+    struct usage usage;
+    enum run_status status;
+    struct said *said;
+};
+
+struct record view_kept(const struct kept *k);
+struct err *MUST record_pick(const struct record *rec, const struct json_want *want, size_t count);
+
+#endif
