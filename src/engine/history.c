@@ -130,6 +130,21 @@ conversation_load(struct run *r, const char *who, json_t **ret_list)
     return NULL;
 }
 
+/* As when the journal cannot be written: the run stays as it is committed, and can be resumed. Its
+ * work is not failed for want of a disk. */
+static struct err *
+run_break(struct run *r, struct err *OWN e)
+{
+    AUTO(freep) char *text = err_text(e);
+    const enum err_kind kind = err_kind(e);
+    if (r->broken)
+        err_free(e);
+    else
+        r->broken = e;
+    scope_cancel(&r->scope);
+    return FAIL(kind, "%s", text);
+}
+
 /* ---- recall and remember --------------------------------------------------- */
 
 struct err *

@@ -192,24 +192,6 @@ commit_batch(struct run *r)
     return e;
 }
 
-static void
-set_broken(struct run *r, struct err *e)
-{
-    if (r->broken) {
-        err_free(e);
-        return;
-    }
-    r->broken = e;
-    scope_cancel(&r->scope);
-}
-
-struct err *
-run_break(struct run *r, struct err *e)
-{
-    set_broken(r, e);
-    return broken_again(r);
-}
-
 static struct err *
 commit_until(struct run *r, uint64_t goal)
 {
@@ -223,8 +205,10 @@ commit_until(struct run *r, uint64_t goal)
         r->committing = true;
         struct err *e = commit_batch(r);
         r->committing = false;
-        if (e)
-            set_broken(r, WRAP(e, "writing the journal"));
+        if (e) {
+            r->broken = WRAP(e, "writing the journal");
+            scope_cancel(&r->scope);
+        }
         waitq_wake_all(&r->commits);
     }
     return NULL;

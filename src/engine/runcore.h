@@ -101,8 +101,6 @@ struct err *MUST too_large(const char *what); /* ERR_LIMIT, in words for the rea
 void run_append_using(struct run *r, enum record_kind kind, const char *path, json_t *OWN body,
                       const struct store_signal *signal);
 struct err *MUST run_barrier(struct run *r) YIELDS; /* all that matters so far is committed */
-/* What the run rests on cannot be written: it stays as it is committed, and can be resumed. */
-struct err *MUST run_break(struct run *r, struct err *OWN e);
 void flush_soon(struct run *r); /* flush.c: commits what was appended, if nobody else does */
 /* Fills in the run and the time, and tells everybody. */
 void run_publish(struct run *r, struct run_event ev);
