@@ -1,6 +1,7 @@
 /* doubt.c - answers for steps in doubt, by path. */
 #include "engine/doubt.h"
 #include "base/vec.h"
+#include "engine/undolog.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,10 +74,14 @@ doubts_free(struct doubts *d)
     free(d);
 }
 
+/* What is said of a node is not said of its undo. */
 bool
 doubts_covers(const char *of, const char *path)
 {
     size_t n = strlen(of);
+    const char *undo = undo_part(path);
+    if (undo && n < (size_t)(undo - path))
+        return false;
     return strncmp(of, path, n) == 0 && (!path[n] || path[n] == '/');
 }
 

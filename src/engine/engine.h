@@ -110,7 +110,9 @@ struct err *MUST engine_history(struct engine *e, const char *id, history_fn fn,
 /* The definition that a stored run was started with. */
 struct err *MUST engine_stored_flow(struct engine *e, const char *id,
                                     struct flow **OWN ret_flow) YIELDS;
-/* Cancels a live run, whoever has it; one that nobody has ends here and now. */
+/* Cancels a live run, whoever has it; one that nobody has ends here and now, but for one that has
+ * something to undo: that stays live, and whoever resumes it undoes that. force: it ends now, and
+ * what it has done stays. */
 struct err *MUST engine_cancel_stored(struct engine *e, const char *id, bool force) YIELDS;
 
 /* What was said in conversations: exchange by exchange, by conversation, workflow and speaker (an

@@ -60,12 +60,13 @@ engine_watch(void *arg)
         for (size_t i = 0; i < e->runs.len; i++) {
             struct run *r = e->runs.at[i];
             int cancel = 0;
-            if (r->cancelled || !store_has_news(e->opts.store, r->lease.id))
+            if (!store_has_news(e->opts.store, r->lease.id))
                 continue;
             r->refs++;
             r->waits.news_due = true;
             waitq_wake_all(&r->waits.changed);
-            err_drop(store_cancel_state(e->opts.store, r->lease.id, &cancel));
+            if (!r->cancelled)
+                err_drop(store_cancel_state(e->opts.store, r->lease.id, &cancel));
             if (cancel)
                 run_cancel(r);
             run_unref(r);

@@ -4,10 +4,12 @@
  * other numbers for the same target have a breaker of their own, so that each gets what its writer
  * asked for and none can shut the door on another. All runs of the engine share them. */
 #include "engine/stepping.h"
+#include "engine/undolog.h"
 #include <stdlib.h>
 #include <string.h>
 
 #define REQUEST_TIMEOUT_MS  180000
+#define UNDO_DELAY_MS_MAX   600000 /* between the tries of an undo */
 #define FAILURES            5
 #define COOL_MS             60000
 #define BREAKERS_KEPT       4096 /* beyond, those that have nothing to tell are forgotten */
@@ -94,10 +96,14 @@ guards_find(struct stepping *st)
     st->retry.max_attempts = (unsigned)json_int(settings, "retry_attempts", st->retry.max_attempts);
     st->retry.initial_ms = json_int(settings, "retry_delay", st->retry.initial_ms);
     retry_from_json(&st->retry, json_object_get(h->agent, "retry"));
+    if (undo_part(st->path)) {
+        st->retry.max_attempts = UINT32_MAX; /* but for what the compensate itself says */
+        st->retry.max_ms = MAX(st->retry.max_ms, UNDO_DELAY_MS_MAX);
+    }
     if (h->node && h->node->retry)
         retry_from_json(&st->retry, h->node->retry);
     st->timeout_ms = timeout_of(h, st->s, settings);
-    if (!breaker)
+    if (!breaker || undo_part(st->path)) /* an undo waits in its own way */
         return;
     st->health = health_find(h->run->engine, st->s, breaker);
     st->health->users++;

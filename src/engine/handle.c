@@ -1,5 +1,6 @@
 /* handle.c - what holders of a run can see of it and ask of it. */
 #include "engine/runcore.h"
+#include "engine/saga.h"
 #include <assert.h>
 
 const json_t *
@@ -82,4 +83,5 @@ run_interrupt(struct run *r)
     r->interrupted = true;
     if (r->scope_open)
         scope_cancel(&r->scope);
+    saga_interrupt(r);
 }

@@ -1,5 +1,6 @@
 /* journal.c - bodies of records, what is known of a run from them, its document. */
 #include "engine/journal.h"
+#include "engine/undolog.h"
 #include "engine/viewcore.h"
 #include "model/host.h"
 #include <stdlib.h>
@@ -23,9 +24,10 @@ record_event(enum record_kind kind, const json_t *body)
     case REC_RUN_WAITING:
         return EVENT_RUN_WAITING;
     case REC_RUN_ENDED:
-        return strcmp(status, "failed") == 0      ? EVENT_RUN_FAILED
-               : strcmp(status, "cancelled") == 0 ? EVENT_RUN_CANCELLED
-                                                  : EVENT_RUN_COMPLETED;
+        return strcmp(status, "failed") == 0        ? EVENT_RUN_FAILED
+               : strcmp(status, "cancelled") == 0   ? EVENT_RUN_CANCELLED
+               : strcmp(status, "compensated") == 0 ? EVENT_RUN_COMPENSATED
+                                                    : EVENT_RUN_COMPLETED;
     case REC_NODE_STARTED:
         return EVENT_NODE_STARTED;
     case REC_NODE_ENDED:
@@ -39,6 +41,10 @@ record_event(enum record_kind kind, const json_t *body)
         return EVENT_STEP_COMPLETED;
     case REC_STEP_FAILED:
         return EVENT_STEP_FAILED;
+    case REC_UNDOING:
+        return EVENT_RUN_COMPENSATING;
+    case REC_UNDO:
+        return undo_event(body);
     case REC_DECIDED:
         return json_str(body, "event", "decided");
     case REC_WAIT_OPEN:
@@ -120,6 +126,7 @@ view_free(struct view *v)
     }
     map_free(v->places);
     vec_fini(&v->former);
+    undolog_free(v->undo);
     said_free(v->said);
     free(v->run_id);
     json_decref(v->started);
@@ -188,14 +195,24 @@ node_feed(struct view *v, const struct record *rec)
     return NULL;
 }
 
+static void
+step_open(struct view *v, const char *path, struct place *p, bool open)
+{
+    if (p->open != open)
+        undolog_doubt(v->undo, path, open);
+    p->open = open;
+}
+
 static struct err *
 step_feed(struct view *v, const struct record *rec, bool recall)
 {
     AUTO(json_freep) json_t *usage = NULL;
     AUTO(json_freep) json_t *target = NULL;
     AUTO(json_freep) json_t *at = NULL;
-    const struct json_want want[] = {{"usage", &usage}, {"at", &at}, {"target", &target}};
-    PASS(record_pick(rec, want, rec->kind == REC_STEP_INTENT ? COUNT(want) : 2));
+    AUTO(json_freep) json_t *unsure = NULL;
+    const struct json_want want[] = {
+        {"usage", &usage}, {"at", &at}, {"unsure", &unsure}, {"target", &target}};
+    PASS(record_pick(rec, want, rec->kind == REC_STEP_INTENT ? COUNT(want) : 3));
     if (recall && v->former.len)
         vec_last(&v->former).to = MAX(vec_last(&v->former).to, json_integer_value(at));
     if (rec->kind == REC_STEP_INTENT) {
@@ -203,6 +220,7 @@ step_feed(struct view *v, const struct record *rec, bool recall)
         free(p->target);
         p->target = xstrdup(json_is_string(target) ? json_string_value(target) : "");
         p->begun = true;
+        step_open(v, rec->path, p, true);
         return NULL;
     }
     struct usage u;
@@ -213,6 +231,8 @@ step_feed(struct view *v, const struct record *rec, bool recall)
         return NULL;
     p->done |= rec->kind == REC_STEP_DONE;
     p->failed = !p->done;
+    if (!json_is_true(unsure))
+        step_open(v, rec->path, p, false);
     if (recall)
         keep(&p->step, rec);
     return NULL;
@@ -257,6 +277,11 @@ static struct err *
 feed(struct view *v, const struct record *rec, bool recall)
 {
     switch (rec->kind) {
+    case REC_UNDOING:
+    case REC_UNDO:
+        if (!v->undo)
+            v->undo = undolog_new();
+        return undolog_feed(v->undo, rec);
     case REC_WAIT_OPEN:
     case REC_WAIT_DONE:
         return wait_feed(v, rec);
@@ -308,6 +333,18 @@ const json_t *
 view_started(const struct view *v)
 {
     return v->started;
+}
+
+const json_t *
+view_ended(const struct view *v)
+{
+    return v->ended;
+}
+
+struct undolog *
+view_undo(const struct view *v)
+{
+    return v->undo;
 }
 
 /* ---- the document ---------------------------------------------------------- */
@@ -460,6 +497,9 @@ view_document(const struct view *v, int64_t now_wall_ms, bool with_nodes, json_t
         if (json_array_size(waits))
             json_object_set(d, "waits", waits);
     }
+    json_t *undone = undolog_document(v->undo);
+    if (undone)
+        json_object_set_new(d, "compensation", undone);
     if (json_object_get(v->started, "goal"))
         json_object_set(d, "goal", json_object_get(v->started, "goal"));
     *ret_doc = STEAL(d);

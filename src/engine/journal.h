@@ -23,6 +23,8 @@ enum record_kind { /* stored numbers */
                    REC_WAIT_OPEN = 30,
                    REC_WAIT_DONE = 31,
                    REC_WAIT_REFUSED = 32, /* an answer that does not fit */
+                   REC_UNDOING = 60,      /* a run or a workflow in it ends, and is undone first */
+                   REC_UNDO = 61,         /* of a node: its undo, and what became of that */
                    REC_DECIDED = 50,    /* {event, ...}: what a kind decided with time or chance */
                    REC_RECALLED = 51,   /* {who, n, loaded}: what somebody was shown of before */
                    REC_REMEMBERED = 52, /* {who, exchange}: what he leaves for later */
@@ -36,6 +38,8 @@ struct record { /* as it is stored; borrowed */
 };
 void record_encode(const json_t *body, struct str *to);
 struct err *MUST record_decode(const struct record *rec, json_t **OWN ret_body);
+/* The members that are wanted, and no others (json_pick). */
+struct err *MUST record_pick(const struct record *rec, const struct json_want *want, size_t count);
 
 /* What is known of a run, fed record by record: its document, and what a resumed run finds by path.
  * Bodies stay as they are stored until somebody asks: a run holds little while it goes on, and one
@@ -48,6 +52,9 @@ struct err *MUST view_feed(struct view *v, const struct record *rec);
 struct err *MUST view_recall(struct view *v, const struct record *rec);
 enum run_status view_status(const struct view *v);
 const json_t *view_started(const struct view *v); /* body of REC_RUN_STARTED, or NULL */
+const json_t *view_ended(const struct view *v);   /* of the last REC_RUN_ENDED, or NULL */
+struct undolog;
+struct undolog *view_undo(const struct view *v); /* NULL: nothing of it can be undone */
 /* {run, workflow, status, output, text, error, usage, duration_ms} as users get it; of one that
  * waits also {waiting, waits}; with `nodes` also {nodes}. now: for runs that have not ended. */
 struct err *MUST view_document(const struct view *v, int64_t now_wall_ms, bool nodes,

@@ -3,6 +3,8 @@
 #include "base/units.h"
 #include "engine/history.h"
 #include "engine/runcore.h"
+#include "engine/saga.h"
+#include "engine/undolog.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,6 +210,7 @@ commit_until(struct run *r, uint64_t goal)
         if (e) {
             r->broken = WRAP(e, "writing the journal");
             scope_cancel(&r->scope);
+            saga_interrupt(r);
         }
         waitq_wake_all(&r->commits);
     }
@@ -247,6 +250,43 @@ run_end(struct run *r, enum run_status status, const struct reply *reply, const 
 }
 
 static void
+run_park(struct run *r, const struct err *e)
+{
+    AUTO(freep) char *why = err_text(e);
+    r->parked = xstrdup(why);
+    r->status = RUN_WAITING;
+    run_append(
+        r, REC_RUN_WAITING, "",
+        json_pack("{so sI}", "reason", json_string_lossy(why, strlen(why)), "at", rt_wall_ms()),
+        false);
+}
+
+/* What it has done is undone before it ends, if it ends badly. False: there is nothing of that. */
+static bool
+run_undo(struct run *r, const struct err *e)
+{
+    const char *reason = r->rollback ? "rollback" : r->cancelled ? "cancelled" : "failed";
+    bool did = undolog_begun(view_undo(r->view), "") || r->rollback;
+    bool badly = e && (r->cancelled || (!r->interrupted && err_kind(e) != ERR_PARKED));
+    if (r->broken || (!did && !badly))
+        return false;
+    struct err *undone = saga_all(r, reason, e, &did);
+    if (!did && !undone)
+        return false;
+    if (!undone) {
+        json_t *body = saga_end_body(r);
+        run_status_parse(json_str(body, "status", ""), &r->status);
+        run_append(r, REC_RUN_ENDED, "", body, false);
+    } else if (r->broken || r->interrupted) {
+        r->status = RUN_RUNNING; /* it goes on with that when it is resumed */
+    } else {
+        run_park(r, undone);
+    }
+    err_free(undone);
+    return true;
+}
+
+static void
 run_outcome(struct run *r, struct err *e, enum graph_end end, const struct reply *reply)
 {
     if (!e) {
@@ -258,13 +298,7 @@ run_outcome(struct run *r, struct err *e, enum graph_end end, const struct reply
     } else if (r->interrupted) {
         r->status = RUN_RUNNING;
     } else if (err_kind(e) == ERR_PARKED) {
-        AUTO(freep) char *why = err_text(e);
-        r->parked = xstrdup(why);
-        r->status = RUN_WAITING;
-        run_append(
-            r, REC_RUN_WAITING, "",
-            json_pack("{so sI}", "reason", json_string_lossy(why, strlen(why)), "at", rt_wall_ms()),
-            false);
+        run_park(r, e);
     } else {
         run_end(r, RUN_FAILED, reply, e);
     }
@@ -289,12 +323,11 @@ run_deadline(const struct run *r, int64_t started_wall_ms, int64_t total_ms)
     return rt_after(MAX(total_ms - view_former_ms(r->view, started_wall_ms), 0));
 }
 
-static void
-run_walk(struct run *r, struct reply *reply)
+static struct err *
+run_graph(struct run *r, struct reply *reply, enum graph_end *ret_end)
 {
     const struct graph *g = plan_root(r->flow->plan);
     struct task task = {.name = g->name, .message = r->message, .input = r->input};
-    enum graph_end end = GRAPH_COMPLETED;
     int64_t deadline =
         g->timeout_ms ? run_deadline(r, r->started_wall_ms, g->timeout_ms) : DEADLINE_NONE;
     scope_open(&r->scope, deadline);
@@ -303,7 +336,7 @@ run_walk(struct run *r, struct reply *reply)
         scope_cancel(&r->scope);
     struct graph_call call = {
         .g = g, .path = "", .task = &task, .started_wall_ms = r->started_wall_ms};
-    struct err *e = graph_run(r, &call, reply, &end);
+    struct err *e = graph_run(r, &call, reply, ret_end);
     r->scope_open = false;
     struct err *closed = scope_close(&r->scope);
     if (!e)
@@ -312,7 +345,20 @@ run_walk(struct run *r, struct reply *reply)
         err_free(closed);
     if (e && err_kind(e) == ERR_TIMEOUT && rt_now_ms() >= deadline)
         e = WRAP(e, "the workflow's timeout of %lld ms", (long long)g->timeout_ms);
-    run_outcome(r, e, end, reply);
+    return e;
+}
+
+static void
+run_walk(struct run *r, struct reply *reply)
+{
+    enum graph_end end = GRAPH_COMPLETED;
+    struct err *e = NULL;
+    if (!r->rollback)
+        e = saga_cause(r, "");
+    if (!r->rollback && !e)
+        e = run_graph(r, reply, &end);
+    if (!run_undo(r, e))
+        run_outcome(r, e, end, reply);
     err_free(e);
 }
 
@@ -357,6 +403,7 @@ run_unref(struct run *r)
     err_free(r->broken);
     doubts_free(r->doubts);
     waits_fini(&r->waits);
+    vec_fini(&r->undos);
     free(r);
 }
 
@@ -368,9 +415,9 @@ run_wait(struct run *r, int64_t deadline_ms)
     return r->broken ? broken_again(r) : NULL;
 }
 
-/* ---- starting and resuming ------------------------------------------------- */
+/* ---- starting -------------------------------------------------------------- */
 
-static struct run *
+struct run *
 run_new(struct engine *e, struct flow *f)
 {
     struct run *r = xcalloc(1, sizeof *r);
@@ -382,7 +429,7 @@ run_new(struct engine *e, struct flow *f)
     return r;
 }
 
-static void
+void
 run_set_input(struct run *r, const json_t *started)
 {
     json_t *input = json_object_get(started, "input"), *inputs = json_object_get(started, "inputs");
@@ -396,7 +443,7 @@ run_set_input(struct run *r, const json_t *started)
                         "started", iso);
 }
 
-static void
+void
 run_launch(struct run *r)
 {
     r->refs++;
@@ -516,71 +563,6 @@ engine_start(struct engine *e, const struct run_request *req, struct run **ret_r
             r, (struct run_event){.name = EVENT_RUN_STARTED, .path = "", .seq = 1, .detail = body});
         run_launch(r);
     }
-    *ret_run = r;
-    return NULL;
-}
-
-static void
-doubts_freep(struct doubts **d)
-{
-    doubts_free(*d);
-}
-
-/* An answer that is for no step in doubt is a slip: somebody believes something was settled. */
-static struct err *
-doubts_check(const struct doubts *d, const struct view *v)
-{
-    const char *of, *open;
-    for (size_t i = 0; (of = doubts_path(d, i)); i++) {
-        AUTO(str_fini) struct str all = STR_INIT;
-        bool met = false;
-        for (size_t k = 0; (open = view_step_open(v, &k));) {
-            met |= doubts_covers(of, open);
-            str_addf(&all, "%s'%s'", all.len ? ", " : "", open);
-        }
-        if (!met)
-            return FAIL(ERR_INVALID, "nothing is in doubt at '%s'; there is %s", of,
-                        all.len ? str_c(&all) : "no such step");
-    }
-    return NULL;
-}
-
-struct err *
-engine_resume(struct engine *e, const char *id, const char *in_doubt, struct run **ret_run)
-{
-    struct store_lease lease;
-    AUTO(doubts_freep) struct doubts *doubts = NULL;
-    PASS(doubts_parse(in_doubt, &doubts));
-    TRY(store_claim(e->opts.store, id, &lease), "resuming '%s'", id);
-    struct view *view = view_new(lease.id);
-    struct err *err = store_read(e->opts.store, lease.id, 1, run_recall, view);
-    struct flow *f = NULL;
-    if (!err && !view_started(view))
-        err = FAIL(ERR_INVALID, "the journal does not begin with the start of a run");
-    if (!err)
-        err = doubts_check(doubts, view);
-    if (!err)
-        err = flow_stored(e, json_str(view_started(view), "def", ""), &f);
-    if (err) {
-        view_free(view);
-        bool was = fiber_shield(true);
-        err_drop(store_release(e->opts.store, &lease, INT64_MAX));
-        fiber_shield(was);
-        return WRAP(err, "resuming '%s'", id);
-    }
-    struct run *r = run_new(e, f);
-    r->lease = lease;
-    r->view = view;
-    r->waits.news_due = true; /* what came while nobody had it */
-    r->doubts = STEAL(doubts);
-    run_set_input(r, view_started(r->view));
-    run_append(r, REC_RUN_RESUMED, "",
-               json_pack("{ss sI}", "workflow", plan_workflow(f->plan), "at", rt_wall_ms()), true);
-    int cancel = 0;
-    err_drop(store_cancel_state(e->opts.store, lease.id, &cancel));
-    r->cancelled = cancel > 0;
-    flow_unref(f);
-    run_launch(r);
     *ret_run = r;
     return NULL;
 }

@@ -68,7 +68,9 @@ struct run {
     struct err *broken; /* the journal could not be written: the run cannot go on here */
     enum run_status status;
     bool over, cancelled, interrupted;
-    char *parked; /* why it waits */
+    bool rollback;             /* it had ended, and is to be undone */
+    VEC(struct scope *) undos; /* of what is being undone */
+    char *parked;              /* why it waits */
     struct waitq waiting;
     void (*on_end)(void *ctx, struct run *r);
     void *on_end_ctx;
@@ -105,6 +107,9 @@ void flush_soon(struct run *r); /* flush.c: commits what was appended, if nobody
 /* Fills in the run and the time, and tells everybody. */
 void run_publish(struct run *r, struct run_event ev);
 
+struct run *OWN run_new(struct engine *e, struct flow *f);
+void run_set_input(struct run *r, const json_t *started);
+void run_launch(struct run *r);                /* its fiber begins */
 int64_t engine_expiry(const struct engine *e); /* of a run that ends now, for the store */
 
 /* stored.c: for store_read, whose ctx is a struct view; recall: of a run that goes on. */

@@ -1,11 +1,16 @@
 /* step.c - one recorded unit of work: found in the journal, or guarded, done and recorded.
  *
  * This is the only place that retries. */
+#include "engine/saga.h"
 #include "engine/stepping.h"
+#include "engine/undolog.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define SLEEP_MS_MAX                                                                               \
+    60000              /* an undo that is tried again later than that lets its run be put away */
+#define QUICK_TRIES  6 /* and has had so many tries before */
 #define ASK_SOMEBODY "look, then resume with --in-doubt done, retry or fail"
 
 /* ---- what the journal says ------------------------------------------------- */
@@ -61,12 +66,20 @@ with_times(const struct stepping *st, json_t *body)
     return body;
 }
 
+static bool
+acts(const struct step *s)
+{
+    return s->effect == EFFECT_ONCE || s->effect == EFFECT_IDEMPOTENT;
+}
+
 static void
 record_failed(struct stepping *st, const struct err *e)
 {
     json_t *body = json_pack("{ss ss so si sI so}", "type", st->s->type, "target", st->s->target,
                              "error", error_body(e), "attempts", (int)st->attempt, "at",
                              rt_wall_ms(), "usage", usage_to_json(&st->usage));
+    if (err_in_doubt(e) && acts(st->s)) /* what is around it may have to be undone */
+        json_object_set_new(body, "unsure", json_true());
     run_append(st->h->run, REC_STEP_FAILED, st->path, with_times(st, body), false);
 }
 
@@ -159,6 +172,8 @@ back_off(struct stepping *st, const struct err *e)
               json_pack("{sI ss so}", "delay_ms", delay, "kind", err_kind_name(err_kind(e)),
                         "error", json_string_lossy(text, strlen(text))));
     st->waited_ms += delay;
+    if (undo_part(st->path) && delay > SLEEP_MS_MAX)
+        return saga_pause(st->h->run, st->path, &st->pauses, delay);
     return fiber_sleep(delay);
 }
 
@@ -169,12 +184,12 @@ step_do(struct stepping *st, json_t **ret_value)
     guards_find(st);
     key_make(st);
     st->began_wall_ms = rt_wall_ms();
-    if (st->s->effect == EFFECT_ONCE)
+    if (st->s->effect == EFFECT_ONCE || (acts(st->s) && plan_undoes(r->flow->plan)))
         run_append(
             r, REC_STEP_INTENT, st->path,
             json_pack("{ss ss ss}", "type", st->s->type, "target", st->s->target, "key", st->key),
             false);
-    for (st->attempt = 1;; st->attempt++) {
+    for (st->attempt = 1 + (st->pauses ? st->pauses + QUICK_TRIES : 0);; st->attempt++) {
         PASS(run_barrier(r));
         PASS(fiber_check());
         struct err *e = attempt_once(st, ret_value);
@@ -231,12 +246,14 @@ hosted_step(struct host *base, const struct step *s, json_t **ret_value)
     struct hosted *h = container_of(base, struct hosted, base);
     AUTO(freep) char *path = xasprintf("%s/%s", h->path, s->name);
     struct stepping st = {.h = h, .s = s, .path = path};
-    bool failed, settled = false;
+    bool failed, settled = false, paused = false;
     AUTO(json_freep) json_t *body = NULL;
     PASS(view_step(h->run->view, path, &body, &failed));
     if (body)
         return recorded(h, body, failed, ret_value);
-    if (s->effect == EFFECT_ONCE && view_step_begun(h->run->view, path)) {
+    if (undo_part(path))
+        PASS(saga_pauses(h->run, path, &st.pauses, &paused));
+    if (s->effect == EFFECT_ONCE && !paused && view_step_begun(h->run->view, path)) {
         PASS(doubt_resolve(&st, ret_value, &settled));
         if (settled)
             return NULL;
@@ -255,7 +272,8 @@ hosted_step(struct host *base, const struct step *s, json_t **ret_value)
     }
     struct err *ended = fiber_check();
     err_free(ended);
-    bool cut_off = ended || err_kind(e) == ERR_CANCELLED || scope_is_cancelled(&h->run->scope);
+    bool cut_off = ended || err_kind(e) == ERR_CANCELLED ||
+                   (!undo_part(path) && scope_is_cancelled(&h->run->scope));
     if (cut_off && s->effect == EFFECT_ONCE && st.open)
         return err_set_in_doubt(
             WRAP(e, "'%s' was under way, and may have been carried out", s->target));

@@ -13,6 +13,7 @@ struct stepping {
     int64_t timeout_ms;
     struct health *health; /* of its target; NULL: it has no circuit breaker */
     unsigned attempt;
+    unsigned pauses;                  /* of an undo: long ones between its tries, in all lives */
     bool open;                        /* it was sent, and nobody knows what came of it */
     bool final;                       /* it was not sent, and another try would not be either */
     bool tripped;                     /* it opened the breaker */

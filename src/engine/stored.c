@@ -1,6 +1,7 @@
 /* stored.c - runs as the store has them: their documents, their history, and ending one that nobody
  * has. */
 #include "engine/runcore.h"
+#include "engine/undolog.h"
 #include <string.h>
 
 static struct record
@@ -127,6 +128,18 @@ is_cancelled(struct engine *e, const char *id)
     return cancelled;
 }
 
+/* Is there something to be undone before it may end? Then whoever resumes it does that. */
+static struct err *
+has_to_undo(struct engine *e, const char *id, bool *ret_has)
+{
+    struct view *view = view_new(id);
+    struct err *err = store_read(e->opts.store, id, 1, run_recall, view);
+    const struct undolog *log = view_undo(view);
+    *ret_has = !err && (undolog_begun(log, "") || undolog_is_due(log, "", 0));
+    view_free(view);
+    return err;
+}
+
 struct err *
 engine_cancel_stored(struct engine *e, const char *id, bool force)
 {
@@ -141,6 +154,13 @@ engine_cancel_stored(struct engine *e, const char *id, bool force)
         return NULL;
     }
     PASS(err);
+    bool undo = false;
+    if (!force)
+        err = has_to_undo(e, id, &undo);
+    if (err || undo) {
+        err_drop(store_release(e->opts.store, &lease, 0));
+        return err;
+    }
     json_t *body = json_pack("{ss sI}", "status", "cancelled", "at", rt_wall_ms());
     AUTO(str_fini) struct str bytes = STR_INIT;
     record_encode(body, &bytes);

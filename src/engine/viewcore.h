@@ -15,6 +15,7 @@ struct place {        /* what happened at a path: of a node or of a step */
     struct kept node; /* its end, else its first start */
     bool is_node, node_ended;
     bool begun, done, failed; /* of a step: its intent; its last end */
+    bool open;                /* begun, and nobody knows whether it was carried out */
     char *target;             /* of the intent */
     struct kept step, decided;
     struct kept wait; /* its end, else its beginning */
@@ -29,13 +30,13 @@ struct view {
     char *run_id;
     VEC(struct life) former;
     json_t *started, *ended, *waiting;
-    struct map *places; /* path -> struct place */
+    struct map *places;   /* path -> struct place */
+    struct undolog *undo; /* NULL: no node has noted one */
     struct usage usage;
     enum run_status status;
     struct said *said;
 };
 
 struct record view_kept(const struct kept *k);
-struct err *MUST record_pick(const struct record *rec, const struct json_want *want, size_t count);
 
 #endif

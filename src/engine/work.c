@@ -1,5 +1,6 @@
 /* work.c - one subtree: an agent or a graph at a path, found in the journal or run and recorded. */
 #include "engine/runcore.h"
+#include "engine/saga.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,6 +158,7 @@ work_run(struct run *r, const struct work *w, struct reply *ret_reply)
     if (view_node_ended(r->view, w->path))
         return recorded(r->view, w->path, ret_reply);
     PASS(view_node_started(r->view, w->path, &started));
+    const size_t mark = started ? 0 : saga_mark(r);
     if (!started) {
         started = rt_wall_ms();
         json_t *body = json_pack("{ss ss* sI ss}", "type", w->type, "agent", w->worker, "at",
@@ -164,8 +166,13 @@ work_run(struct run *r, const struct work *w, struct reply *ret_reply)
         run_publish(
             r, (struct run_event){.name = EVENT_NODE_STARTED, .path = w->path, .detail = body});
         run_append(r, REC_NODE_STARTED, w->path, body, true);
+        saga_note_begun(r, w);
     }
-    struct err *e = within_total(r, w, started, ret_reply, &attempts);
+    struct err *e = saga_cause(r, w->path); /* it has failed, and is being undone */
+    if (!e)
+        e = within_total(r, w, started, ret_reply, &attempts);
+    if (e && w->child && err_kind(e) != ERR_PARKED && err_kind(e) != ERR_CANCELLED)
+        e = saga_failed(r, w->path, mark, e);
     if (!e && !ret_reply->output)
         reply_set_json(ret_reply, json_null());
     if (e && (err_kind(e) == ERR_PARKED || r->broken || r->interrupted))
@@ -178,5 +185,7 @@ work_run(struct run *r, const struct work *w, struct reply *ret_reply)
                            .error = e,
                            .attempts = attempts,
                            .started_wall_ms = started};
+    if (!e)
+        saga_note_ready(r, w, ret_reply); /* in the same commit */
     return end_record(r, w, &end, e, ret_reply);
 }

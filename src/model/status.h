@@ -58,4 +58,13 @@ bool run_status_parse(const char *name, enum run_status *ret_status);
 #define EVENT_HISTORY_READ      "history.read"
 #define EVENT_HISTORY_ADDED     "history.added"
 
+#define EVENT_RUN_COMPENSATING "run.compensating" /* also of a workflow in it: see the path */
+#define EVENT_RUN_COMPENSATED  "run.compensated"
+#define EVENT_UNDO_NOTED       "compensation.noted" /* the node began */
+#define EVENT_UNDO_READY       "compensation.ready" /* it completed: it can be undone */
+#define EVENT_UNDO_STARTED     "compensation.started"
+#define EVENT_UNDO_COMPLETED   "compensation.completed" /* or nothing was left to be undone */
+#define EVENT_UNDO_FAILED      "compensation.failed"    /* somebody has to look */
+#define EVENT_UNDO_GIVEN_UP    "compensation.given_up"
+
 #endif

@@ -29,6 +29,7 @@ struct lowering { /* one graph being filled */
     unsigned depth;
     struct lowering *outer; /* of the graph whose node this one is inside, written there; or NULL */
     struct node *self;      /* that node */
+    const struct node *undoing; /* whose undo is being lowered: that may mention itself; or NULL */
 };
 
 /* Adds a node; the id gets "-2", "-3" when it is taken and `unique` is false, else that is an
@@ -67,6 +68,11 @@ void lower_locals(struct lowering *l, const char *const *names);
  * an edge of `by`, a node of l. */
 void lower_templates(struct lowering *l, struct node *n, struct node *by, const json_t *def,
                      const char *pointer);
+/* The `compensate` of a definition becomes the node's undo; its templates are lowered as those of
+ * the node are. To be called when the node has its worker. */
+void lower_compensate(struct lowering *l, struct node *n, struct node *by, const json_t *def,
+                      const char *pointer);
+void lower_undoes(struct lowering *l); /* the plan has an undo */
 /* A rule of the graph: what it mentions has to be there for the node around the graph. */
 void
 lower_rule(struct lowering *l, const json_t *cond, const char *pointer, const struct node *chosen);

@@ -199,7 +199,7 @@ node_edges(struct lowering *l, struct node *n, const json_t *def, const char *po
 }
 
 static void
-node_limits(struct lowering *l, struct node *n, const json_t *def, const char *pointer)
+node_limits(struct node *n, const json_t *def)
 {
     n->retry = json_object_get(def, "retry");
     n->timeout_ms = json_int(def, "timeout", 0);
@@ -209,10 +209,6 @@ node_limits(struct lowering *l, struct node *n, const json_t *def, const char *p
     enum effect e;
     if (effect && effect_parse(effect, &e))
         n->effect = (int)e;
-    if (json_object_get(def, "compensate")) {
-        AUTO(freep) char *at = xasprintf("%s/compensate", pointer);
-        lower_fail(l, lower_pos(l, at), "node '%s': compensate cannot run in this version", n->id);
-    }
 }
 
 static void
@@ -261,13 +257,15 @@ task_node(struct lowering *l, const json_t *def, const char *pointer)
     if (strcmp(type, "foreach") != 0) /* which has them filled in for each item */
         lower_templates(l, n, n, def, pointer);
     node_edges(l, n, def, pointer);
-    node_limits(l, n, def, pointer);
+    node_limits(n, def);
     const json_t *when = json_object_get(def, "when");
     if (when) {
         const char *at = arena_printf(l->arena, "%s/when", pointer);
         n->when = lower_condition(l, when, at, n);
     }
     node_worker(l, n, def, pointer);
+    if (strcmp(type, "foreach") != 0) /* where each item is undone */
+        lower_compensate(l, n, n, def, pointer);
 }
 
 static struct err *

@@ -22,6 +22,7 @@ struct plan {
     struct map *agents; /* names of the agents that are reached: their tools may be workflows */
     const char *const *locals; /* names that expressions may use here (foreach's `as`); or NULL */
     size_t nodes;
+    bool undoes; /* a node has an undo */
     char hash[SHA256_HEX];
     struct err *errors; /* collected over all graphs */
     unsigned told;      /* how many */
@@ -69,6 +70,12 @@ const struct graph *
 plan_graph(const struct plan *p, const char *workflow)
 {
     return map_get(p->graphs, workflow);
+}
+
+bool
+plan_undoes(const struct plan *p)
+{
+    return p->undoes;
 }
 
 /* ---- what the patterns use ------------------------------------------------- */
@@ -146,6 +153,12 @@ void
 lower_from(struct lowering *l, const struct node *node, const char *dep, struct src_pos at)
 {
     vec_push(&l->edges, ((struct edge){node->index, arena_strdup(l->arena, dep), at, true}));
+}
+
+void
+lower_undoes(struct lowering *l)
+{
+    l->plan->undoes = true;
 }
 
 const char *const *

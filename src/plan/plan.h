@@ -76,6 +76,8 @@ struct node {
     unsigned quorum;
     bool gate;  /* skipped, it closes all that is below it; else it passes on what it was given */
     int effect; /* enum effect, or -1: the agent's */
+    const struct node *undo; /* what undoes it: worker, templates, limits; in no graph; or NULL */
+    bool tolerates_not_done; /* of an undo: it does no harm where there is nothing to undo */
     struct src_pos at;
 };
 
@@ -134,6 +136,7 @@ const char *plan_workflow(const struct plan *p);
 const char *plan_hash(const struct plan *p); /* sha256 of the canonical form */
 /* The graph of a workflow that the root reaches through an agent, by name; NULL: not a workflow. */
 const struct graph *plan_graph(const struct plan *p, const char *workflow);
+bool plan_undoes(const struct plan *p); /* a node of it has an undo */
 /* Checks every workflow of the document: for `validate`. */
 struct err *MUST plan_check_all(const struct plan_source *source, struct expr_space *space);
 

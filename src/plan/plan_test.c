@@ -156,8 +156,20 @@ static const struct {
     {"  main:\n    nodes:\n      - {id: a, type: later, agents: [ann]}\n", NULL,
      "flow.yaml:7:14: workflow 'main': node 'a': a node of type 'later' cannot run in this "
      "version\n"},
-    {"  main:\n    nodes:\n      - {id: a, agent: ann, compensate: {agent: bob}}\n", NULL,
-     "flow.yaml:7:29: workflow 'main': node 'a': compensate cannot run in this version\n"},
+    {"  main:\n    nodes:\n      - {id: a, type: gate, when: \"true\", compensate: {agent: bob}}\n",
+     NULL, "flow.yaml:7:43: workflow 'main': node 'a': a gate does nothing to be undone\n"},
+    {"  w: {type: chain, sequence: [ann]}\n  main:\n    nodes:\n"
+     "      - {id: a, workflow: w, compensate: {input: x}}\n",
+     "main",
+     "flow.yaml:8:30: workflow 'main': node 'a': compensate needs an agent or a workflow\n"},
+    {"  main:\n    nodes:\n      - {id: a, agent: ann, compensate: {input: \"{{ steps.zed.text "
+     "}}\"}}\n",
+     NULL, "flow.yaml:7:59: workflow 'main': node 'a': there is no node 'zed'\n"},
+    {"  main:\n    nodes:\n      - {id: a, agent: ann, compensate: {agent: main}}\n", NULL,
+     "flow.yaml:7:49: workflow 'main': the workflow 'main' contains itself\n"},
+    {"  main:\n    nodes:\n      - {id: a, agent: ann, input: \"{{ steps.a.text }}\", compensate: "
+     "{}}\n",
+     NULL, "flow.yaml:7:46: workflow 'main': node 'a' waits for itself\n"},
     {"  main:\n    nodes:\n      - {id: a}\n", NULL,
      "flow.yaml:7:14: workflow 'main': node 'a': an agent or a workflow is needed\n"},
     /* the place inside of a text, whatever its quotes and folding */

@@ -1,5 +1,6 @@
 /* texts.c - templates and conditions of a graph: compiled, and what they mention becomes edges. */
 #include "plan/lower.h"
+#include <string.h>
 
 /* Where a text begins: behind its quote, or in the line below the block's mark. */
 static struct src_pos
@@ -42,6 +43,8 @@ refs_note(struct lowering *l, struct expr_refs refs, const char *pointer, struct
         if (refs.at[i].kind != EXPR_REF_STEP)
             continue;
         struct src_pos at = ref_pos(l, pointer, refs.at[i].at);
+        if (node && node == l->undoing && strcmp(refs.at[i].name, node->id) == 0)
+            continue; /* it is there when it is undone */
         if (node)
             lower_edge(l, node, refs.at[i].name, at);
         else

@@ -246,15 +246,18 @@ const struct param spec_graph_params[] = {
 
 /* ---- nodes ----------------------------------------------------------------- */
 static const struct param compensate_params[] = {
-    {"agent", P_REF, 0, "who undoes it", .ref = REF_WORKER, .also = NAMES("agent_name")},
+    {"agent", P_REF, 0, "who undoes it, an agent or a workflow; default: the node's agent",
+     .ref = REF_WORKER, .also = NAMES("agent_name", "workflow")},
     {"action", P_TEXT, 0, "what the agent is to do"},
     {"parameters", P_VALUE, 0, "values for the action"},
-    {"input", P_VALUE, 0, "the message"},
+    {"input", P_VALUE, 0, "the message; default: what the node gave", .also = NAMES("message")},
     {"instruction", P_TEXT, 0, "what to do with it"},
     {"server_name", P_REF, 0, "the one server to use", .ref = REF_SERVER},
     {"timeout", P_DURATION, 0, "of one attempt"},
     {"retry", P_OBJECT, 0, "when and how often to try again", .fields = retry_params,
      .also = NAMES("retry_config")},
+    {"effect", P_ENUM, 0, "what it does to the world", .choices = effects},
+    {"tolerates_not_done", P_BOOL, 0, "it does no harm where there is nothing to undo"},
     {0}};
 
 const struct param spec_node_params[] = {

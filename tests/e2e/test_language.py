@@ -214,19 +214,6 @@ workflows: {w: {type: chain, sequence: [critic, b]}}
         self.assertNotIn(SECRET, json.dumps(list(server.log)))
 
     def test_what_cannot_run_says_so(self):
-        for top, says in (
-            (
-                {
-                    'agents': {'a': LUA},
-                    'workflows': {'w': {'nodes': [{'id': 'x', 'agent': 'a', 'compensate': {'agent': 'a'}}]}},
-                },
-                'compensate',
-            ),
-        ):
-            with self.subTest(says=says):
-                done = self.tutti('run', self.flow('tutti.yaml', **top), '-i', 'x', code=3)
-                self.assertIn('cannot run in this version', done.err)
-                self.assertIn(says, done.err)
         for agent, says in (
             ({'type': 'http', 'endpoint': 'http://127.0.0.1:9', 'authentication': {'type': 'oauth2'}}, 'oauth2'),
             ({'type': 'mcp', 'server': 'web'}, 'url'),

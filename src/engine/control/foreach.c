@@ -19,6 +19,7 @@ foreach_lower(struct lowering *l, const json_t *def, const char *pointer)
     } else {
         member->server_name = json_str(def, "server_name", NULL);
         lower_templates(l->outer, member, l->self, def, pointer);
+        lower_compensate(l->outer, member, l->self, def, pointer);
     }
     if (as)
         lower_locals(l, before);
