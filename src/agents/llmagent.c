@@ -250,23 +250,50 @@ routes_used(const struct conversation *c, const json_t *calls)
     return used;
 }
 
+/* The request as it stands; attempt, key and where its pieces go are the call's own. */
+static struct llm_request
+request_of(const struct conversation *c)
+{
+    return (struct llm_request){.messages = c->messages,
+                                .tools =
+                                    json_array_size(c->tools.offered) ? c->tools.offered : NULL,
+                                .output_schema = c->output_schema};
+}
+
+static struct err *
+tools_ready(struct conversation *c, int64_t deadline_ms)
+{
+    if (toolbox_has_any(&c->tools))
+        TRY(toolbox_load(&c->tools, deadline_ms), "the tools of '%s'", c->task->name);
+    return NULL;
+}
+
+static struct err *
+ask_most(void *ctx, int64_t deadline_ms, struct usage *ret_most)
+{
+    struct asking *a = ctx;
+    struct llm_usage most;
+    PASS(tools_ready(a->c, deadline_ms));
+    const struct llm_request req = request_of(a->c);
+    PASS(llm_bound(&a->profile, &req, &most));
+    usage_take(ret_most, &most);
+    return NULL;
+}
+
 static struct err *
 ask_once(void *ctx, const struct step_call *step, json_t **ret_value, struct usage *usage)
 {
     struct asking *a = ctx;
     struct conversation *c = a->c;
     struct llm_reply reply = {0};
-    if (toolbox_has_any(&c->tools))
-        TRY(toolbox_load(&c->tools, step->deadline_ms), "the tools of '%s'", c->task->name);
+    PASS(tools_ready(c, step->deadline_ms));
     if (step->attempt > 1)
         c->host->ops->chunk(c->host, CHUNK_RESET, "", 0);
-    struct llm_request req = {.messages = c->messages,
-                              .tools = json_array_size(c->tools.offered) ? c->tools.offered : NULL,
-                              .output_schema = c->output_schema,
-                              .attempt = step->attempt,
-                              .key = step->key,
-                              .on_text = c->streaming ? on_text : NULL,
-                              .ctx = c};
+    struct llm_request req = request_of(c);
+    req.attempt = step->attempt;
+    req.key = step->key;
+    req.on_text = c->streaming ? on_text : NULL;
+    req.ctx = c;
     PASS(llm_call(c->llm, &a->profile, &req, step->deadline_ms, &reply));
     *ret_value = llm_reply_to_json(&reply);
     if (c->profile_name)
@@ -313,6 +340,7 @@ ask_profile(struct conversation *c, const json_t *which, const char *name, json_
                      .effect = EFFECT_LLM,
                      .timeout_ms = json_int(c->profile_def, "timeout", 0),
                      .run = ask_once,
+                     .most = ask_most,
                      .ctx = &a,
                      .detail = detail};
     *ret_asked = true;

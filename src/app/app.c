@@ -1,5 +1,6 @@
 /* app.c - joins the parts: store, engine, models, tool servers, the real network. */
 #include "app/appcore.h"
+#include "app/budgetcheck.h"
 #include "app/defaults.h"
 #include "app/kinds.h"
 #include "app/secrets.h"
@@ -393,7 +394,13 @@ app_flow(struct app *a, struct spec *spec, const char *workflow, struct flow **r
                                  .text_pos = text_pos_of,
                                  .pos_ctx = spec,
                                  .workflow = workflow};
-    return engine_flow(a->engine, &source, ret_flow);
+    PASS(engine_flow(a->engine, &source, ret_flow));
+    struct budget_check q = {
+        .spec = spec, .plan = flow_plan(*ret_flow), .expand = app_expand, .ctx = a};
+    struct err *e = budget_check(&q);
+    if (e)
+        flow_unref(STEAL(*ret_flow));
+    return e;
 }
 
 struct err *
@@ -432,6 +439,7 @@ struct planned {
     struct expr_space *space;
     const char *workflow;
     struct plan *plan;
+    struct budget_check budgets;
     struct err *e;
 };
 
@@ -440,6 +448,8 @@ check_deep(void *arg)
 {
     struct planned *p = arg;
     p->e = plan_check_all(&p->source, p->space);
+    if (!p->e)
+        p->e = budget_check_all(&p->budgets, &p->source, p->space);
 }
 
 static void
@@ -457,7 +467,8 @@ planned_of(struct app *a, struct spec *spec)
                                        .text_pos = text_pos_of,
                                        .pos_ctx = spec,
                                        .kinds = app_workflows},
-                            .space = engine_space(a->engine)};
+                            .space = engine_space(a->engine),
+                            .budgets = {.spec = spec, .expand = app_expand, .ctx = a}};
 }
 
 struct err *

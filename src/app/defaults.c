@@ -139,7 +139,7 @@ without_effect(struct spec *spec)
         {"settings", false, {"enable_tracing", "metrics_port"}},
         {"profiles", true, {"limits", "batch"}},
         {"agents", true, {"hedge", "max_concurrency"}},
-        {"workflows", true, {"budget", "priority"}},
+        {"workflows", true, {"priority"}},
     };
     const char *name;
     json_t *def;

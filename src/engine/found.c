@@ -109,11 +109,49 @@ view_step(const struct view *v, const char *path, json_t **ret_body, bool *ret_f
     const struct place *p = map_get(v->places, path);
     *ret_body = NULL;
     *ret_failed = false;
-    if (!p || !p->step.body)
+    if (!p || !p->step.body || p->reserved)
         return NULL;
     *ret_failed = p->failed;
     struct record rec = view_kept(&p->step);
     return record_decode(&rec, ret_body);
+}
+
+static struct err *
+cost_pick(const struct place *p, struct usage *ret_usage, struct amount *ret_held)
+{
+    AUTO(json_freep) json_t *usage = NULL;
+    AUTO(json_freep) json_t *held = NULL;
+    const struct json_want want[] = {{"usage", &usage}, {"held", &held}};
+    const struct record rec = view_kept(&p->step);
+    PASS(record_pick(&rec, want, COUNT(want)));
+    usage_from_json(usage, ret_usage);
+    ret_held->nusd = nusd_of(json_num(held, "usd", 0));
+    ret_held->tokens = MAX(json_int(held, "tokens", 0), 0);
+    return NULL;
+}
+
+struct err *
+view_step_cost(const struct view *v, size_t *i, struct view_cost *ret_cost, bool *ret_more)
+{
+    void *value;
+    *ret_more = false;
+    while (map_next(v->places, i, &ret_cost->path, &value)) {
+        const struct place *p = value;
+        if (!p->step.body)
+            continue;
+        *ret_more = true;
+        return cost_pick(p, &ret_cost->usage, &ret_cost->held);
+    }
+    return NULL;
+}
+
+struct err *
+view_step_held(const struct view *v, const char *path, struct amount *ret_held)
+{
+    const struct place *p = map_get(v->places, path);
+    struct usage usage;
+    *ret_held = (struct amount){0};
+    return p && p->reserved ? cost_pick(p, &usage, ret_held) : NULL;
 }
 
 struct err *

@@ -39,7 +39,7 @@ last_alone(struct run *r, const struct graph_call *call, struct reply *ret_reply
     g.nodes = only;
     g.nnodes = 1;
     again.g = &g;
-    return graph_run(r, &again, ret_reply, ret_end);
+    return graph_walk(r, &again, ret_reply, ret_end);
 }
 
 static struct err *
@@ -50,7 +50,7 @@ the_whole(struct run *r, const struct graph_call *call, struct reply *ret_reply,
     struct graph_call once = *call;
     g.goes_on = false;
     once.g = &g;
-    return graph_run(r, &once, ret_reply, ret_end);
+    return graph_walk(r, &once, ret_reply, ret_end);
 }
 
 struct err *

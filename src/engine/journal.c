@@ -45,6 +45,8 @@ record_event(enum record_kind kind, const json_t *body)
         return EVENT_RUN_COMPENSATING;
     case REC_UNDO:
         return undo_event(body);
+    case REC_STEP_RESERVED:
+        return EVENT_BUDGET_RESERVED;
     case REC_DECIDED:
         return json_str(body, "event", "decided");
     case REC_WAIT_OPEN:
@@ -203,6 +205,16 @@ step_open(struct view *v, const char *path, struct place *p, bool open)
     p->open = open;
 }
 
+static void
+step_reserved(struct view *v, const struct record *rec, bool recall)
+{
+    struct place *p = recall ? place_at(v, rec->path) : NULL;
+    if (!p || p->done || p->failed)
+        return;
+    p->reserved = true;
+    keep(&p->step, rec);
+}
+
 static struct err *
 step_feed(struct view *v, const struct record *rec, bool recall)
 {
@@ -215,6 +227,10 @@ step_feed(struct view *v, const struct record *rec, bool recall)
     PASS(record_pick(rec, want, rec->kind == REC_STEP_INTENT ? COUNT(want) : 3));
     if (recall && v->former.len)
         vec_last(&v->former).to = MAX(vec_last(&v->former).to, json_integer_value(at));
+    if (rec->kind == REC_STEP_RESERVED) {
+        step_reserved(v, rec, recall);
+        return NULL;
+    }
     if (rec->kind == REC_STEP_INTENT) {
         struct place *p = place_at(v, rec->path);
         free(p->target);
@@ -233,6 +249,7 @@ step_feed(struct view *v, const struct record *rec, bool recall)
     p->failed = !p->done;
     if (!json_is_true(unsure))
         step_open(v, rec->path, p, false);
+    p->reserved = false;
     if (recall)
         keep(&p->step, rec);
     return NULL;
@@ -293,6 +310,7 @@ feed(struct view *v, const struct record *rec, bool recall)
     case REC_STEP_INTENT:
     case REC_STEP_DONE:
     case REC_STEP_FAILED:
+    case REC_STEP_RESERVED:
         return step_feed(v, rec, recall);
     case REC_DECIDED:
         return decided_feed(v, rec, recall);

@@ -5,6 +5,7 @@
 #ifndef ENGINE_JOURNAL_H
 #define ENGINE_JOURNAL_H
 #include "base/json.h"
+#include "guard/budget.h"
 #include "model/kind.h"
 #include "model/status.h"
 
@@ -20,6 +21,7 @@ enum record_kind { /* stored numbers */
                    REC_STEP_INTENT = 20,
                    REC_STEP_DONE = 21,
                    REC_STEP_FAILED = 22,
+                   REC_STEP_RESERVED = 23, /* what its calls so far may take, at most */
                    REC_WAIT_OPEN = 30,
                    REC_WAIT_DONE = 31,
                    REC_WAIT_REFUSED = 32, /* an answer that does not fit */
@@ -86,6 +88,16 @@ bool view_recalled(const struct view *v, const char *path, size_t *ret_n); /* RE
 bool view_remembered(const struct view *v, const char *path);              /* REC_REMEMBERED */
 /* The body of REC_DECIDED of a former life, or NULL. */
 struct err *MUST view_decided(const struct view *v, const char *path, json_t **OWN ret_body);
+struct view_cost { /* of one step of former lives */
+    const char *path;
+    struct usage usage;
+    struct amount held; /* what it may have taken beside that */
+};
+/* Walks the steps: for (size_t i = 0; ...; ) until *ret_more is false. */
+struct err *MUST view_step_cost(const struct view *v, size_t *i, struct view_cost *ret_cost,
+                                bool *ret_more);
+/* What tries of a step that has no end may have taken; {0}: nothing. */
+struct err *MUST view_step_held(const struct view *v, const char *path, struct amount *ret_held);
 /* REC_STEP_DONE, else REC_STEP_FAILED, else NULL. */
 struct err *MUST view_step(const struct view *v, const char *path, json_t **OWN ret_body,
                            bool *ret_failed);

@@ -4,6 +4,7 @@
 #include "engine/history.h"
 #include "engine/runcore.h"
 #include "engine/saga.h"
+#include "engine/spend.h"
 #include "engine/undolog.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -399,6 +400,7 @@ run_unref(struct run *r)
     free(r->message);
     free(r->parked);
     view_free(r->view);
+    purses_free(r);
     pending_free(r->pending.at, r->pending.len);
     err_free(r->broken);
     doubts_free(r->doubts);

@@ -76,6 +76,7 @@ struct run {
     void *on_end_ctx;
     int64_t started_wall_ms;
     struct waits waits;
+    struct map *purses, *past; /* spend.c; NULL: it has no budget */
 };
 
 /* What a kind gets as its host: one per agent call. */
@@ -153,7 +154,7 @@ struct err *MUST agent_run(struct run *r, const struct work *w, int64_t started_
 /* run.c: the deadline of what may take so long in all and was started then: what former lives took
  * of it is gone. */
 int64_t run_deadline(const struct run *r, int64_t started_wall_ms, int64_t total_ms);
-/* sched.c: runs a graph below path ("" for the root). */
+/* work.c: runs a graph below path ("" for the root). */
 enum graph_end { GRAPH_COMPLETED, GRAPH_PARTIAL };
 struct graph_call {
     const struct graph *g;
@@ -166,6 +167,9 @@ struct graph_call {
 int64_t graph_deadline(const struct run *r, const struct graph_call *call);
 struct err *MUST graph_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,
                            enum graph_end *ret_end) YIELDS;
+/* sched.c: all that its edges let run. */
+struct err *MUST graph_walk(struct run *r, const struct graph_call *call, struct reply *ret_reply,
+                            enum graph_end *ret_end) YIELDS;
 /* control_node.c: a graph whose kind decides what runs. */
 struct err *MUST control_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,
                              enum graph_end *ret_end) YIELDS;

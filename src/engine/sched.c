@@ -544,16 +544,11 @@ graph_deadline(const struct run *r, const struct graph_call *call)
 }
 
 struct err *
-graph_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,
-          enum graph_end *ret_end)
+graph_walk(struct run *r, const struct graph_call *call, struct reply *ret_reply,
+           enum graph_end *ret_end)
 {
     const struct graph *g = call->g;
     const struct task *task = call->task;
-    *ret_end = GRAPH_COMPLETED;
-    if (g->kind->control)
-        return control_run(r, call, ret_reply, ret_end);
-    if (g->goes_on)
-        return graph_go_on(r, call, ret_reply, ret_end);
     struct graph_state *gs = xcalloc(1, sizeof *gs);
     *gs = (struct graph_state){.run = r,
                                .g = g,

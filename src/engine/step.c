@@ -75,9 +75,10 @@ acts(const struct step *s)
 static void
 record_failed(struct stepping *st, const struct err *e)
 {
-    json_t *body = json_pack("{ss ss so si sI so}", "type", st->s->type, "target", st->s->target,
-                             "error", error_body(e), "attempts", (int)st->attempt, "at",
-                             rt_wall_ms(), "usage", usage_to_json(&st->usage));
+    json_t *body =
+        json_pack("{ss ss so si sI so so*}", "type", st->s->type, "target", st->s->target, "error",
+                  error_body(e), "attempts", (int)st->attempt, "at", rt_wall_ms(), "usage",
+                  usage_to_json(&st->usage), "held", spend_note(st));
     if (err_in_doubt(e) && acts(st->s)) /* what is around it may have to be undone */
         json_object_set_new(body, "unsure", json_true());
     run_append(st->h->run, REC_STEP_FAILED, st->path, with_times(st, body), false);
@@ -86,9 +87,10 @@ record_failed(struct stepping *st, const struct err *e)
 static struct err *
 record_done(struct stepping *st, json_t *value)
 {
-    json_t *body = json_pack("{ss ss sO si sI so}", "type", st->s->type, "target", st->s->target,
-                             "value", value, "attempts", (int)st->attempt, "at", rt_wall_ms(),
-                             "usage", usage_to_json(&st->usage));
+    json_t *body =
+        json_pack("{ss ss sO si sI so so*}", "type", st->s->type, "target", st->s->target, "value",
+                  value, "attempts", (int)st->attempt, "at", rt_wall_ms(), "usage",
+                  usage_to_json(&st->usage), "held", spend_note(st));
     if (run_append(st->h->run, REC_STEP_DONE, st->path, with_times(st, body), false))
         return NULL;
     AUTO(freep) char *what = xasprintf("what '%s' answered", st->s->target);
@@ -133,7 +135,7 @@ step_tell(struct stepping *st, const char *event, json_t *more)
 }
 
 static struct err *
-attempt_once(struct stepping *st, json_t **ret_value)
+attempt_once(struct stepping *st, json_t **ret_value, struct usage *used)
 {
     struct scope scope;
     uint64_t pass;
@@ -142,8 +144,8 @@ attempt_once(struct stepping *st, json_t **ret_value)
     struct step_call call = {.deadline_ms = deadline, .key = st->key, .attempt = st->attempt};
     step_tell(st, EVENT_STEP_STARTED, NULL);
     scope_open(&scope, deadline);
-    st->open = true;
-    struct err *e = st->s->run(st->s->ctx, &call, ret_value, &st->usage);
+    st->open = st->sent = true;
+    struct err *e = st->s->run(st->s->ctx, &call, ret_value, used);
     st->open = e && (err_kind(e) == ERR_CANCELLED || err_in_doubt(e));
     struct err *late = scope_close(&scope);
     err_free(late); /* the call itself has told */
@@ -153,10 +155,34 @@ attempt_once(struct stepping *st, json_t **ret_value)
     return e;
 }
 
+/* One try that is paid for. Nobody knows what it took when it may have been carried out and no
+ * answer says so. */
+static struct err *
+attempt(struct stepping *st, json_t **ret_value)
+{
+    struct amount held;
+    struct usage used = {0};
+    st->sent = false;
+    st->final = true; /* what goes wrong before the call is not cured by another try */
+    PASS(spend_reserve(st, true, &held));
+    struct err *e = run_barrier(st->h->run);
+    if (!e)
+        e = fiber_check();
+    if (!e) {
+        st->final = false;
+        e = attempt_once(st, ret_value, &used);
+    }
+    const bool refused =
+        e && !err_in_doubt(e) && err_kind(e) != ERR_TIMEOUT && err_kind(e) != ERR_CANCELLED;
+    spend_settle(st, held, &used, st->sent && e && !refused);
+    usage_add(&st->usage, &used);
+    return e;
+}
+
 static bool
 may_retry(const struct stepping *st, const struct err *e)
 {
-    if (st->final || !retry_allows(&st->retry, e, st->attempt))
+    if (!retry_allows(&st->retry, e, st->attempt))
         return false;
     /* It may have been carried out: only somebody who knows may send it again. */
     return st->s->effect != EFFECT_ONCE || !err_in_doubt(e);
@@ -190,11 +216,9 @@ step_do(struct stepping *st, json_t **ret_value)
             json_pack("{ss ss ss}", "type", st->s->type, "target", st->s->target, "key", st->key),
             false);
     for (st->attempt = 1 + (st->pauses ? st->pauses + QUICK_TRIES : 0);; st->attempt++) {
-        PASS(run_barrier(r));
-        PASS(fiber_check());
-        struct err *e = attempt_once(st, ret_value);
-        if (!e)
-            return NULL;
+        struct err *e = attempt(st, ret_value);
+        if (!e || st->final)
+            return e;
         struct err *ended =
             fiber_check(); /* the node, the run or the process ends: nobody is to blame */
         if (ended) {
@@ -277,8 +301,10 @@ hosted_step(struct host *base, const struct step *s, json_t **ret_value)
     if (cut_off && s->effect == EFFECT_ONCE && st.open)
         return err_set_in_doubt(
             WRAP(e, "'%s' was under way, and may have been carried out", s->target));
-    if (cut_off || err_kind(e) == ERR_PARKED || h->run->broken)
+    if (cut_off || err_kind(e) == ERR_PARKED || h->run->broken) {
+        spend_leave(&st);
         return e;
+    }
     if (s->effect == EFFECT_ONCE && err_in_doubt(e) && !s->tell_doubt) {
         AUTO(freep)
         char *text = err_text(e); /* no end is recorded: its intent says that it is open */

@@ -3,6 +3,7 @@
 #define ENGINE_STEPPING_H
 #include "base/hash.h"
 #include "engine/runcore.h"
+#include "engine/spend.h"
 
 struct stepping {
     struct hosted *h;
@@ -15,10 +16,12 @@ struct stepping {
     unsigned attempt;
     unsigned pauses;                  /* of an undo: long ones between its tries, in all lives */
     bool open;                        /* it was sent, and nobody knows what came of it */
+    bool sent;                        /* the try under way was */
     bool final;                       /* it was not sent, and another try would not be either */
     bool tripped;                     /* it opened the breaker */
     int64_t began_wall_ms, waited_ms; /* of the first try; pauses between tries, summed up */
     struct usage usage;
+    struct spend spend;
 };
 
 /* step.c: an event of this step; `more` is added to what is said of each. */

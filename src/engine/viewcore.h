@@ -17,6 +17,7 @@ struct place {        /* what happened at a path: of a node or of a step */
     bool begun, done, failed; /* of a step: its intent; its last end */
     bool open;                /* begun, and nobody knows whether it was carried out */
     char *target;             /* of the intent */
+    bool reserved;            /* step is what it reserved: it has no end */
     struct kept step, decided;
     struct kept wait; /* its end, else its beginning */
     bool waited;      /* it has ended */

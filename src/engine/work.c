@@ -1,6 +1,7 @@
 /* work.c - one subtree: an agent or a graph at a path, found in the journal or run and recorded. */
 #include "engine/runcore.h"
 #include "engine/saga.h"
+#include "engine/spend.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,6 +90,27 @@ pass_on(const struct task *t, struct reply *ret)
     }
 }
 
+/* With the graph's own budget, if it has one. */
+struct err *
+graph_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,
+          enum graph_end *ret_end)
+{
+    const struct graph *g = call->g;
+    struct purse *purse;
+    AUTO(freep) char *what = xasprintf("workflow '%s'", g->name);
+    *ret_end = GRAPH_COMPLETED;
+    PASS(purse_open(r,
+                    &(struct purse_of){.path = call->path,
+                                       .what = what,
+                                       .budget = json_object_get(g->def, "budget"),
+                                       .started_wall_ms = call->started_wall_ms},
+                    &purse));
+    struct err *e = g->kind->control ? control_run(r, call, ret_reply, ret_end)
+                    : g->goes_on     ? graph_go_on(r, call, ret_reply, ret_end)
+                                     : graph_walk(r, call, ret_reply, ret_end);
+    return purse_close(purse, e);
+}
+
 static struct err *
 worker_do_it(struct run *r, const struct work *w, int64_t started_wall_ms, struct reply *ret,
              unsigned *ret_attempts)
@@ -110,6 +132,24 @@ worker_do_it(struct run *r, const struct work *w, int64_t started_wall_ms, struc
     return agent_run(r, w, started_wall_ms, ret, ret_attempts);
 }
 
+/* A budget of the node itself; that of its graph is opened there. */
+static struct err *
+within_budget(struct run *r, const struct work *w, int64_t started_wall_ms, struct reply *ret,
+              unsigned *ret_attempts)
+{
+    struct purse *purse;
+    const struct node *n = w->node;
+    const bool own = n && n->def && !(w->child && w->child->def == n->def);
+    AUTO(freep) char *what = own ? xasprintf("node '%s'", n->id) : NULL;
+    PASS(purse_open(r,
+                    &(struct purse_of){.path = w->path,
+                                       .what = what,
+                                       .budget = own ? json_object_get(n->def, "budget") : NULL,
+                                       .started_wall_ms = started_wall_ms},
+                    &purse));
+    return purse_close(purse, worker_do_it(r, w, started_wall_ms, ret, ret_attempts));
+}
+
 static struct err *
 within_total(struct run *r, const struct work *w, int64_t started_wall_ms, struct reply *ret,
              unsigned *ret_attempts)
@@ -119,11 +159,11 @@ within_total(struct run *r, const struct work *w, int64_t started_wall_ms, struc
     if (!total && w->worker && !w->child)
         total = json_int(json_object_get(agents, w->worker), "total_timeout", 0);
     if (!total)
-        return true_reason(worker_do_it(r, w, started_wall_ms, ret, ret_attempts));
+        return true_reason(within_budget(r, w, started_wall_ms, ret, ret_attempts));
     struct scope scope;
     int64_t deadline = run_deadline(r, started_wall_ms, total);
     scope_open(&scope, deadline);
-    struct err *e = true_reason(worker_do_it(r, w, started_wall_ms, ret, ret_attempts));
+    struct err *e = true_reason(within_budget(r, w, started_wall_ms, ret, ret_attempts));
     err_free(scope_close(&scope));
     if (e && err_kind(e) == ERR_TIMEOUT && rt_now_ms() >= deadline)
         e = WRAP(e, "not done within the total of %.3g s", (double)total / 1000.0);

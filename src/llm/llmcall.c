@@ -298,7 +298,8 @@ exchange_run(struct exchange *x, struct answer *a)
     const char *id = http_header(x->http, "x-request-id");
     if (id)
         a->reply->id = xstrndup(id, strnlen(id, 256));
-    return is_whole(x) ? read_whole(x, a) : read_stream(x, a);
+    struct err *e = is_whole(x) ? read_whole(x, a) : read_stream(x, a);
+    return e ? err_set_in_doubt(e) : NULL; /* it was accepted, and may be charged for */
 }
 
 static struct err *MUST

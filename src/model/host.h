@@ -30,6 +30,9 @@ struct step {
     bool tell_doubt; /* a `once` call whose outcome is unknown fails; else the run is parked for a
                         person */
     step_fn run;
+    /* The most that one try can use: tokens, and cost_usd with cost_known. Asked for when a budget
+     * is to be held, before the call; may wait. NULL: a call costs nothing. */
+    struct err *(*most)(void *ctx, int64_t deadline_ms, struct usage *ret_most)MUST YIELDS;
     void *ctx;
     const json_t *detail; /* small facts for the event (tool's arguments, model); or NULL */
 };

@@ -47,6 +47,8 @@ bool run_status_parse(const char *name, enum run_status *ret_status);
 #define EVENT_AGENT_CHUNK    "agent.chunk"
 
 #define EVENT_MODEL_FALLBACK    "model.fallback"
+#define EVENT_BUDGET_RESERVED   "budget.reserved"
+#define EVENT_BUDGET_EXCEEDED   "budget.exceeded"
 #define EVENT_BREAKER_OPENED    "breaker.opened"
 #define EVENT_BREAKER_HALF_OPEN "breaker.half_open"
 #define EVENT_BREAKER_CLOSED    "breaker.closed"

@@ -281,6 +281,7 @@ const struct param spec_node_params[] = {
     {"effect", P_ENUM, 0, "what it does to the world", .choices = effects},
     {"priority", P_INT, 0, "higher first", .min = -1000, .max = 1000},
     {"hedge", P_OBJECT, 0, "a second call when the first is slow", .fields = hedge_params},
+    {"budget", P_OBJECT, 0, "what it may cost", .fields = budget_params},
     {0}};
 
 const struct param spec_work_params[] = {
