@@ -327,5 +327,8 @@ refusal_err(const struct refusal *f, const struct llm_profile *p, const char *ke
     if (is_invalid(f))
         return FAIL(is_missing(f) ? ERR_MISSING : ERR_INVALID,
                     "%s refuses the request to model '%s'%s", p->provider, p->model, w);
-    return err_set_retry_after(FAIL(ERR_TRANSIENT, "%s is in trouble%s", p->provider, w), retry);
+    struct err *e =
+        err_set_retry_after(FAIL(ERR_TRANSIENT, "%s is in trouble%s", p->provider, w), retry);
+    const bool unknown = f->status == 500 || f->status == 502 || f->status == 504;
+    return unknown ? err_set_in_doubt(e) : e; /* somebody on the way gave up, others may not have */
 }

@@ -230,9 +230,9 @@ workflows: {w: {type: chain, sequence: [critic, b]}}
                 self.assertIn(says, done.err)
 
     def test_keys_without_effect_are_told(self):
-        """A budget that is not kept, a limit that is not obeyed: the file must not look as if they were."""
+        """A port that nobody listens on, a limit that is not obeyed: the file must not look as if they were."""
         for top, key in (
-            ({'workflows': {'w': {'type': 'chain', 'sequence': ['a'], 'budget': {'tokens': 1}}}}, 'budget'),
+            ({'settings': {'metrics_port': 9}}, 'metrics_port'),
             ({'limits': {'openai:m': {'rpm': 1}}}, 'limits'),
             ({'agents': {'a': dict(LUA, hedge={'after': '1s'})}}, 'hedge'),
         ):
