@@ -27,6 +27,11 @@ void reply_from_text(struct reply *r, const char *text, size_t n);
 /* A reply from a value: its `text` member, when it has one, is the text. */
 void reply_from_value(struct reply *r, json_t *OWN value);
 
+/* The JSON value in a model's reply that follows the schema; else *ret_complaint: what is wrong, in
+ * words for the model, and no value. */
+struct err *MUST answer_fit(const json_t *schema, const char *text, json_t **OWN ret_value,
+                            char **OWN ret_complaint);
+
 /* The effect for a call: what node or agent said, else what the kind knows. */
 enum effect effect_of(const struct task *t, enum effect otherwise);
 

@@ -2,11 +2,9 @@
  * answers. */
 #include "agents/agentlib.h"
 #include "agents/toolbox.h"
-#include "llm/jsonish.h"
 #include "llm/llm.h"
 #include "model/status.h"
 #include "rt/rt.h"
-#include "schema/schema.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -438,69 +436,26 @@ use_tools(struct conversation *c, const json_t *calls, const json_t *routes)
     return first;
 }
 
-/* ---- structured output ----------------------------------------------------- */
-
-struct fitting {
-    const json_t *schema;
-    const char *text;
-    json_t *value;
-    char *complaint; /* what is wrong with it, for the model; NULL: it fits */
-    struct err *e;
-};
-
-/* A line a mistake, without an end to the last one: it goes into the middle of texts. */
-static char *
-lines_of(const struct schema_report *report)
-{
-    char *text = schema_explain(report);
-    size_t n = strlen(text);
-    while (n && text[n - 1] == '\n')
-        text[--n] = '\0';
-    return text;
-}
-
-static void
-fit_deep(void *arg)
-{
-    struct fitting *f = arg;
-    AUTO(schema_freep) struct schema *schema = NULL;
-    f->e = schema_compile(f->schema, &schema);
-    if (f->e)
-        return;
-    f->value = jsonish_find(f->text, strlen(f->text));
-    if (!f->value) {
-        f->complaint = xstrdup("there is no JSON value in the reply");
-        return;
-    }
-    struct schema_report report = SCHEMA_REPORT_INIT;
-    f->e = schema_check(schema, f->value, &report);
-    if (!f->e && !report.valid)
-        f->complaint = lines_of(&report);
-    schema_report_fini(&report);
-}
+/* ---- the answer ------------------------------------------------------------ */
 
 /* True when the reply is the answer; else the model has been told what is wrong. */
 static struct err *
 answer_take(struct conversation *c, const struct llm_reply *reply, struct reply *ret_reply,
             bool *ret_done)
 {
-    struct fitting f = {.schema = c->output_schema, .text = reply->text};
+    json_t *value = NULL;
+    char *wrong = NULL;
     *ret_done = true;
     if (!c->output_schema) {
         reply_set_text(ret_reply, reply->text, strlen(reply->text));
         return NULL;
     }
-    rt_deep(fit_deep, &f);
-    if (f.e) {
-        json_decref(f.value);
-        return WRAP(f.e, "output_schema");
-    }
-    if (!f.complaint) {
-        reply_set_json(ret_reply, f.value);
+    TRY(answer_fit(c->output_schema, reply->text, &value, &wrong), "output_schema");
+    if (!wrong) {
+        reply_set_json(ret_reply, value);
         return NULL;
     }
-    json_decref(f.value);
-    AUTO(freep) char *complaint = f.complaint;
+    AUTO(freep) char *complaint = wrong;
     if (c->repairs++ == c->repairs_max)
         return FAIL(ERR_INVALID, "the reply does not fit output_schema after %u repair%s: %s",
                     c->repairs_max, c->repairs_max == 1 ? "" : "s", complaint);

@@ -1,5 +1,5 @@
 /* message.c - what a node is told, and what a graph answers. */
-#include "engine/runcore.h"
+#include "engine/message.h"
 #include <string.h>
 
 static const char *

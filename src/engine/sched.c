@@ -3,7 +3,7 @@
  * A node is ready when all it waits for have settled. Ready nodes start in order of declaration, up
  * to the graph's concurrency; each runs in a fiber, or right here when nothing could run beside it.
  */
-#include "engine/runcore.h"
+#include "engine/message.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* texts_test.c - what a node is told and what a graph answers when some of it did not complete.
  */
 #include "base/test.h"
-#include "engine/runcore.h"
+#include "engine/message.h"
 
 struct small { /* a graph of three nodes, the second of which failed */
     struct node nodes[3];

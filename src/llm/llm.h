@@ -86,9 +86,10 @@ json_t *OWN llm_usage_to_json(const struct llm_usage *u); /* keys as in the stru
 /* The message to append to the conversation. */
 json_t *OWN llm_reply_message(const struct llm_reply *r);
 
-/* The most that one call can use: a token for each byte that is sent, and more for media; max_tokens
- * of the profile for the reply; at the highest price that it may come to. ERR_INVALID: it has no
- * bound (no max_tokens, `extra` overrides it, media behind a URL). cost_known: both prices are. */
+/* The most that one call can use: a token for each byte that is sent, and more for media; the
+ * profile's max_tokens for the reply; at the highest price that it may come to. ERR_INVALID: it has
+ * no bound (no max_tokens, `extra` overrides it, media behind a URL). cost_known: both prices are.
+ */
 struct err *MUST llm_bound(const struct llm_profile *p, const struct llm_request *req,
                            struct llm_usage *ret_most);
 /* The key of `extra` that makes replies longer or more than max_tokens says; NULL: none. */
