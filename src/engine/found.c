@@ -38,6 +38,12 @@ view_node_started(const struct view *v, const char *path, int64_t *ret_ms)
     return NULL;
 }
 
+bool
+view_has_waits(const struct view *v)
+{
+    return v->has_waits;
+}
+
 struct err *
 view_wait(const struct view *v, const char *path, json_t **ret_open, json_t **ret_done)
 {

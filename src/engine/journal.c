@@ -270,6 +270,7 @@ wait_feed(struct view *v, const struct record *rec)
     PASS(format_check(rec));
     struct place *p = place_at(v, rec->path);
     keep(&p->wait, rec);
+    v->has_waits = true;
     p->waited = rec->kind == REC_WAIT_DONE;
     return NULL;
 }

@@ -77,6 +77,7 @@ const char *view_step_open(const struct view *v, size_t *i);
 /* Of a wait, REC_WAIT_OPEN and REC_WAIT_DONE; each NULL where there is none. */
 struct err *MUST view_wait(const struct view *v, const char *path, json_t **OWN ret_open,
                            json_t **OWN ret_done);
+bool view_has_waits(const struct view *v); /* there ever was one */
 /* Appends {path, type, at, until, prompt, ...} of each wait that has not ended, oldest first. */
 struct err *MUST view_waits(const struct view *v, json_t *list);
 /* How long former lives of the run worked on it, from a wall time on: each from its start to its

@@ -112,8 +112,11 @@ done_append(struct run *r, const struct waiting *w, const char *by, json_t *valu
             const struct store_signal *s)
 {
     json_t *body = json_pack("{ss ss sI}", "type", w->p->type, "by", by, "at", rt_wall_ms());
+    json_t *attempt = json_object_get(w->p->detail, "attempt");
     if (value)
         json_object_set(body, "value", value);
+    if (attempt)
+        json_object_set(body, "attempt", attempt);
     if (s)
         vec_push(&r->waits.used, used_name(s));
     run_append_using(r, REC_WAIT_DONE, w->path, body, s);

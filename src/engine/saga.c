@@ -311,41 +311,6 @@ entry_undo(struct run *r, struct undo_entry *x)
 
 /* ---- the pauses between the tries of a step -------------------------------- */
 
-static struct err *
-pause_at(struct run *r, const char *step_path, unsigned n, int64_t ms)
-{
-    AUTO(freep) char *path = xasprintf("%s/wait[%u]", step_path, n);
-    AUTO(json_freep) json_t *nothing = NULL;
-    struct pause p = {.type = PAUSE_TIMER, .for_ms = ms};
-    return pause_wait(r, path, &p, &nothing);
-}
-
-struct err *
-saga_pause(struct run *r, const char *step_path, unsigned *pauses, int64_t ms)
-{
-    run_works(r, false);
-    struct err *e = pause_at(r, step_path, ++*pauses, ms);
-    run_works(r, true);
-    return e;
-}
-
-struct err *
-saga_pauses(struct run *r, const char *step_path, unsigned *ret_pauses, bool *ret_paused)
-{
-    *ret_paused = false;
-    for (*ret_pauses = 0;; ++*ret_pauses) {
-        AUTO(freep) char *path = xasprintf("%s/wait[%u]", step_path, *ret_pauses + 1);
-        AUTO(json_freep) json_t *open = NULL;
-        AUTO(json_freep) json_t *done = NULL;
-        PASS(view_wait(r->view, path, &open, &done));
-        if (!open && !done)
-            return NULL;
-        *ret_paused = !done;
-        if (!done)
-            PASS(pause_at(r, step_path, *ret_pauses + 1, 0));
-    }
-}
-
 /* ---- all of them ----------------------------------------------------------- */
 
 struct undoing {

@@ -33,14 +33,6 @@ struct err *MUST saga_all(struct run *r, const char *reason, const struct err *e
                           bool *ret_did) YIELDS;
 /* The run's last record, when all is undone: {status, ...}. */
 json_t *OWN saga_end_body(const struct run *r);
-/* Between two tries of a step of an undo, when that is long: the run may be put away for it
- * (ERR_PARKED). pauses: how many there were; counted up. */
-struct err *MUST saga_pause(struct run *r, const char *step_path, unsigned *pauses,
-                            int64_t ms) YIELDS;
-/* How many there were; one that is not over is waited for first. *ret_paused: there was such a one,
- * so nothing was under way when the former life ended. */
-struct err *MUST saga_pauses(struct run *r, const char *step_path, unsigned *ret_pauses,
-                             bool *ret_paused) YIELDS;
 void saga_interrupt(struct run *r); /* what is being undone stops where it is */
 
 #endif

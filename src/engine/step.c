@@ -8,9 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLEEP_MS_MAX                                                                               \
-    60000              /* an undo that is tried again later than that lets its run be put away */
-#define QUICK_TRIES  6 /* and has had so many tries before */
 #define ASK_SOMEBODY "look, then resume with --in-doubt done, retry or fail"
 
 /* ---- what the journal says ------------------------------------------------- */
@@ -198,9 +195,7 @@ back_off(struct stepping *st, const struct err *e)
               json_pack("{sI ss so}", "delay_ms", delay, "kind", err_kind_name(err_kind(e)),
                         "error", json_string_lossy(text, strlen(text))));
     st->waited_ms += delay;
-    if (undo_part(st->path) && delay > SLEEP_MS_MAX)
-        return saga_pause(st->h->run, st->path, &st->pauses, delay);
-    return fiber_sleep(delay);
+    return back_off_wait(st, delay);
 }
 
 static struct err *
@@ -215,7 +210,8 @@ step_do(struct stepping *st, json_t **ret_value)
             r, REC_STEP_INTENT, st->path,
             json_pack("{ss ss ss}", "type", st->s->type, "target", st->s->target, "key", st->key),
             false);
-    for (st->attempt = 1 + (st->pauses ? st->pauses + QUICK_TRIES : 0);; st->attempt++) {
+    PASS(back_off_former(st));
+    for (;; st->attempt++) {
         struct err *e = attempt(st, ret_value);
         if (!e || st->final)
             return e;
@@ -270,14 +266,13 @@ hosted_step(struct host *base, const struct step *s, json_t **ret_value)
     struct hosted *h = container_of(base, struct hosted, base);
     AUTO(freep) char *path = xasprintf("%s/%s", h->path, s->name);
     struct stepping st = {.h = h, .s = s, .path = path};
-    bool failed, settled = false, paused = false;
+    bool failed, settled = false;
     AUTO(json_freep) json_t *body = NULL;
     PASS(view_step(h->run->view, path, &body, &failed));
     if (body)
         return recorded(h, body, failed, ret_value);
-    if (undo_part(path))
-        PASS(saga_pauses(h->run, path, &st.pauses, &paused));
-    if (s->effect == EFFECT_ONCE && !paused && view_step_begun(h->run->view, path)) {
+    PASS(back_off_find(&st));
+    if (s->effect == EFFECT_ONCE && !st.paused && view_step_begun(h->run->view, path)) {
         PASS(doubt_resolve(&st, ret_value, &settled));
         if (settled)
             return NULL;

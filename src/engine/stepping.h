@@ -14,7 +14,8 @@ struct stepping {
     int64_t timeout_ms;
     struct health *health; /* of its target; NULL: it has no circuit breaker */
     unsigned attempt;
-    unsigned pauses;                  /* of an undo: long ones between its tries, in all lives */
+    unsigned pauses;                  /* long ones between its tries, in all lives */
+    bool paused;                      /* the last of them is not over */
     bool open;                        /* it was sent, and nobody knows what came of it */
     bool sent;                        /* the try under way was */
     bool final;                       /* it was not sent, and another try would not be either */
@@ -33,5 +34,12 @@ void guards_leave(struct stepping *st); /* once, whatever came of it */
 /* ERR_DENIED: the breaker is open. The pass goes back with the verdict; e NULL: it went well. */
 struct err *MUST guards_admit(struct stepping *st, uint64_t *ret_pass);
 void guards_verdict(struct stepping *st, uint64_t pass, const struct err *e);
+
+/* backoff.c: what a former life had: the tries before a long wait, and whether it still waits; then
+ * nothing is under way. */
+struct err *MUST back_off_find(struct stepping *st);
+struct err *MUST back_off_former(struct stepping *st) YIELDS; /* waits to its end; the next try */
+/* Waits before the next try; for long ERR_PARKED, see pause.h. */
+struct err *MUST back_off_wait(struct stepping *st, int64_t delay_ms) YIELDS;
 
 #endif

@@ -35,6 +35,7 @@ struct view {
     struct undolog *undo; /* NULL: no node has noted one */
     struct usage usage;
     enum run_status status;
+    bool has_waits; /* there ever was one */
     struct said *said;
 };
 

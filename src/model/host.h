@@ -65,6 +65,7 @@ struct pause {          /* waiting for a time, a signal or a person; for days, i
 #define PAUSE_TIMER  "timer"
 #define PAUSE_SIGNAL "signal"
 #define PAUSE_LIMIT  "limit"
+#define PAUSE_RETRY  "retry" /* between two tries */
 
 struct host_ops {
     struct err *(*step)(struct host *h, const struct step *s, json_t **OWN ret_value)MUST YIELDS;

@@ -286,6 +286,28 @@ retrying(struct progress *p, const struct run_event *ev)
     say(p, i);
 }
 
+/* For a time, a signal or a person: the node says what for. */
+static void
+waits(struct progress *p, const struct run_event *ev)
+{
+    struct item *i = item_near(p, ev->path);
+    const char *signal = json_str(ev->detail, "signal", NULL);
+    char iso[32];
+    if (!i)
+        return;
+    AUTO(str_fini) struct str note = STR_INIT;
+    if (strcmp(ev->name, EVENT_ASKED) == 0)
+        str_addf(&note, "asks: %s", json_str(ev->detail, "prompt", ""));
+    else if (signal)
+        str_addf(&note, "waits for the signal '%s'", signal);
+    if (json_int(ev->detail, "until", 0)) {
+        time_iso(json_int(ev->detail, "until", 0), iso);
+        str_addf(&note, "%s until %s", note.len ? "," : "waits", iso);
+    }
+    set_text(&i->note, str_c(&note));
+    say(p, i);
+}
+
 static void
 chunk(struct progress *p, const struct run_event *ev)
 {
@@ -307,11 +329,18 @@ progress_event(struct progress *p, const struct run_event *ev)
     static const struct {
         const char *name;
         void (*fn)(struct progress *p, const struct run_event *ev);
-    } known[] = {{EVENT_AGENT_CHUNK, chunk},         {EVENT_NODE_STARTED, node_started},
-                 {EVENT_NODE_COMPLETED, node_ended}, {EVENT_NODE_FAILED, node_ended},
-                 {EVENT_NODE_SKIPPED, node_ended},   {EVENT_NODE_CANCELLED, node_ended},
-                 {EVENT_STEP_STARTED, step_started}, {EVENT_STEP_COMPLETED, step_ended},
-                 {EVENT_STEP_FAILED, step_ended},    {EVENT_NODE_RETRYING, retrying}};
+    } known[] = {{EVENT_AGENT_CHUNK, chunk},
+                 {EVENT_NODE_STARTED, node_started},
+                 {EVENT_NODE_COMPLETED, node_ended},
+                 {EVENT_NODE_FAILED, node_ended},
+                 {EVENT_NODE_SKIPPED, node_ended},
+                 {EVENT_NODE_CANCELLED, node_ended},
+                 {EVENT_STEP_STARTED, step_started},
+                 {EVENT_STEP_COMPLETED, step_ended},
+                 {EVENT_STEP_FAILED, step_ended},
+                 {EVENT_NODE_RETRYING, retrying},
+                 {EVENT_ASKED, waits},
+                 {EVENT_WAIT_STARTED, waits}};
     p->now_ms = MAX(p->now_ms, ev->wall_ms);
     if (strcmp(ev->name, EVENT_RUN_STARTED) == 0 || strcmp(ev->name, EVENT_RUN_RESUMED) == 0) {
         p->started_ms = ev->wall_ms;
