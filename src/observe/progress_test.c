@@ -103,6 +103,27 @@ plain(void **state)
     screen_close(&s);
 }
 
+/* Whoever looks sees what is waited for. */
+static void
+waiting(void **state)
+{
+    (void)state;
+    struct screen s;
+    screen_open(&s, (struct progress_opts){0});
+    tell(&s, 0, EVENT_NODE_STARTED, "ask", "{}");
+    tell(&s, 10, EVENT_ASKED, "ask/question", "{\"prompt\":\"May it?\",\"until\":1767225700000}");
+    tell(&s, 10, EVENT_NODE_STARTED, "go", "{}");
+    tell(&s, 20, EVENT_WAIT_STARTED, "go/wait", "{\"signal\":\"paid\"}");
+    tell(&s, 20, EVENT_WAIT_STARTED, "go/later", "{\"until\":1767225700000}");
+    tell(&s, 20, EVENT_WAIT_STARTED, "nobody/wait", "{}");
+    assert_string_equal(s.text, "  > ask  0 ms\n"
+                                "  > ask  10 ms  asks: May it?, until 2026-01-01T00:01:40.000Z\n"
+                                "  > go  0 ms\n"
+                                "  > go  10 ms  waits for the signal 'paid'\n"
+                                "  > go  10 ms  waits until 2026-01-01T00:01:40.000Z\n");
+    screen_close(&s);
+}
+
 static void
 resumed(void **state)
 {
@@ -312,6 +333,6 @@ nothing(void **state)
     screen_close(&s);
 }
 
-TESTS(progress_test, cmocka_unit_test(plain), cmocka_unit_test(resumed), cmocka_unit_test(live),
-      cmocka_unit_test(small_screen), cmocka_unit_test(hostile), cmocka_unit_test(very_long),
-      cmocka_unit_test(lines), cmocka_unit_test(nothing))
+TESTS(progress_test, cmocka_unit_test(plain), cmocka_unit_test(waiting), cmocka_unit_test(resumed),
+      cmocka_unit_test(live), cmocka_unit_test(small_screen), cmocka_unit_test(hostile),
+      cmocka_unit_test(very_long), cmocka_unit_test(lines), cmocka_unit_test(nothing))
