@@ -32,6 +32,17 @@ static const struct {
      "3:23: workflow 'main': node 'f': an agent or a workflow is needed for each item\n"},
     {"{nodes: [{id: f, type: foreach, items: [1], as: page, agent: a, input: '{{ pge }}'}]}",
      "3:84: node 'f': 'input': unknown name 'pge' (did you mean 'page'?)\n"},
+    {"{nodes: [{id: f, type: foreach, items: [1], agent: a, results: x, max_failures: 2}]}",
+     "3:72: workflow 'main': node 'f': `results` is for items of a file: items: {file: ...}\n"
+     "flow.yaml:3:89: workflow 'main': node 'f': `max_failures` is for items of a file: items: "
+     "{file: "
+     "...}\n"},
+    {"{nodes: [{id: f, type: foreach, items: {file: x.csv, seperator: ';'}, agent: a}]}",
+     "3:73: workflow 'main': node 'f': unknown key 'seperator' of `items` (did you mean "
+     "'separator'?)\n"},
+    {"{nodes: [{id: f, type: foreach, items: {file: 3, format: xml}, agent: a}]}",
+     "3:55: workflow 'main': node 'f': 'file' of `items` must be a text\nflow.yaml:3:66: workflow "
+     "'main': node 'f': unknown format 'xml': there are jsonl, csv, text and folder\n"},
     {"{type: manager, agents: {complex: a, x: b}}",
      "3:43: workflow 'main': 'complex' is what a task of several parts is called, not a "
      "specialist\n"},

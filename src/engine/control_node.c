@@ -54,7 +54,7 @@ static struct expr_scope
 scope_here(const struct controlled *x)
 {
     const struct graph *g = x->base.graph;
-    struct expr_scope scope = {.inputs = x->run->inputs, .run = x->run->info};
+    struct expr_scope scope = {.inputs = x->call->inputs, .run = x->run->info};
     if (x->call->outer && g->sees_outer)
         scope = *x->call->outer;
     if (!x->call->outer || !g->shares_input)
@@ -91,13 +91,13 @@ control_rule(struct control *c, const struct rule *rule, const json_t *output, u
 }
 
 struct err *
-control_items(struct control *c, json_t **ret_items)
+control_value(struct control *c, const struct value_template *v, json_t **ret_value)
 {
     struct controlled *x = controlled_of(c);
-    struct evaluation eval = {.value = c->graph->items, .scope = scope_here(x)};
+    struct evaluation eval = {.value = v, .scope = scope_here(x)};
     rt_deep(evaluate, &eval);
-    TRY(eval.e, "its items");
-    *ret_items = eval.made;
+    PASS(eval.e);
+    *ret_value = eval.made;
     return NULL;
 }
 
@@ -106,7 +106,7 @@ control_list(struct control *c, json_t **ret_list)
 {
     AUTO(json_freep) json_t *list = NULL;
     if (c->graph->items)
-        PASS(control_items(c, &list));
+        TRY(control_value(c, c->graph->items, &list), "its items");
     else
         list = json_incref((json_t *)(uintptr_t)c->task->input);
     const char *text = list ? json_string_value(list) : c->task->message;
@@ -142,6 +142,18 @@ control_pause(struct control *c, const struct pause *p, json_t **ret_value)
     struct controlled *x = controlled_of(c);
     AUTO(freep) char *path = path_below(x, p->name);
     return pause_wait(x->run, path, p, ret_value);
+}
+
+struct run *
+control_run_of(struct control *c)
+{
+    return controlled_of(c)->run;
+}
+
+void
+control_spent(struct control *c, const struct usage *usage)
+{
+    usage_add(&controlled_of(c)->usage, usage);
 }
 
 /* What a member's templates make for an item. */
@@ -243,15 +255,23 @@ control_ask(struct control *c, const struct ask *a, struct reply *ret_reply)
         scope.item = (json_t *)(uintptr_t)a->item;
     if (index)
         scope.index = index;
-    if (a->item && !view_node_ended(x->run->view, path))
-        TRY(fill(a, &scope, &f), "%s '%s'", c->graph->noun, a->name);
+    if (a->refused)
+        return item_refuse(x->run, path, a->refused);
+    if (a->item && (a->stream || !view_node_ended(x->run->view, path))) {
+        struct err *e = fill(a, &scope, &f);
+        if (e && a->stream)
+            return item_refuse(x->run, path, e);
+        TRY(e, "%s '%s'", c->graph->noun, a->name);
+    }
     struct work w = {.path = path,
                      .type = a->member->kind,
                      .worker = a->member->worker,
                      .child = a->member->child,
                      .node = a->member,
                      .outer = &scope,
-                     .depth = x->call->depth};
+                     .depth = x->call->depth,
+                     .inputs = a->inputs ? (json_t *)(uintptr_t)a->inputs : x->call->inputs,
+                     .item = a->stream};
     w.task = (struct task){.message = f.message    ? f.message
                                       : a->message ? a->message
                                                    : c->task->message,
@@ -266,7 +286,8 @@ control_ask(struct control *c, const struct ask *a, struct reply *ret_reply)
                            .output_schema = a->output_schema};
     struct err *e = work_run(x->run, &w, ret_reply);
     usage_add(&x->usage, &ret_reply->usage);
-    return e && control_may_go_on(e) ? WRAP(e, "%s '%s'", c->graph->noun, a->name) : e;
+    return e && !a->stream && control_may_go_on(e) ? WRAP(e, "%s '%s'", c->graph->noun, a->name)
+                                                   : e;
 }
 
 struct asking { /* many members; each fiber takes the next one that nobody has */
@@ -321,7 +342,8 @@ control_judge(struct control *c, const struct judgement *j, json_t **ret_answer)
                      .worker = "judge",
                      .agent = agent,
                      .task = {.message = j->question},
-                     .depth = x->call->depth};
+                     .depth = x->call->depth,
+                     .inputs = x->call->inputs};
     struct err *e = work_run(x->run, &w, &reply);
     usage_add(&x->usage, &reply.usage);
     PASS(e);
@@ -393,7 +415,8 @@ control_expand(struct control *c, const struct control_step *steps, size_t n,
                               .path = c->path,
                               .task = c->task,
                               .depth = x->call->depth,
-                              .started_wall_ms = x->call->started_wall_ms};
+                              .started_wall_ms = x->call->started_wall_ms,
+                              .inputs = x->call->inputs};
     struct err *e = graph_run(x->run, &call, ret_reply, &end);
     usage_add(&x->usage, &ret_reply->usage);
     c->partial |= end == GRAPH_PARTIAL;

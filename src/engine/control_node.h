@@ -31,6 +31,9 @@ struct ask { /* one member's turn; all borrowed */
     const json_t *output_schema; /* what the reply of a model has to be; NULL: the agent's own */
     const char *action;          /* for a member that is no model; or NULL */
     const json_t *params;
+    const json_t *inputs;    /* of a member that is a workflow; NULL: those around it */
+    bool stream;             /* one of very many items: see viewstream.h */
+    struct err *OWN refused; /* why the item cannot be worked on; or NULL */
 };
 struct err *MUST control_ask(struct control *c, const struct ask *a,
                              struct reply *ret_reply) YIELDS;
@@ -99,9 +102,8 @@ const char *control_about(const struct control *c, const struct node *member);
 struct err *MUST control_rule(struct control *c, const struct rule *rule, const json_t *output,
                               unsigned index, bool *ret_truth);
 
-/* The value of the graph's `items`. */
-struct err *MUST control_items(struct control *c, json_t **OWN ret_items);
-/* The list that they make; without `items` the one it was given, also as a text of JSON. */
+/* The list that the graph's `items` make; without `items` the one it was given, also as a text of
+ * JSON. */
 struct err *MUST control_list(struct control *c, json_t **OWN ret_list);
 
 /* Waits for a time, a signal or a person (model/host.h); ERR_PARKED has to be passed up. */
@@ -110,6 +112,11 @@ struct err *MUST control_pause(struct control *c, const struct pause *p,
 
 /* The graph's `text`, filled in. */
 struct err *MUST control_text(struct control *c, char **OWN ret_text);
+/* The value of a template of the graph: its `items`, its `results`. */
+struct err *MUST control_value(struct control *c, const struct value_template *v,
+                               json_t **OWN ret_value);
+struct run *control_run_of(struct control *c);                    /* for the files of engine/ */
+void control_spent(struct control *c, const struct usage *usage); /* of former lives */
 
 /* A passing notice for observers. */
 void control_note(struct control *c, const char *event, json_t *OWN detail);

@@ -250,8 +250,13 @@ check_deep(void *arg)
 struct err *
 flow_check_inputs(struct flow *f, const json_t *inputs)
 {
-    struct checking c = {.schema = plan_root(f->plan)->inputs_schema,
-                         .value = inputs ? inputs : f->engine->nothing};
+    return inputs_check(plan_root(f->plan), inputs ? inputs : f->engine->nothing);
+}
+
+struct err *
+inputs_check(const struct graph *g, const json_t *inputs)
+{
+    struct checking c = {.schema = g->inputs_schema, .value = inputs};
     if (!c.schema)
         return NULL;
     rt_deep(check_deep, &c);

@@ -11,7 +11,7 @@
 static bool
 is_due(const struct run *r)
 {
-    return r->committed < r->must_commit && !r->over && !r->broken;
+    return r->committed < r->want_commit && !r->over && !r->broken;
 }
 
 static void
@@ -19,7 +19,7 @@ flush_one(void *arg)
 {
     struct run *r = arg;
     bool was = fiber_shield(true);
-    err_drop(run_barrier(r)); /* kept in r->broken */
+    err_drop(run_flush(r)); /* kept in r->broken */
     fiber_shield(was);
     run_unref(r);
 }

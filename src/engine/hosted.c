@@ -89,7 +89,8 @@ hosted_call(struct host *h, const char *name, const char *worker, const struct t
                      .worker = worker,
                      .child = plan_graph(x->run->flow->plan, worker),
                      .task = *t,
-                     .depth = x->depth + 1};
+                     .depth = x->depth + 1,
+                     .inputs = x->inputs};
     struct err *e = work_run(x->run, &w, ret_reply);
     usage_add(&x->usage, &ret_reply->usage);
     return e;
@@ -222,7 +223,8 @@ agent_run(struct run *r, const struct work *w, int64_t started_wall_ms, struct r
                        .node = w->node,
                        .attempts = 1,
                        .started_wall_ms = started_wall_ms,
-                       .depth = w->depth};
+                       .depth = w->depth,
+                       .inputs = w->inputs};
     struct task t = w->task;
     enum effect effect;
     const char *said = json_str(def, "effect", NULL);

@@ -59,8 +59,21 @@ record_event(enum record_kind kind, const json_t *body)
         return EVENT_HISTORY_READ;
     case REC_REMEMBERED:
         return EVENT_HISTORY_ADDED;
+    case REC_STREAM_OPENED:
+    case REC_STREAM_CURSOR:
+        return EVENT_NODE_PROGRESS;
+    case REC_ITEM_DONE:
+        return EVENT_NODE_COMPLETED;
+    case REC_ITEM_FAILED:
+        return EVENT_NODE_FAILED;
     }
     return "unknown";
+}
+
+bool
+record_is_quiet(enum record_kind kind)
+{
+    return kind == REC_STREAM_OPENED || kind == REC_STREAM_CURSOR || kind == REC_ITEM_DONE;
 }
 
 void
@@ -106,9 +119,29 @@ view_new(const char *run_id)
     struct view *v = xcalloc(1, sizeof *v);
     v->run_id = xstrdup(run_id);
     v->places = map_new();
+    v->streams = viewstreams_new();
     v->status = RUN_RUNNING;
     v->said = said_new();
     return v;
+}
+
+static void
+place_free(struct place *p)
+{
+    free(p->node.body);
+    free(p->step.body);
+    free(p->decided.body);
+    free(p->wait.body);
+    free(p->target);
+    free(p);
+}
+
+static void
+place_drop(void *view, const char *path)
+{
+    struct place *p = map_del(((struct view *)view)->places, path);
+    if (p)
+        place_free(p);
 }
 
 void
@@ -118,15 +151,10 @@ view_free(struct view *v)
     if (!v)
         return;
     for (size_t i = 0; map_next(v->places, &i, NULL, &value);) {
-        struct place *p = value;
-        free(p->node.body);
-        free(p->step.body);
-        free(p->decided.body);
-        free(p->wait.body);
-        free(p->target);
-        free(p);
+        place_free(value);
     }
     map_free(v->places);
+    viewstreams_free(v->streams);
     vec_fini(&v->former);
     undolog_free(v->undo);
     said_free(v->said);
@@ -144,6 +172,7 @@ place_at(struct view *v, const char *path)
     if (!p) {
         p = xcalloc(1, sizeof *p);
         map_put(v->places, path, p);
+        viewstreams_place(v->streams, path);
     }
     return p;
 }
@@ -194,6 +223,8 @@ node_feed(struct view *v, const struct record *rec)
         keep(&p->node, rec);
     p->is_node = true;
     p->node_ended |= rec->kind == REC_NODE_ENDED;
+    if (rec->kind == REC_NODE_ENDED)
+        viewstreams_ended(v->streams, rec->path, place_drop, v);
     return NULL;
 }
 
@@ -313,6 +344,11 @@ feed(struct view *v, const struct record *rec, bool recall)
     case REC_STEP_FAILED:
     case REC_STEP_RESERVED:
         return step_feed(v, rec, recall);
+    case REC_STREAM_OPENED:
+    case REC_STREAM_CURSOR:
+    case REC_ITEM_DONE:
+    case REC_ITEM_FAILED:
+        return viewstreams_feed(v->streams, rec, recall, place_drop, v);
     case REC_DECIDED:
         return decided_feed(v, rec, recall);
     case REC_RECALLED:
@@ -340,6 +376,12 @@ view_recall(struct view *v, const struct record *rec)
     PASS(record_pick(rec, &want, 1));
     vec_push(&v->former, ((struct life){json_integer_value(at), json_integer_value(at)}));
     return NULL;
+}
+
+struct viewstream *
+view_stream(const struct view *v, const char *path)
+{
+    return viewstreams_find(v->streams, path);
 }
 
 enum run_status
@@ -451,6 +493,18 @@ usage_of(const json_t *body)
     return usage ? usage_to_json(&u) : json_null();
 }
 
+/* Counted, and told by themselves only where they failed, the first few. */
+static json_t *
+items_document(struct viewstream *s)
+{
+    json_t *failures = json_array();
+    vec_each (&s->errors, e)
+        json_array_append_new(failures,
+                              json_pack("{sI ss}", "index", e->index + 1, "error", e->error));
+    return json_pack("{sI sI so}", "completed", s->completed, "failed", s->failed, "failures",
+                     failures);
+}
+
 static json_t *
 node_document(const struct view *v, const char *path, const json_t *body)
 {
@@ -465,6 +519,8 @@ node_document(const struct view *v, const char *path, const json_t *body)
     for (size_t i = 0; i < COUNT(copied); i++)
         json_object_set_new_nocheck(d, copied[i], member(body, copied[i]));
     json_object_set_new_nocheck(d, "usage", usage_of(body));
+    if (viewstreams_find(v->streams, path))
+        json_object_set_new_nocheck(d, "items", items_document(viewstreams_find(v->streams, path)));
     if (v->ended && strcmp(status, "running") == 0)
         node_cut_off(v, path, d);
     else if (strcmp(status, "running") == 0 && waits_below(v, path))

@@ -22,6 +22,11 @@ enum record_kind { /* stored numbers */
                    REC_STEP_DONE = 21,
                    REC_STEP_FAILED = 22,
                    REC_STEP_RESERVED = 23, /* what its calls so far may take, at most */
+                   /* Of a foreach over a file (viewstream.h); the first two at its node's path. */
+                   REC_STREAM_OPENED = 40, /* which file it is, and as it was then */
+                   REC_STREAM_CURSOR = 41, /* whose results are in the file of results */
+                   REC_ITEM_DONE = 42,     /* the whole of an item in one record */
+                   REC_ITEM_FAILED = 43,
                    REC_WAIT_OPEN = 30,
                    REC_WAIT_DONE = 31,
                    REC_WAIT_REFUSED = 32, /* an answer that does not fit */
@@ -40,13 +45,15 @@ struct record { /* as it is stored; borrowed */
 };
 void record_encode(const json_t *body, struct str *to);
 struct err *MUST record_decode(const struct record *rec, json_t **OWN ret_body);
-/* The members that are wanted, and no others (json_pick). */
+/* Some members alone, which is quick. */
 struct err *MUST record_pick(const struct record *rec, const struct json_want *want, size_t count);
+bool record_is_quiet(enum record_kind kind); /* one of very many: nobody is told of it */
 
 /* What is known of a run, fed record by record: its document, and what a resumed run finds by path.
  * Bodies stay as they are stored until somebody asks: a run holds little while it goes on, and one
  * of ten thousand steps is taken up again in a moment. */
 struct view;
+struct viewstream;
 struct view *OWN view_new(const char *run_id);
 void view_free(struct view *OWN v); /* accepts NULL */
 struct err *MUST view_feed(struct view *v, const struct record *rec);
@@ -99,6 +106,8 @@ struct err *MUST view_step_cost(const struct view *v, size_t *i, struct view_cos
                                 bool *ret_more);
 /* What tries of a step that has no end may have taken; {0}: nothing. */
 struct err *MUST view_step_held(const struct view *v, const char *path, struct amount *ret_held);
+/* What is known of the stream whose node is at this path; NULL: it was not begun. Borrowed. */
+struct viewstream *view_stream(const struct view *v, const char *path);
 /* REC_STEP_DONE, else REC_STEP_FAILED, else NULL. */
 struct err *MUST view_step(const struct view *v, const char *path, json_t **OWN ret_body,
                            bool *ret_failed);

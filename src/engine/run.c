@@ -25,212 +25,6 @@ run_publish(struct run *r, struct run_event ev)
         e->subscribers.at[i].fn(e->subscribers.at[i].ctx, &ev);
 }
 
-/* ---- the journal ----------------------------------------------------------- */
-
-void
-run_encode(const struct engine *e, const json_t *body, struct str *to)
-{
-    record_encode(body, to);
-    if (e->opts.redact)
-        e->opts.redact(e->opts.ctx, to);
-}
-
-/* Kept as bytes: thousands of runs may be waiting for the disk. */
-bool
-run_append(struct run *r, enum record_kind kind, const char *path, json_t *body, bool lazy)
-{
-    struct engine *e = r->engine;
-    assert(body); /* json_pack gave nothing: a text that is not UTF-8 */
-    str_reset(&e->encoding);
-    run_encode(e, body, &e->encoding);
-    if (e->encoding.len > RECORD_BODY_MAX) {
-        str_fini(&e->encoding);
-        json_decref(body);
-        return false;
-    }
-    struct pending p = {.kind = kind,
-                        .path = xstrdup(path),
-                        .bytes = xmalloc(e->encoding.len),
-                        .len = e->encoding.len,
-                        .body = e->subscribers.len ? json_incref(body) : NULL};
-    memcpy(p.bytes, e->encoding.p, p.len);
-    json_decref(body);
-    vec_push(&r->pending, p);
-    r->appended++;
-    if (lazy)
-        return true;
-    r->must_commit = r->appended;
-    flush_soon(r);
-    return true;
-}
-
-void
-run_append_using(struct run *r, enum record_kind kind, const char *path, json_t *body,
-                 const struct store_signal *signal)
-{
-    run_append(r, kind, path, body, false);
-    if (!signal)
-        return;
-    vec_last(&r->pending).signal = xstrdup(signal->name);
-    vec_last(&r->pending).dedupe = xstrdup(signal->dedupe);
-}
-
-static void
-pending_free(struct pending *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        free(p[i].path);
-        free(p[i].bytes);
-        free(p[i].signal);
-        free(p[i].dedupe);
-        json_decref(p[i].body);
-    }
-    free(p);
-}
-
-static struct err *
-broken_again(const struct run *r)
-{
-    AUTO(freep) char *text = err_text(r->broken);
-    return FAIL(err_kind(r->broken), "%s", text);
-}
-
-int64_t
-engine_expiry(const struct engine *e)
-{
-    return e->opts.keep_ms ? store_now_ms(e->opts.store) + e->opts.keep_ms : 0;
-}
-
-/* The end of the run is in its last batch, with which it is given up. */
-static void
-commit_outcome(const struct run *r, const struct pending *last, struct store_commit *c)
-{
-    c->status = RUN_RUNNING;
-    if (last->kind == REC_RUN_ENDED) {
-        c->status = (int)r->status;
-        c->release = true;
-        c->expires_at = engine_expiry(r->engine);
-    } else if (last->kind == REC_RUN_WAITING) {
-        c->status = RUN_WAITING;
-        c->release = true;
-        c->wake_at = r->waits.wake_at;
-    }
-}
-
-static struct err *
-batch_committed(struct run *r, struct pending *batch, size_t n, int64_t first_seq)
-{
-    for (size_t i = 0; i < n; i++) {
-        struct record rec = {batch[i].kind, batch[i].path, batch[i].bytes, batch[i].len};
-        PASS(view_feed(r->view, &rec));
-        if (!r->engine->subscribers.len ||
-            batch[i].kind == REC_NODE_STARTED) /* told when it happened: this record travels late */
-            continue;
-        if (!batch[i].body) /* somebody came after it was appended */
-            PASS(record_decode(&rec, &batch[i].body));
-        run_publish(r, (struct run_event){.name = record_event(batch[i].kind, batch[i].body),
-                                          .path = batch[i].path,
-                                          .seq = first_seq + (int64_t)i,
-                                          .detail = batch[i].body});
-    }
-    return NULL;
-}
-
-/* As many of these as the store takes at once. */
-static size_t
-batch_fitting(const struct pending *batch, size_t len)
-{
-    size_t n = 0, bytes = 0;
-    while (n < len && n < RECORDS_MAX && bytes + batch[n].len <= RECORD_BODY_MAX)
-        bytes += batch[n++].len;
-    return n;
-}
-
-static struct err *
-commit_once(struct run *r, struct pending *batch, size_t n)
-{
-    struct store_record *records = xcalloc(n, sizeof *records);
-    VEC(struct store_signal) used = {0};
-    for (size_t i = 0; i < n; i++) {
-        records[i] = (struct store_record){.kind = (int)batch[i].kind,
-                                           .path = batch[i].path,
-                                           .body = batch[i].bytes,
-                                           .body_len = batch[i].len};
-        if (batch[i].signal)
-            vec_push(&used,
-                     ((struct store_signal){.name = batch[i].signal, .dedupe = batch[i].dedupe}));
-    }
-    struct store_commit c = {.lease = &r->lease,
-                             .records = records,
-                             .nrecords = n,
-                             .consumed = used.at,
-                             .nconsumed = used.len};
-    commit_outcome(r, &batch[n - 1], &c);
-    int64_t first_seq = r->lease.seq + 1;
-    struct err *e = store_commit(r->engine->opts.store, &c);
-    r->engine->stats.commits++;
-    r->engine->stats.records += (int64_t)n;
-    free(records);
-    vec_fini(&used);
-    PASS(e);
-    r->committed += n;
-    return batch_committed(r, batch, n, first_seq);
-}
-
-/* One commit at a time; what is appended meanwhile goes into the next one. */
-static struct err *
-commit_batch(struct run *r)
-{
-    struct pending *batch = r->pending.at;
-    const size_t len = r->pending.len;
-    struct err *e = NULL;
-    r->pending.at = NULL;
-    r->pending.len = r->pending.cap = 0;
-    for (size_t done = 0, n; done < len && !e; done += n) {
-        n = batch_fitting(batch + done, len - done);
-        e = commit_once(r, batch + done, n);
-        waitq_wake_all(&r->commits);
-    }
-    pending_free(batch, len);
-    return e;
-}
-
-static struct err *
-commit_until(struct run *r, uint64_t goal)
-{
-    while (r->committed < goal) {
-        if (r->broken)
-            return broken_again(r);
-        if (r->committing) {
-            PASS(waitq_wait(&r->commits, DEADLINE_NONE));
-            continue;
-        }
-        r->committing = true;
-        struct err *e = commit_batch(r);
-        r->committing = false;
-        if (e) {
-            r->broken = WRAP(e, "writing the journal");
-            scope_cancel(&r->scope);
-            saga_interrupt(r);
-        }
-        waitq_wake_all(&r->commits);
-    }
-    return NULL;
-}
-
-struct err *
-run_barrier(struct run *r)
-{
-    return commit_until(r, r->must_commit);
-}
-
-struct err *
-too_large(const char *what)
-{
-    return FAIL(ERR_LIMIT, "%s is too large to be kept: a record has %zu MB at most", what,
-                RECORD_BODY_MAX >> 20);
-}
-
 /* ---- walking --------------------------------------------------------------- */
 
 static void
@@ -335,8 +129,11 @@ run_graph(struct run *r, struct reply *reply, enum graph_end *ret_end)
     r->scope_open = true;
     if (r->cancelled || r->interrupted)
         scope_cancel(&r->scope);
-    struct graph_call call = {
-        .g = g, .path = "", .task = &task, .started_wall_ms = r->started_wall_ms};
+    struct graph_call call = {.g = g,
+                              .path = "",
+                              .task = &task,
+                              .started_wall_ms = r->started_wall_ms,
+                              .inputs = r->inputs};
     struct err *e = graph_run(r, &call, reply, ret_end);
     r->scope_open = false;
     struct err *closed = scope_close(&r->scope);
@@ -370,7 +167,7 @@ run_main(void *arg)
     struct reply reply = {0};
     run_walk(r, &reply);
     bool was = fiber_shield(true);
-    struct err *e = commit_until(r, r->appended);
+    struct err *e = run_commit_all(r);
     err_drop(e); /* kept in r->broken */
     if (r->broken || r->interrupted)
         err_drop(store_release(r->engine->opts.store, &r->lease, 0)); /* lost already when fenced */

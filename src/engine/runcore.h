@@ -3,6 +3,7 @@
 #define ENGINE_RUNCORE_H
 #include "base/map.h"
 #include "base/vec.h"
+#include "engine/commit.h"
 #include "engine/doubt.h"
 #include "engine/engine.h"
 #include "engine/journal.h"
@@ -43,13 +44,6 @@ struct flow {
     char *body;              /* as it is stored */
     int64_t stored_until_ms; /* a run has brought it along, and it will not be pruned before */
 };
-struct pending { /* a record that is not committed yet */
-    enum record_kind kind;
-    char *path, *bytes;
-    size_t len;
-    json_t *body;          /* for subscribers, if there are any */
-    char *signal, *dedupe; /* that is used up with it; or NULL */
-};
 struct run {
     struct engine *engine;
     struct flow *flow;
@@ -62,8 +56,10 @@ struct run {
     struct doubts *doubts;         /* answers; NULL: none */
     struct view *view;
     VEC(struct pending) pending;
-    uint64_t appended, must_commit, committed; /* counts of records; must_commit: barrier's goal */
-    bool committing, unsafe;                   /* unsafe: it is in engine->unsafe */
+    /* Numbers of records. must_commit: the barrier's goal; want_commit: flush's, never before it.
+     */
+    uint64_t appended, must_commit, want_commit, committed;
+    bool committing, unsafe; /* unsafe: it is in engine->unsafe */
     struct waitq commits;
     struct err *broken; /* the journal could not be written: the run cannot go on here */
     enum run_status status;
@@ -91,36 +87,24 @@ struct hosted {
     unsigned attempts;       /* the most tries a step of it took */
     int64_t started_wall_ms;
     unsigned depth; /* of agents calling agents */
+    json_t *inputs; /* of the workflow around it; borrowed */
 };
 #define CALL_DEPTH_MAX 16
 
-/* run.c: appends to the journal; `lazy` records need not be committed before the next effect.
- * False: nothing was, because the store takes no record so large; only what holds a reply can be.
- */
-bool
-run_append(struct run *r, enum record_kind kind, const char *path, json_t *OWN body, bool lazy);
-struct err *MUST too_large(const char *what); /* ERR_LIMIT, in words for the reader */
-/* The same, using up a signal in the same commit. */
-void run_append_using(struct run *r, enum record_kind kind, const char *path, json_t *OWN body,
-                      const struct store_signal *signal);
-struct err *MUST run_barrier(struct run *r) YIELDS; /* all that matters so far is committed */
-void flush_soon(struct run *r); /* flush.c: commits what was appended, if nobody else does */
 /* Fills in the run and the time, and tells everybody. */
 void run_publish(struct run *r, struct run_event ev);
 
 struct run *OWN run_new(struct engine *e, struct flow *f);
 void run_set_input(struct run *r, const json_t *started);
-void run_launch(struct run *r);                /* its fiber begins */
-int64_t engine_expiry(const struct engine *e); /* of a run that ends now, for the store */
+void run_launch(struct run *r); /* its fiber begins */
 
 /* stored.c: for store_read, whose ctx is a struct view; recall: of a run that goes on. */
 struct err *MUST run_read(void *view, const struct store_record *rec);
 struct err *MUST run_recall(void *view, const struct store_record *rec);
 
-/* run.c: a record as it is stored, secrets taken out. */
-void run_encode(const struct engine *e, const json_t *body, struct str *to);
 /* flow.c */
 void engine_watch_start(struct engine *e);
+struct err *MUST inputs_check(const struct graph *g, const json_t *inputs);
 struct err *MUST flow_check_inputs(struct flow *f, const json_t *inputs);
 struct err *MUST flow_stored(struct engine *e, const char *hash, struct flow **OWN ret_flow) YIELDS;
 
@@ -137,8 +121,12 @@ struct work {
     const struct expr_scope *outer;   /* what the node sees, for a graph inside of it; or NULL */
     struct task task;                 /* name, def and effect are filled in by agent_run */
     unsigned depth;
+    json_t *inputs; /* what `inputs` is for a graph; borrowed */
+    bool item;      /* of a stream: its end is one small record, its start none if it can be */
 };
 struct err *MUST work_run(struct run *r, const struct work *w, struct reply *ret_reply) YIELDS;
+/* An item that does not get as far as its work has failed all the same; returns e. */
+struct err *MUST item_refuse(struct run *r, const char *path, struct err *OWN e);
 struct work_end {
     enum node_status status;
     const struct reply *reply; /* or NULL */
@@ -163,6 +151,7 @@ struct graph_call {
     unsigned depth;
     int64_t started_wall_ms;        /* in whatever life */
     const struct expr_scope *outer; /* of the node that it is inside; or NULL */
+    json_t *inputs;                 /* the run's, or the item's that this workflow is for */
 };
 int64_t graph_deadline(const struct run *r, const struct graph_call *call);
 struct err *MUST graph_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,

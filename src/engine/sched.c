@@ -27,7 +27,7 @@ struct graph_state {
     struct scope scope;
     struct waitq changed;
     struct node_fiber *fibers; /* that run */
-    const struct expr_scope *outer;
+    const struct graph_call *call;
 };
 
 struct node_fiber {
@@ -58,15 +58,15 @@ static struct expr_scope
 scope_of(struct graph_state *gs, int64_t now_wall_ms)
 {
     struct expr_scope scope = {.input = gs->input,
-                               .inputs = gs->run->inputs,
+                               .inputs = gs->call->inputs,
                                .run = gs->run->info,
                                .step = step_lookup,
                                .step_ctx = gs,
                                .now_wall_ms = now_wall_ms};
-    if (gs->outer && gs->g->sees_outer) {
-        scope.item = gs->outer->item;
-        scope.index = gs->outer->index;
-        scope.locals = gs->outer->locals;
+    if (gs->call->outer && gs->g->sees_outer) {
+        scope.item = gs->call->outer->item;
+        scope.index = gs->call->outer->index;
+        scope.locals = gs->call->outer->locals;
     }
     return scope;
 }
@@ -171,7 +171,8 @@ node_work(const struct graph_state *gs, const struct node *n, const char *path)
                          .worker = n->worker,
                          .child = n->child,
                          .node = n,
-                         .depth = gs->depth};
+                         .depth = gs->depth,
+                         .inputs = gs->call->inputs};
 }
 
 /* A node that does not get as far as its work has an end all the same. */
@@ -550,12 +551,8 @@ graph_walk(struct run *r, const struct graph_call *call, struct reply *ret_reply
     const struct graph *g = call->g;
     const struct task *task = call->task;
     struct graph_state *gs = xcalloc(1, sizeof *gs);
-    *gs = (struct graph_state){.run = r,
-                               .g = g,
-                               .path = call->path,
-                               .task = task,
-                               .depth = call->depth,
-                               .outer = call->outer};
+    *gs = (struct graph_state){
+        .run = r, .g = g, .path = call->path, .task = task, .depth = call->depth, .call = call};
     gs->nodes = xcalloc(g->nnodes, sizeof *gs->nodes);
     gs->ready = xcalloc(g->nnodes, sizeof *gs->ready);
     gs->input = task->input ? json_incref((json_t *)(uintptr_t)task->input)

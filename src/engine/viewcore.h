@@ -6,6 +6,7 @@
 #include "base/vec.h"
 #include "engine/journal.h"
 #include "engine/said.h"
+#include "engine/viewstream.h"
 
 struct kept { /* a body as it is stored */
     char *body;
@@ -33,6 +34,7 @@ struct view {
     json_t *started, *ended, *waiting;
     struct map *places;   /* path -> struct place */
     struct undolog *undo; /* NULL: no node has noted one */
+    struct viewstreams *streams;
     struct usage usage;
     enum run_status status;
     bool has_waits; /* there ever was one */

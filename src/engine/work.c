@@ -1,4 +1,5 @@
 /* work.c - one subtree: an agent or a graph at a path, found in the journal or run and recorded. */
+#include "engine/control_node.h"
 #include "engine/runcore.h"
 #include "engine/saga.h"
 #include "engine/spend.h"
@@ -127,7 +128,8 @@ worker_do_it(struct run *r, const struct work *w, int64_t started_wall_ms, struc
                                               .task = &w->task,
                                               .depth = w->depth + 1,
                                               .started_wall_ms = started_wall_ms,
-                                              .outer = w->outer},
+                                              .outer = w->outer,
+                                              .inputs = w->inputs ? w->inputs : r->inputs},
                          ret, &end);
     return agent_run(r, w, started_wall_ms, ret, ret_attempts);
 }
@@ -187,6 +189,62 @@ end_record(struct run *r, const struct work *w, struct work_end *end, struct err
     return e;
 }
 
+/* Small, because there are very many. */
+static json_t *
+item_body(const struct reply *reply, const struct err *e, int64_t started_wall_ms)
+{
+    static const struct usage none;
+    const int64_t took = rt_wall_ms() - started_wall_ms;
+    AUTO(freep) char *error = e ? err_text(e) : NULL;
+    json_t *body = json_pack("{sI sO* so*}", "at", rt_wall_ms(), "output", e ? NULL : reply->output,
+                             "error", error ? json_string_lossy(error, strlen(error)) : NULL);
+    if (e)
+        json_object_set_new(body, "kind", json_string(err_kind_name(err_kind(e))));
+    if (took > 0)
+        json_object_set_new(body, "duration_ms", json_integer(took));
+    if (memcmp(&reply->usage, &none, sizeof none) != 0)
+        json_object_set_new(body, "usage", usage_to_json(&reply->usage));
+    return body;
+}
+
+/* It is found again by its number (viewstream.h). A start is recorded only for what is under way
+ * when something is committed: then its clock goes on in the next life. */
+static struct err *
+item_run(struct run *r, const struct work *w, struct reply *ret_reply)
+{
+    unsigned attempts = 1;
+    int64_t started;
+    uint64_t begun = 0;
+    PASS(view_node_started(r->view, w->path, &started));
+    if (!started) {
+        started = rt_wall_ms();
+        run_append(r, REC_NODE_STARTED, w->path,
+                   json_pack("{ss ss* sI}", "type", w->type, "agent", w->worker, "at", started),
+                   true);
+        begun = r->appended;
+    }
+    struct err *e = within_total(r, w, started, ret_reply, &attempts);
+    if (!e && !ret_reply->output)
+        reply_set_json(ret_reply, json_null());
+    if (e && (!control_may_go_on(e) || r->broken || r->interrupted))
+        return e;
+    if (begun)
+        run_retract(r, begun);
+    if (run_append_soon(r, e ? REC_ITEM_FAILED : REC_ITEM_DONE, w->path,
+                        item_body(ret_reply, e, started)))
+        return e;
+    e = too_large("its reply");
+    run_append_soon(r, REC_ITEM_FAILED, w->path, item_body(ret_reply, e, started));
+    return e;
+}
+
+struct err *
+item_refuse(struct run *r, const char *path, struct err *e)
+{
+    run_append_soon(r, REC_ITEM_FAILED, path, item_body(&(struct reply){0}, e, rt_wall_ms()));
+    return e;
+}
+
 struct err *
 work_run(struct run *r, const struct work *w, struct reply *ret_reply)
 {
@@ -195,6 +253,8 @@ work_run(struct run *r, const struct work *w, struct reply *ret_reply)
     if (strlen(w->path) > PATH_LEN_MAX)
         return FAIL(ERR_LIMIT, "it is nested too deep: its path has more than %d bytes",
                     PATH_LEN_MAX);
+    if (w->item)
+        return item_run(r, w, ret_reply);
     if (view_node_ended(r->view, w->path))
         return recorded(r->view, w->path, ret_reply);
     PASS(view_node_started(r->view, w->path, &started));

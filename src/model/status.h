@@ -41,6 +41,7 @@ bool run_status_parse(const char *name, enum run_status *ret_status);
 #define EVENT_NODE_SKIPPED   "node.skipped"
 #define EVENT_NODE_CANCELLED "node.cancelled"
 #define EVENT_NODE_RETRYING  "node.retrying"
+#define EVENT_NODE_PROGRESS  "node.progress" /* of a foreach over a file; a passing notice */
 #define EVENT_STEP_STARTED   "step.started"
 #define EVENT_STEP_COMPLETED "step.completed"
 #define EVENT_STEP_FAILED    "step.failed"

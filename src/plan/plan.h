@@ -96,7 +96,9 @@ struct graph {
     bool waits;        /* nothing runs in it; `timeout` is how long it waits, for its kind to say */
     bool sees_outer;   /* written inside a node: its conditions see the steps around that */
     bool shares_input; /* and their `input` is that of the graph around; else what it is given */
-    struct value_template *items;    /* foreach's list; or NULL */
+    struct value_template *items;    /* foreach's list, or where it is; or NULL */
+    bool items_are_stream;           /* `items` says which file they are in */
+    struct value_template *results;  /* of a stream: the file for its results; or NULL */
     struct template *text;           /* human's question, wait's time; or NULL */
     const struct node *const *nodes; /* in order of declaration */
     size_t nnodes;

@@ -2,6 +2,7 @@
  *
  * usage: flow FILE...   UPDATE=1 writes the expected parts anew. The last line is "N passed, N
  * failed". */
+#include "flowfiles.h"
 #include "rt/fiber.h"
 #include "rt/file.h"
 #include "rt/rt.h"
@@ -15,6 +16,7 @@ struct flow_file {
     struct str text;
     char *spec, *request, *http, *expect; /* parts; not NULL */
     json_t *request_json, *http_json;
+    char *dir; /* with its files; or NULL */
 };
 
 struct outcome {
@@ -23,6 +25,7 @@ struct outcome {
     char id[RUN_ID_LEN];
     char *error;   /* the start was refused */
     json_t *after; /* what the run after it gave */
+    char *lines;   /* of the file of results; or NULL */
     int64_t commits;
 };
 
@@ -91,6 +94,11 @@ flow_file_read(const char *path, struct flow_file *f)
         TRY(json_parse(f->request, strlen(f->request), &f->request_json), "%s: run", path);
     if (*f->http)
         TRY(json_parse(f->http, strlen(f->http), &f->http_json), "%s: http", path);
+    AUTO(freep) char *written = part(str_c(&f->text), "files");
+    AUTO(json_freep) json_t *files = NULL;
+    if (*written)
+        TRY(json_parse(written, strlen(written), &files), "%s: files", path);
+    f->dir = flowfiles_make(files);
     return NULL;
 }
 
@@ -104,6 +112,7 @@ flow_file_fini(struct flow_file *f)
     free(f->expect);
     json_decref(f->request_json);
     json_decref(f->http_json);
+    flowfiles_remove(f->dir);
 }
 
 /* ---- one life
@@ -330,7 +339,8 @@ live(struct app *a, struct play *p, struct run **ret_run)
     struct run_request req = {.flow = flow,
                               .input = json_object_get(q, "input"),
                               .inputs = json_object_get(q, "inputs"),
-                              .conversation = json_str(q, "conversation", NULL)};
+                              .conversation = json_str(q, "conversation", NULL),
+                              .dir = p->file->dir};
     struct err *e = ret_run ? runs_before(a, p, req) : NULL;
     if (!e && !ret_run)
         e = run_beside(a, req, json_object_get(q, "after"), &p->out->after);
@@ -420,13 +430,18 @@ play_once(struct play *p, uint64_t seed)
     err_drop(rt_open(&(struct rt_opts){.simulated = true, .seed = seed}, &rt));
     rt_run(rt, play_main, p);
     rt_close(rt);
+    const char *results = json_str(p->file->request_json, "results", NULL);
+    if (results) {
+        free(p->out->lines);
+        p->out->lines = flowfiles_lines(p->file->dir, results);
+    }
 }
 
 /* ---- comparing
  * --------------------------------------------------------------------------------------------- */
 
 static char *
-result_text(const struct outcome *o)
+result_text(const struct outcome *o, const char *dir)
 {
     struct str s = STR_INIT;
     str_add(&s, str_c(&o->journal));
@@ -442,7 +457,9 @@ result_text(const struct outcome *o)
         value_add(&s, o->after);
         str_addc(&s, '\n');
     }
-    return str_steal(&s);
+    if (o->lines)
+        str_addf(&s, "results\n%s", o->lines);
+    return flowfiles_shown(dir, str_steal(&s));
 }
 
 static void
@@ -452,6 +469,7 @@ outcome_fini(struct outcome *o)
     json_decref(o->doc);
     json_decref(o->after);
     free(o->error);
+    free(o->lines);
 }
 
 static void
@@ -466,10 +484,11 @@ expectation_write(struct flow_file *f, const char *result)
 }
 
 static bool
-same_end(const json_t *a, const json_t *b)
+same_end(const struct outcome *a, const struct outcome *b)
 {
-    return strcmp(json_str(a, "status", "?"), json_str(b, "status", "!")) == 0 &&
-           json_equal(json_object_get(a, "output"), json_object_get(b, "output"));
+    return strcmp(json_str(a->doc, "status", "?"), json_str(b->doc, "status", "!")) == 0 &&
+           json_equal(json_object_get(a->doc, "output"), json_object_get(b->doc, "output")) &&
+           str_eq(a->lines, b->lines) && (a->after == b->after || json_equal(a->after, b->after));
 }
 
 /* Crash at commit n, resume until the run is over: the same end, or parked because of a `once`
@@ -502,12 +521,10 @@ crash_holds(struct flow_file *f, const struct outcome *whole, int64_t n, bool be
             play_once(&p, 3);
         }
         bool ended_already = o.error && strstr(o.error, "has ended");
-        ok = ok &&
-             (ended_already || (same_end(o.doc, whole->doc) &&
-                                (o.after == whole->after || json_equal(o.after, whole->after))));
+        ok = ok && (ended_already || same_end(&o, whole));
     }
     if (!ok) {
-        AUTO(freep) char *text = result_text(&o);
+        AUTO(freep) char *text = result_text(&o, f->dir);
         fprintf(stderr, "%s: crash %s commit %lld: crashed=%d twice=%u\n%s", f->path,
                 before ? "before" : "after", (long long)n, p.crashed, world_twice(&w), text);
     }
@@ -533,7 +550,7 @@ flow_run(const char *path, unsigned *passed, unsigned *failed)
     world_init(&w, f.http_json);
     struct store_mem *mem = store_mem_new();
     play_once(&(struct play){.file = &f, .world = &w, .mem = mem, .out = &whole}, 1);
-    AUTO(freep) char *result = result_text(&whole);
+    AUTO(freep) char *result = result_text(&whole, f.dir);
     if (getenv("UPDATE"))
         expectation_write(&f, result);
     bool same = getenv("UPDATE") || strcmp(result, f.expect) == 0;
