@@ -1,5 +1,6 @@
 # Flow tests: a spec, scripted peers, the expected journal; then a crash at every commit.
-$(O)/test/flow: tests/flow/flow.c tests/flow/flowfiles.c tests/flow/world.c tests/flow/world.h tests/flow/flowfiles.h $(call archives,$(filter-out cli,$(LAYERS)))
+$(O)/test/flow: $(patsubst %,tests/flow/%,flow.c flowfiles.c flowfiles.h world.c world.h) \
+  $(call archives,$(filter-out cli,$(LAYERS)))
 	@mkdir -p $(@D)
 	@echo '  LD   $@'
 	@$(CC) $(CFLAGS) $(LDFLAGS) -Itests/flow -o $@ $(filter %.c,$^) \
