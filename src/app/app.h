@@ -17,6 +17,7 @@ struct app_opts {          /* strings borrowed for the app's life */
     bool read_only;        /* listings: no lock is taken */
     const char *model, *record, *replay;
     bool debug, stream;
+    bool replaying; /* nothing leaves the process: a step that the journal does not have parks */
 };
 struct err *MUST app_open(const struct app_opts *opts, struct app **OWN ret_app) YIELDS;
 void app_close(struct app *OWN a) YIELDS; /* accepts NULL */

@@ -1,61 +1,13 @@
 /* runcmd.c - `tutti run`: start a workflow and watch it. */
 #include "base/map.h"
 #include "cli/cli.h"
+#include "cli/inputs.h"
 #include "cli/watch.h"
 #include "rt/file.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define INPUT_BYTES_MAX ((size_t)16 << 20)
-
-struct inputs {
-    json_t *keys;    /* from -i key=value */
-    struct str text; /* from -i text, -i @file and stdin */
-    struct err *e;
-};
-
-static struct err *
-input_file(const char *path, struct str *to)
-{
-    if (strcmp(path, "-") == 0)
-        path = "/dev/stdin";
-    return file_read(path, INPUT_BYTES_MAX, to);
-}
-
-/* key=value, key=@file, @file or text; a value that is JSON is taken as JSON. */
-static void
-input_add(void *ctx, const char *value)
-{
-    struct inputs *in = ctx;
-    size_t key = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
-    if (in->e)
-        return;
-    if (value[0] == '@') {
-        in->e = input_file(value + 1, &in->text);
-        return;
-    }
-    if (!key || value[key] != '=') {
-        str_addf(&in->text, "%s%s", in->text.len ? "\n" : "", value);
-        return;
-    }
-    AUTO(freep) char *name = xstrndup(value, key);
-    AUTO(str_fini) struct str text = STR_INIT;
-    json_t *parsed = NULL;
-    if (value[key + 1] == '@')
-        in->e = input_file(value + key + 2, &text);
-    else
-        str_add(&text, value + key + 1);
-    if (in->e)
-        return;
-    struct err *e = json_parse(str_c(&text), text.len, &parsed);
-    if (e) { /* then it is text */
-        err_drop(e);
-        parsed = json_string_lossy(str_c(&text), text.len);
-    }
-    json_object_set_new(in->keys, name, parsed);
-}
 
 struct run_args {
     struct tutti_options options;
@@ -108,7 +60,7 @@ cmd_run_main(int argc, char **argv)
     struct inputs in = {.keys = json_object()};
     bool json = false, events = false, quiet = false, no_stream = false, stay = false;
     const struct option_def defs[] = {
-        {"--input", "-i", .each = input_add, .ctx = &in},
+        {"--input", "-i", .each = inputs_add, .ctx = &in},
         {"--json", .flag = &json},
         {"--events", .flag = &events},
         {"--quiet", "-q", .flag = &quiet},
@@ -141,7 +93,7 @@ cmd_run_main(int argc, char **argv)
     a.options.stay = stay;
     a.options.stream = !no_stream && !json && (events || (!quiet && isatty(2)));
     if (!in.e && !in.text.len && !json_object_size(in.keys) && !isatty(0) && !a.dry_run)
-        in.e = input_file("-", &in.text);
+        in.e = inputs_file("-", &in.text);
     AUTO(freep) char *keys = json_object_size(in.keys) ? json_text(in.keys) : NULL;
     a.request.inputs = keys;
     a.request.input = in.text.len ? str_c(&in.text) : NULL;

@@ -1,5 +1,6 @@
 /* runs.c - `tutti runs`: what is in the store. */
 #include "cli/runs.h"
+#include "base/near.h"
 #include "base/units.h"
 #include "cli/watch.h"
 #include "model/status.h"
@@ -197,30 +198,84 @@ send_signal(struct app *a, void *arg)
                                                 .json = q->json});
 }
 
-static const struct {
+/* ---- the subcommands ------------------------------------------------------- */
+
+int
+runs_resume(struct asked *q, const struct watch_opts *watch)
+{
+    return run_resume(
+        &(struct tutti_options){
+            .store = q->store, .handle_signals = 1, .stream = !q->json, .stay = q->stay},
+        q->id, q->in_doubt, watch);
+}
+
+static int
+replay(struct asked *q, const struct watch_opts *watch)
+{
+    (void)watch;
+    return runs_replay(q);
+}
+
+static const struct subcommand {
     const char *name;
     bool needs_id, writes;
-    struct err *(*fn)(struct app *a, void *arg);
+    struct err *(*fn)(struct app *a, void *arg); /* over an open store; or */
+    int (*alone)(struct asked *q, const struct watch_opts *watch);
 } subcommands[] = {
     /* clang-format off */
-    {"ls", false, false, ls},
-    {"show", true, false, show},
-    {"logs", true, false, logs},
-    {"graph", true, false, runs_graph},
-    {"cancel", true, true, cancel},
-    {"prune", false, true, prune},
-    {"resume", true, true, NULL},
-    {"signal", true, true, send_signal},
-    {"history", false, false, runs_history},
-    {"clear-history", false, true, runs_clear_history},
+    {"ls", false, false, ls, NULL},
+    {"show", true, false, show, NULL},
+    {"logs", true, false, logs, NULL},
+    {"graph", true, false, runs_graph, NULL},
+    {"cancel", true, true, cancel, NULL},
+    {"prune", false, true, prune, NULL},
+    {"resume", true, true, NULL, runs_resume},
+    {"fork", true, true, NULL, runs_fork},
+    {"replay", true, false, NULL, replay},
+    {"signal", true, true, send_signal, NULL},
+    {"history", false, false, runs_history, NULL},
+    {"clear-history", false, true, runs_clear_history, NULL},
     /* clang-format on */
 };
 
 static int
+subcommand_run(const struct subcommand *c, struct asked *q)
+{
+    if (c->needs_id && !q->id)
+        return usage_error(&cmd_runs, "%s needs the id of a run (its beginning is enough)",
+                           c->name);
+    if (q->format && !graph_format_known(q->format))
+        return usage_error(&cmd_runs, "the format is text, mermaid, dot, svg or json");
+    if (c->alone)
+        return c->alone(
+            q, &(struct watch_opts){.json = q->json, .events = q->events, .quiet = q->quiet});
+    AUTO(freep) char *dir = app_store_dir(q->store, NULL);
+    return with_app(&(struct with_app){
+        .opts = {.store_dir = dir, .read_only = !c->writes}, .fn = c->fn, .arg = q});
+}
+
+static int
+subcommand_find(int argc, char **argv, struct asked *q)
+{
+    const char *sub = argc > 1 ? argv[1] : "ls";
+    struct near near = NEAR_INIT(sub);
+    q->id = argc > 2 ? argv[2] : NULL;
+    q->name = argc > 3 ? argv[3] : NULL;
+    q->value = argc > 4 ? argv[4] : NULL;
+    for (size_t i = 0; i < COUNT(subcommands); i++) {
+        near_offer(&near, subcommands[i].name);
+        if (strcmp(subcommands[i].name, sub) == 0)
+            return subcommand_run(&subcommands[i], q);
+    }
+    return near.best
+               ? usage_error(&cmd_runs, "there is no '%s' (did you mean '%s'?)", sub, near.best)
+               : usage_error(&cmd_runs, "there is no '%s'", sub);
+}
+
+static int
 runs_main(int argc, char **argv)
 {
-    struct asked q = {0};
-    bool events = false, quiet = false;
+    struct asked q = {.inputs = {.keys = json_object()}};
     const struct option_def defs[] = {
         {"--json", .flag = &q.json},
         {"--store", .value = &q.store},
@@ -237,50 +292,41 @@ runs_main(int argc, char **argv)
         {"--format", "-f", .value = &q.format},
         {"--once", .value = &q.dedupe},
         {"--wait", .flag = &q.stay},
-        {"--events", .flag = &events},
-        {"--quiet", "-q", .flag = &quiet},
+        {"--events", .flag = &q.events},
+        {"--quiet", "-q", .flag = &q.quiet},
+        {"--from", .value = &q.from},
+        {"--model", "-m", .value = &q.model},
+        {"--input", "-i", .each = inputs_add, .ctx = &q.inputs},
+        {"--yes", "-y", .flag = &q.yes},
+        {"--dry-run", .flag = &q.dry_run},
+        {"--speed", .value = &q.speed},
     };
-    if (options_take(defs, COUNT(defs), &argc, argv))
-        return TUTTI_USAGE;
-    const char *sub = argc > 1 ? argv[1] : "ls";
-    q.id = argc > 2 ? argv[2] : NULL;
-    q.name = argc > 3 ? argv[3] : NULL;
-    q.value = argc > 4 ? argv[4] : NULL;
-    for (size_t i = 0; i < COUNT(subcommands); i++) {
-        if (strcmp(subcommands[i].name, sub) != 0)
-            continue;
-        if (subcommands[i].needs_id && !q.id)
-            return usage_error(&cmd_runs, "%s needs the id of a run (its beginning is enough)",
-                               sub);
-        if (q.format && !graph_format_known(q.format))
-            return usage_error(&cmd_runs, "the format is text, mermaid, dot, svg or json");
-        if (!subcommands[i].fn)
-            return run_resume(
-                &(struct tutti_options){
-                    .store = q.store, .handle_signals = 1, .stream = !q.json, .stay = q.stay},
-                q.id, q.in_doubt,
-                &(struct watch_opts){.json = q.json, .events = events, .quiet = quiet});
-        AUTO(freep) char *dir = app_store_dir(q.store, NULL);
-        int code = with_app(
-            &(struct with_app){.opts = {.store_dir = dir, .read_only = !subcommands[i].writes},
-                               .fn = subcommands[i].fn,
-                               .arg = &q});
-        json_decref(q.list);
-        return code;
-    }
-    return usage_error(&cmd_runs, "there is no '%s'", sub);
+    int code = TUTTI_USAGE;
+    if (options_take(defs, COUNT(defs), &argc, argv) == 0)
+        code = subcommand_find(argc, argv, &q);
+    json_decref(q.list);
+    json_decref(q.inputs.keys);
+    str_fini(&q.inputs.text);
+    err_free(q.inputs.e);
+    return code;
 }
 
 const struct command cmd_runs = {
     "runs",
-    "runs ls [--live] [--status S] [--workflow W] [--all] | show ID [--timeline [--width N]]\n"
-    "             | logs ID | graph ID [--format text|mermaid|dot|svg|json] | cancel ID [--force] "
-    "| prune [--older-than 30d]\n"
-    "             | resume ID [--in-doubt [NODE=]park|done|retry|fail,...] [--wait]\n"
-    "             | signal ID NAME [VALUE] [--once KEY]\n"
-    "             | history [AGENT] [--conversation NAME] [--workflow W] | clear-history (the "
-    "same)\n"
-    "             (all: [--store DIR] [--json])",
-    "list, show, resume and cancel runs",
+    "runs ls [--live] [--status S] [--workflow W] [--all]\n"
+    "       tutti runs show ID [--timeline [--width N]]\n"
+    "       tutti runs logs ID\n"
+    "       tutti runs graph ID [--format text|mermaid|dot|svg|json]\n"
+    "       tutti runs resume ID [--in-doubt [NODE=]park|done|retry|fail,...] [--wait]\n"
+    "       tutti runs fork ID --from NODE [-m MODEL] [-i TEXT|KEY=VALUE|@FILE] [--yes] "
+    "[--dry-run]\n"
+    "       tutti runs replay ID [--speed X] [--quiet]\n"
+    "       tutti runs signal ID NAME [VALUE] [--once KEY]\n"
+    "       tutti runs history [AGENT] [--conversation NAME] [--workflow W]\n"
+    "       tutti runs clear-history [AGENT] [--conversation NAME] [--workflow W]\n"
+    "       tutti runs cancel ID [--force]\n"
+    "       tutti runs prune [--older-than 30d]\n"
+    "all: [--store DIR] [--json]",
+    "list, show, resume, fork, replay and cancel runs",
     runs_main,
 };

@@ -27,6 +27,7 @@ struct engine_opts { /* all borrowed for the engine's life */
     void *ctx;
     const unsigned char *install_key; /* 32 bytes: idempotency keys cannot be guessed */
     int64_t keep_ms;                  /* ended runs expire after this; 0: kept */
+    bool recorded_only; /* a step that the journal does not have parks the run, and is not made */
 };
 struct engine *OWN engine_new(const struct engine_opts *opts);
 /* Interrupts the runs that are left: they stay live in the store and can be resumed. */

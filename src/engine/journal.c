@@ -23,6 +23,8 @@ record_event(enum record_kind kind, const json_t *body)
         return EVENT_RUN_RESUMED;
     case REC_RUN_WAITING:
         return EVENT_RUN_WAITING;
+    case REC_RUN_FORKED:
+        return EVENT_RUN_FORKED;
     case REC_RUN_ENDED:
         return strcmp(status, "failed") == 0        ? EVENT_RUN_FAILED
                : strcmp(status, "cancelled") == 0   ? EVENT_RUN_CANCELLED
@@ -209,6 +211,10 @@ run_feed(struct view *v, const struct record *rec)
     case REC_RUN_RESUMED:
         v->status = RUN_RUNNING;
         return NULL;
+    case REC_RUN_FORKED: /* what was used so far was used by another run */
+        v->forked = true;
+        v->usage = (struct usage){0};
+        return format_check(rec);
     default: /* of a later version: nothing here knows it */
         return format_check(rec);
     }
@@ -408,6 +414,12 @@ view_undo(const struct view *v)
     return v->undo;
 }
 
+bool
+view_fork_open(const struct view *v)
+{
+    return json_object_get(v->started, "fork") && !v->forked;
+}
+
 /* ---- the document ---------------------------------------------------------- */
 
 static json_t *
@@ -577,6 +589,8 @@ view_document(const struct view *v, int64_t now_wall_ms, bool with_nodes, json_t
         json_object_set_new(d, "compensation", undone);
     if (json_object_get(v->started, "goal"))
         json_object_set(d, "goal", json_object_get(v->started, "goal"));
+    if (json_object_get(v->started, "fork"))
+        json_object_set(d, "fork", json_object_get(v->started, "fork"));
     *ret_doc = STEAL(d);
     return NULL;
 }

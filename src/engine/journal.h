@@ -30,6 +30,7 @@ enum record_kind { /* stored numbers */
                    REC_WAIT_OPEN = 30,
                    REC_WAIT_DONE = 31,
                    REC_WAIT_REFUSED = 32, /* an answer that does not fit */
+                   REC_RUN_FORKED = 70,   /* all that a fork takes over is there */
                    REC_UNDOING = 60,      /* a run or a workflow in it ends, and is undone first */
                    REC_UNDO = 61,         /* of a node: its undo, and what became of that */
                    REC_DECIDED = 50,    /* {event, ...}: what a kind decided with time or chance */
@@ -62,6 +63,7 @@ struct err *MUST view_recall(struct view *v, const struct record *rec);
 enum run_status view_status(const struct view *v);
 const json_t *view_started(const struct view *v); /* body of REC_RUN_STARTED, or NULL */
 const json_t *view_ended(const struct view *v);   /* of the last REC_RUN_ENDED, or NULL */
+bool view_fork_open(const struct view *v);        /* a fork whose REC_RUN_FORKED is not there */
 struct undolog;
 struct undolog *view_undo(const struct view *v); /* NULL: nothing of it can be undone */
 /* {run, workflow, status, output, text, error, usage, duration_ms} as users get it; of one that

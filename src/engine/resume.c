@@ -1,5 +1,6 @@
 /* resume.c - taking up a run that another process left, or one that has ended and is to be undone.
  */
+#include "engine/fork.h"
 #include "engine/runcore.h"
 #include "engine/undolog.h"
 #include <string.h>
@@ -39,6 +40,13 @@ engine_resume(struct engine *e, const char *id, const char *in_doubt, struct run
     struct view *view = view_new(lease.id);
     struct err *err = store_read(e->opts.store, lease.id, 1, run_recall, view);
     struct flow *f = NULL;
+    if (!err && view_fork_open(view)) {
+        view_free(view);
+        view = view_new(lease.id);
+        err = fork_complete(e, &lease);
+        if (!err)
+            err = store_read(e->opts.store, lease.id, 1, run_recall, view);
+    }
     if (!err && !view_started(view))
         err = FAIL(ERR_INVALID, "the journal does not begin with the start of a run");
     if (!err)

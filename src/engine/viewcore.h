@@ -38,6 +38,7 @@ struct view {
     struct usage usage;
     enum run_status status;
     bool has_waits; /* there ever was one */
+    bool forked;    /* what it takes over of another run is there */
     struct said *said;
 };
 

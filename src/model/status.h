@@ -32,6 +32,7 @@ bool run_status_parse(const char *name, enum run_status *ret_status);
 #define EVENT_RUN_STARTED    "run.started"
 #define EVENT_RUN_RESUMED    "run.resumed"
 #define EVENT_RUN_WAITING    "run.waiting"
+#define EVENT_RUN_FORKED     "run.forked" /* what it takes over of another run is there */
 #define EVENT_RUN_COMPLETED  "run.completed" /* also partial */
 #define EVENT_RUN_FAILED     "run.failed"
 #define EVENT_RUN_CANCELLED  "run.cancelled"

@@ -30,7 +30,9 @@ bar_mark(const struct trace_place *p)
     static const char marks[] = {
         [NODE_PENDING] = '.', [NODE_RUNNING] = '>', [NODE_COMPLETED] = '=',
         [NODE_FAILED] = 'x',  [NODE_SKIPPED] = '-', [NODE_CANCELLED] = '!'};
-    return p->what == TRACE_WAIT ? '~' : p->what == TRACE_PART ? '.' : marks[p->status];
+    return p->what == TRACE_WAIT || p->waits_from_ms ? '~'
+           : p->what == TRACE_PART                   ? '.'
+                                                     : marks[p->status];
 }
 
 static void
@@ -55,7 +57,7 @@ bar_add(const struct drawing *d, const struct trace_place *p)
 static void
 note_add(const struct trace_place *p, struct str *to)
 {
-    if (p->n > 1)
+    if (p->n > 1 || p->taken)
         trace_say_state(p, to);
     else if (p->what != TRACE_PART && p->status != NODE_COMPLETED)
         str_add(to, p->what == TRACE_STEP && p->status == NODE_RUNNING
@@ -65,6 +67,8 @@ note_add(const struct trace_place *p, struct str *to)
         str_addf(to, "%s%s", to->len ? "  " : "", p->who);
     if (p->retries)
         str_addf(to, "  %u retr%s", p->retries, p->retries == 1 ? "y" : "ies");
+    if (p->waits_from_ms)
+        str_add(to, "  waits");
     if (p->waited_ms) {
         str_add(to, "  waited ");
         duration_add(to, p->waited_ms);
@@ -197,6 +201,8 @@ place_json(const struct trace *t, const struct trace_place *p)
     json_object_set_new(j, "retries", json_integer(p->retries));
     if (p->usage.model_calls || p->usage.tool_calls)
         json_object_set_new(j, "usage", usage_to_json(&p->usage));
+    if (p->taken)
+        json_object_set_new(j, "taken_over", json_true());
     if (p->error)
         json_object_set_new(j, "error", json_string_lossy(p->error, strlen(p->error)));
     return j;

@@ -153,6 +153,7 @@ static void
 begun(struct trace *t, struct trace_place *p, enum trace_what what, const struct run_event *ev)
 {
     p->what = what;
+    p->taken = false;
     p->n++;
     p->status = NODE_RUNNING;
     text_set(&p->type, json_str(ev->detail, "type", NULL));
@@ -173,6 +174,7 @@ static void
 ended(struct trace_place *p, enum node_status status, const json_t *detail)
 {
     struct usage u;
+    p->taken = false;
     p->ended[status]++;
     p->n = MAX(p->n, ends(p));
     p->status = ends(p) < p->n ? NODE_RUNNING : status;
@@ -222,6 +224,48 @@ step_ended(struct trace *t, struct trace_place *p, const struct run_event *ev, b
     time_seen(t, p, from, to);
 }
 
+/* A node that waits, or a place of its own for the wait. */
+static void
+wait_begun(struct trace *t, struct trace_place *p, const struct run_event *ev)
+{
+    p->waits_from_ms = ev->wall_ms;
+    if (p->n)
+        return;
+    p->what = TRACE_WAIT;
+    p->n = 1;
+    p->status = NODE_RUNNING;
+    text_set(&p->type, json_str(ev->detail, "type", NULL));
+    text_set(&p->who, json_str(ev->detail, "signal", json_str(ev->detail, "prompt", NULL)));
+    time_seen(t, p, ev->wall_ms, 0);
+}
+
+static void
+wait_ended(struct trace *t, struct trace_place *p, const struct run_event *ev)
+{
+    if (p->waits_from_ms)
+        p->waited_ms = add_saturating(p->waited_ms, MAX(ev->wall_ms - p->waits_from_ms, 0));
+    p->waits_from_ms = 0;
+    if (p->what != TRACE_WAIT)
+        return;
+    p->status = NODE_COMPLETED;
+    p->ended[NODE_COMPLETED] = 1;
+    time_seen(t, p, 0, ev->wall_ms);
+}
+
+/* All so far was done by another run, at another time. */
+static void
+taken_over(struct trace *t)
+{
+    void *value;
+    for (size_t i = 0; map_next(t->by_path, &i, NULL, &value);) {
+        struct trace_place *p = value;
+        p->taken = true;
+        p->from_ms = p->to_ms = 0;
+    }
+    t->root.usage = (struct usage){0};
+    t->to_ms = t->from_ms;
+}
+
 static void
 run_event(struct trace *t, const struct run_event *ev)
 {
@@ -234,6 +278,8 @@ run_event(struct trace *t, const struct run_event *ev)
         t->status = RUN_RUNNING;
     } else if (strcmp(ev->name, EVENT_RUN_WAITING) == 0) {
         t->status = RUN_WAITING;
+    } else if (strcmp(ev->name, EVENT_RUN_FORKED) == 0) {
+        taken_over(t);
     } else if (run_status_parse(json_str(ev->detail, "status", ""), &t->status)) {
         text_set(&t->root.error, json_str(ev->detail, "error", NULL));
         t->root.to_ms = ev->wall_ms;
@@ -263,6 +309,10 @@ trace_event(struct trace *t, const struct run_event *ev)
         step_ended(t, p, ev, true);
     else if (strcmp(ev->name, EVENT_STEP_FAILED) == 0)
         step_ended(t, p, ev, false);
+    else if (strcmp(ev->name, EVENT_ASKED) == 0 || strcmp(ev->name, EVENT_WAIT_STARTED) == 0)
+        wait_begun(t, p, ev);
+    else if (strcmp(ev->name, EVENT_ANSWERED) == 0 || strcmp(ev->name, EVENT_WAIT_ENDED) == 0)
+        wait_ended(t, p, ev);
 }
 
 /* ---- words ----------------------------------------------------------------- */
@@ -271,7 +321,7 @@ void
 trace_say_state(const struct trace_place *p, struct str *to)
 {
     if (p->n <= 1) {
-        str_add(to, node_status_name(p->status));
+        str_addf(to, "%s%s", node_status_name(p->status), p->taken ? " before" : "");
         return;
     }
     str_addf(to, "%zu of %zu completed", p->ended[NODE_COMPLETED], p->n);

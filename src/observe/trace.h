@@ -26,9 +26,11 @@ struct trace_place {
     size_t n, ended[NODE_CANCELLED + 1]; /* how many it stands for; how many ended so */
     int64_t from_ms, to_ms; /* wall time of the first start and the last end; 0: not known */
     int64_t busy_ms;        /* durations summed up */
-    int64_t waited_ms;      /* pauses between tries */
+    int64_t waited_ms;      /* pauses between tries; for a time, a signal or a person */
+    int64_t waits_from_ms;  /* it waits; 0: it does not */
     unsigned retries;       /* tries beyond the first ones */
     struct usage usage;
+    bool taken;    /* over from the run that this is a fork of: its time is not this run's */
     char *error;   /* of the last that failed, or NULL */
     json_t *steps; /* what a planner answered: its `steps`; or NULL */
     struct trace_place *up;
