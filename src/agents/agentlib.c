@@ -201,3 +201,17 @@ effect_of(const struct task *t, enum effect otherwise)
 {
     return t->effect >= 0 ? (enum effect)t->effect : otherwise;
 }
+
+/* Lengths go in front, so that no two lists of texts look alike. */
+void
+same_of(char ret_same[SHA256_HEX], const char *const *texts, size_t n)
+{
+    AUTO(str_fini) struct str all = STR_INIT;
+    for (size_t i = 0; i < n; i++) {
+        if (texts[i])
+            str_addf(&all, "%zu:%s", strlen(texts[i]), texts[i]);
+        else
+            str_addc(&all, '-');
+    }
+    sha256_hex(str_c(&all), all.len, ret_same);
+}

@@ -1,6 +1,7 @@
 /* agentlib.h - what several kinds of agents need. */
 #ifndef AGENTS_AGENTLIB_H
 #define AGENTS_AGENTLIB_H
+#include "base/hash.h"
 #include "model/host.h"
 #include "rt/http.h"
 
@@ -32,6 +33,8 @@ void reply_from_value(struct reply *r, json_t *OWN value);
 struct err *MUST answer_fit(const json_t *schema, const char *text, json_t **OWN ret_value,
                             char **OWN ret_complaint);
 
+/* For step.same: a hash of these texts, NULL ones and their places told apart. */
+void same_of(char ret_same[SHA256_HEX], const char *const *texts, size_t n);
 /* The effect for a call: what node or agent said, else what the kind knows. */
 enum effect effect_of(const struct task *t, enum effect otherwise);
 

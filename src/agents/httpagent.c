@@ -148,6 +148,22 @@ http_step(void *ctx, const struct step_call *step, json_t **ret_value, struct us
     return e;
 }
 
+static void
+call_same(const struct call *c, char ret_same[SHA256_HEX])
+{
+    const size_t n = c->headers.n, total = 2 * n + 3;
+    const char **texts = xcalloc(total, sizeof *texts);
+    texts[0] = c->method;
+    texts[1] = str_c(&c->url);
+    texts[2] = c->body;
+    for (size_t i = 0; i < n; i++) {
+        texts[3 + 2 * i] = c->headers.at[i].name;
+        texts[4 + 2 * i] = c->headers.at[i].value;
+    }
+    same_of(ret_same, texts, total);
+    free(texts);
+}
+
 static enum effect
 method_effect(const char *method)
 {
@@ -180,6 +196,11 @@ http_run(struct host *h, const struct task *t, struct reply *ret_reply)
                      .effect = effect_of(t, method_effect(c.method)),
                      .run = http_step,
                      .ctx = &c};
+    char same[SHA256_HEX];
+    if (s.effect == EFFECT_PURE) {
+        call_same(&c, same);
+        s.same = same;
+    }
     PASS(h->ops->step(h, &s, &value));
     json_t *body = json_object_get(value, "body");
     reply_from_value(ret_reply,

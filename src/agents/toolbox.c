@@ -1,5 +1,6 @@
 /* toolbox.c - offering tools to a model and running what it asks for. */
 #include "agents/toolbox.h"
+#include "agents/agentlib.h"
 #include "base/hash.h"
 #include "llm/message.h"
 #include "mcp/content.h"
@@ -230,6 +231,16 @@ tool_step(struct host *h, const struct tool_request *q, json_t **ret_result)
                      .run = tool_call_once,
                      .ctx = &c,
                      .detail = q->args};
+    char same[SHA256_HEX];
+    if (q->effect == EFFECT_PURE) {
+        /* by name: credentials are the server's own; one that is not shared is another for each run
+         */
+        const json_t *def = h->ops->section(h, "mcp_servers", q->server);
+        const char *run = json_bool(def, "shared", true) ? NULL : h->ops->run_id(h);
+        AUTO(freep) char *args = q->args ? json_canonical(q->args) : NULL;
+        same_of(same, (const char *const[]){q->server, q->tool, args, run}, 4);
+        s.same = same;
+    }
     return h->ops->step(h, &s, ret_result);
 }
 

@@ -136,6 +136,7 @@ struct err *MUST engine_forget_said(struct engine *e, const struct conversation_
 
 struct engine_stats {
     int64_t runs, steps, commits, records, replayed; /* replayed: steps found in the journal */
+    int64_t joined; /* tries that got the answer of the same call made by another step */
 };
 void engine_stats(const struct engine *e, struct engine_stats *ret_stats);
 

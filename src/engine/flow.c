@@ -15,6 +15,7 @@ engine_new(const struct engine_opts *opts)
     e->space = expr_space_new((struct luastate_limits){0});
     e->flows = map_new();
     e->breakers = map_new();
+    e->flights = map_new();
     e->nothing = json_object();
     scope_open_detached(&e->scope);
     return e;
@@ -38,6 +39,7 @@ engine_free(struct engine *e)
     assert(!map_len(e->flows)); /* flows and runs are given back first */
     map_free(e->flows);
     guards_free(e);
+    map_free(e->flights); /* empty: no step is left */
     str_fini(&e->encoding);
     vec_fini(&e->runs);
     vec_fini(&e->subscribers);

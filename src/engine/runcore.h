@@ -34,6 +34,8 @@ struct engine {
     json_t *nothing;          /* an empty object to lend */
     bool watching;            /* the fiber that looks for cancels is there */
     VEC(struct run *) unsafe; /* those with results that are not committed; a reference each */
+    struct map *flights;      /* pure calls under way that others may join; coalesce.c */
+    uint64_t writes;          /* steps ended so far that may have changed what others read */
     bool flushing;            /* the fiber that commits them is there */
 };
 struct flow {

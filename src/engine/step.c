@@ -1,6 +1,7 @@
 /* step.c - one recorded unit of work: found in the journal, or guarded, done and recorded.
  *
  * This is the only place that retries. */
+#include "engine/coalesce.h"
 #include "engine/saga.h"
 #include "engine/stepping.h"
 #include "engine/undolog.h"
@@ -212,7 +213,7 @@ step_do(struct stepping *st, json_t **ret_value)
             false);
     PASS(back_off_former(st));
     for (;; st->attempt++) {
-        struct err *e = attempt(st, ret_value);
+        struct err *e = coalesce_try(st, attempt, ret_value);
         if (!e || st->final)
             return e;
         struct err *ended =
@@ -282,6 +283,7 @@ hosted_step(struct host *base, const struct step *s, json_t **ret_value)
     h->run->engine->stats.steps++;
     run_works(h->run, true);
     struct err *e = step_do(&st, ret_value);
+    coalesce_note(&st);
     guards_leave(&st);
     run_works(h->run, false);
     account(h, &st.usage, st.attempt);

@@ -34,6 +34,8 @@ struct step {
      * is to be held, before the call; may wait. NULL: a call costs nothing. */
     struct err *(*most)(void *ctx, int64_t deadline_ms, struct usage *ret_most)MUST YIELDS;
     void *ctx;
+    const char *same; /* pure: a hash of all that the call is made of, credentials too; equal calls
+                         under way are made once. Or NULL */
     const json_t *detail; /* small facts for the event (tool's arguments, model); or NULL */
 };
 

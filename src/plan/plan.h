@@ -74,6 +74,7 @@ struct node {
     bool continue_on_failure; /* its failure counts as settled */
     bool join_any; /* runs when `quorum` dependencies completed, whatever the others did */
     unsigned quorum;
+    bool alone; /* its calls are made even when another is making the same */
     bool gate;  /* skipped, it closes all that is below it; else it passes on what it was given */
     int effect; /* enum effect, or -1: the agent's */
     const struct node *undo; /* what undoes it: worker, templates, limits; in no graph; or NULL */

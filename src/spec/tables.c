@@ -216,6 +216,7 @@ const struct param spec_agent_params[] = {
     {"capabilities", P_LIST, PARAM_ONE, "what it can do, as the tasks of a queue ask for it",
      .fields = ITEM("capability", P_STRING, PARAM_NONEMPTY)},
     {"max_concurrency", P_INT, 0, "calls at once", .min = 1, .max = 100000},
+    {"coalesce", P_BOOL, 0, "pure calls that are under way already are joined", .def = 1},
     {"hedge", P_OBJECT, 0, "a second call when the first is slow", .fields = hedge_params},
     {"custom_params", P_ANY, 0, "further values for the agent"},
     {0}};
@@ -280,6 +281,7 @@ const struct param spec_node_params[] = {
      .fields = compensate_params},
     {"effect", P_ENUM, 0, "what it does to the world", .choices = effects},
     {"priority", P_INT, 0, "higher first", .min = -1000, .max = 1000},
+    {"coalesce", P_BOOL, 0, "pure calls that are under way already are joined", .def = 1},
     {"hedge", P_OBJECT, 0, "a second call when the first is slow", .fields = hedge_params},
     {"budget", P_OBJECT, 0, "what it may cost", .fields = budget_params},
     {0}};
