@@ -77,6 +77,10 @@ TUTTI_API enum tutti_status tutti_start(struct tutti *engine, const struct tutti
 TUTTI_API enum tutti_status
 tutti_resume(struct tutti *engine, const char *run_id, const char *in_doubt, struct tutti_run **run,
              char **error);
+/* Undoes a run that has ended: what completed in it and has `compensate`, newest first; it ends
+ * `compensated`. One that is being undone so goes on. */
+TUTTI_API enum tutti_status tutti_rollback(struct tutti *engine, const char *run_id,
+                                           struct tutti_run **run, char **error);
 /* Waits until the run is over; timeout_ms < 0: for ever. Sets *document (JSON) unless it timed out.
  * The status tells how the run ended. One that only waits for a time is gone on with when it has
  * come; one that waits for somebody is TUTTI_WAITING, and is resumed once it was told. */

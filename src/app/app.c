@@ -410,19 +410,14 @@ app_flow(struct app *a, struct spec *spec, const char *workflow, struct flow **r
     return e;
 }
 
-struct err *
-app_resume(struct app *a, const char *id, const char *in_doubt, struct run **ret_run)
+/* Its surroundings are those of its start. */
+static struct err *
+run_settle(struct app *a, struct run *r, struct run **ret_run)
 {
-    struct run *r = NULL;
-    struct store_run row = {0};
-    PASS(engine_find_run(a->engine, id, &row)); /* the beginning of an id is enough */
-    struct err *e = engine_resume(a->engine, row.id, in_doubt, &r);
-    store_run_fini(&row);
-    PASS(e);
     const char *dir = json_str(run_started(r), "dir", NULL);
     if (dir)
         root_set(a, dir);
-    e = a->root ? dotenv_read(a, a->root) : NULL;
+    struct err *e = a->root ? dotenv_read(a, a->root) : NULL;
     secrets_of_doc(a, flow_doc(run_flow(r)));
     if (!e)
         e = app_servers_know(a, flow_doc(run_flow(r)));
@@ -433,6 +428,26 @@ app_resume(struct app *a, const char *id, const char *in_doubt, struct run **ret
     }
     *ret_run = r;
     return NULL;
+}
+
+struct err *
+app_resume(struct app *a, const char *id, const char *in_doubt, struct run **ret_run)
+{
+    struct run *r = NULL;
+    struct store_run row = {0};
+    PASS(engine_find_run(a->engine, id, &row)); /* the beginning of an id is enough */
+    struct err *e = engine_resume(a->engine, row.id, in_doubt, &r);
+    store_run_fini(&row);
+    PASS(e);
+    return run_settle(a, r, ret_run);
+}
+
+struct err *
+app_rollback(struct app *a, const char *id, struct run **ret_run)
+{
+    struct run *r = NULL;
+    PASS(engine_rollback(a->engine, id, &r));
+    return run_settle(a, r, ret_run);
 }
 
 const char *

@@ -50,6 +50,8 @@ struct err *MUST app_flow(struct app *a, struct spec *spec, const char *workflow
 /* Resumes with the tool servers of the stored definition. */
 struct err *MUST app_resume(struct app *a, const char *id, const char *in_doubt,
                             struct run **OWN ret_run) YIELDS;
+/* engine_rollback with the tool servers of the stored definition. */
+struct err *MUST app_rollback(struct app *a, const char *id, struct run **OWN ret_run) YIELDS;
 /* All workflows of the file, for `validate`. */
 const char *app_root(const struct app *a); /* folder of the file loaded last; NULL: none was */
 struct err *MUST app_check(struct app *a, struct spec *spec);

@@ -234,6 +234,18 @@ resume_main(void *arg)
 }
 
 static void
+rollback_main(void *arg)
+{
+    struct call *c = arg;
+    struct run *run = NULL;
+    c->e = tutti_ready(c->t, NULL);
+    if (!c->e)
+        c->e = app_rollback(c->t->app, c->id, &run);
+    if (!c->e)
+        c->run = handle_new(c->t, run);
+}
+
+static void
 document_main(void *arg)
 {
     struct call *c = arg;
@@ -330,6 +342,17 @@ tutti_resume(struct tutti *engine, const char *run_id, const char *in_doubt, str
 {
     struct call c = {.t = engine, .id = run_id, .in_doubt = in_doubt};
     rt_run(engine->rt, resume_main, &c);
+    if (c.e)
+        return tutti_give_up(engine, c.e, error);
+    *run = c.run;
+    return TUTTI_OK;
+}
+
+enum tutti_status
+tutti_rollback(struct tutti *engine, const char *run_id, struct tutti_run **run, char **error)
+{
+    struct call c = {.t = engine, .id = run_id};
+    rt_run(engine->rt, rollback_main, &c);
     if (c.e)
         return tutti_give_up(engine, c.e, error);
     *run = c.run;

@@ -112,6 +112,10 @@ show(struct app *a, void *arg)
         printf("cost unknown (no price)\n");
     if (json_str(doc, "error", NULL))
         printf("error: %s\n", json_str(doc, "error", ""));
+    AUTO(str_fini) struct str undone = STR_INIT;
+    compensation_words(json_object_get(doc, "compensation"), &undone);
+    if (undone.len)
+        printf("%s\n", str_c(&undone));
     if (json_str(doc, "waiting", NULL))
         printf("waiting: %s\n", json_str(doc, "waiting", ""));
     return NULL;
@@ -145,6 +149,17 @@ logs(struct app *a, void *arg)
 
 /* ---- cancel, prune --------------------------------------------------------- */
 
+/* Nobody has the cancelled run, and it has not ended: it is for us to undo what it has done. */
+static struct err *
+left_to_undo(struct app *a, const char *id, bool *ret_left)
+{
+    struct store_run row = {0};
+    PASS(store_get_run(app_store(a), id, &row));
+    *ret_left = row.status < RUN_ENDED && !row.owner;
+    store_run_fini(&row);
+    return NULL;
+}
+
 static struct err *
 cancel(struct app *a, void *arg)
 {
@@ -155,7 +170,11 @@ cancel(struct app *a, void *arg)
                         ? FAIL(ERR_INVALID, "the run '%s' has ended: %s", row.id,
                                run_status_name((enum run_status)row.status))
                         : engine_cancel_stored(app_engine(a), row.id, q->force);
-    if (!e && q->json) {
+    if (!e)
+        e = left_to_undo(a, row.id, &q->undo);
+    if (!e && q->undo) {
+        fprintf(stderr, "undoing what %s has done\n", row.id);
+    } else if (!e && q->json) {
         AUTO(json_freep) json_t *doc = json_pack("{ss sb}", "run", row.id, "cancelled", 1);
         print_json(doc);
     } else if (!e) {
@@ -216,6 +235,17 @@ replay(struct asked *q, const struct watch_opts *watch)
     return runs_replay(q);
 }
 
+/* What is left to be undone is undone here and now. */
+static int
+cancel_and_undo(struct asked *q, const struct watch_opts *watch)
+{
+    AUTO(freep) char *dir = app_store_dir(q->store, NULL);
+    struct watch_opts undoing = *watch;
+    int code = with_app(&(struct with_app){.opts = {.store_dir = dir}, .fn = cancel, .arg = q});
+    undoing.undoes = true;
+    return code || !q->undo ? code : runs_resume(q, &undoing);
+}
+
 static const struct subcommand {
     const char *name;
     bool needs_id, writes;
@@ -227,9 +257,10 @@ static const struct subcommand {
     {"show", true, false, show, NULL},
     {"logs", true, false, logs, NULL},
     {"graph", true, false, runs_graph, NULL},
-    {"cancel", true, true, cancel, NULL},
+    {"cancel", true, true, NULL, cancel_and_undo},
     {"prune", false, true, prune, NULL},
     {"resume", true, true, NULL, runs_resume},
+    {"rollback", true, true, NULL, runs_rollback},
     {"fork", true, true, NULL, runs_fork},
     {"replay", true, false, NULL, replay},
     {"signal", true, true, send_signal, NULL},
@@ -318,6 +349,7 @@ const struct command cmd_runs = {
     "       tutti runs logs ID\n"
     "       tutti runs graph ID [--format text|mermaid|dot|svg|json]\n"
     "       tutti runs resume ID [--in-doubt [NODE=]park|done|retry|fail,...] [--wait]\n"
+    "       tutti runs rollback ID [--dry-run]\n"
     "       tutti runs fork ID --from NODE [-m MODEL] [-i TEXT|KEY=VALUE|@FILE] [--yes] "
     "[--dry-run]\n"
     "       tutti runs replay ID [--speed X] [--quiet]\n"
@@ -327,6 +359,6 @@ const struct command cmd_runs = {
     "       tutti runs cancel ID [--force]\n"
     "       tutti runs prune [--older-than 30d]\n"
     "all: [--store DIR] [--json]",
-    "list, show, resume, fork, replay and cancel runs",
+    "list, show, resume, undo, fork, replay and cancel runs",
     runs_main,
 };

@@ -11,6 +11,7 @@ struct asked { /* what the words and options said */
     const char *name, *value, *dedupe; /* of a signal */
     bool json, all, force, live, timeline, stay, yes, dry_run, quiet, events;
     struct inputs inputs;
+    bool undo;               /* cancel: what it has done is left to be undone */
     char forked[RUN_ID_LEN]; /* the id of the new run */
     size_t limit;
     json_t *list;
@@ -24,6 +25,7 @@ struct err *MUST runs_clear_history(struct app *a, void *arg);
 
 /* These open the store on their own, and return an exit code. */
 int runs_resume(struct asked *q, const struct watch_opts *watch);
+int runs_rollback(struct asked *q, const struct watch_opts *watch);
 int runs_fork(struct asked *q, const struct watch_opts *watch);
 int runs_replay(struct asked *q);
 

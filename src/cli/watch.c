@@ -74,6 +74,25 @@ watch_free(struct watch *w)
     free(w);
 }
 
+/* How far a run is undone: "undone: 3 nodes, 1 of them by hand; 1 given up". */
+void
+compensation_words(const json_t *c, struct str *to)
+{
+    const long long undone = (long long)json_int(c, "undone", 0),
+                    by_hand = (long long)json_int(c, "by_hand", 0),
+                    given_up = (long long)json_int(c, "given_up", 0),
+                    left = (long long)json_int(c, "left", 0);
+    if (!c)
+        return;
+    str_addf(to, "undone: %lld node%s", undone + by_hand, undone + by_hand == 1 ? "" : "s");
+    if (by_hand)
+        str_addf(to, ", %lld of them by hand", by_hand);
+    if (given_up)
+        str_addf(to, "; %lld given up", given_up);
+    if (left)
+        str_addf(to, "; %lld left", left);
+}
+
 static void
 waiting_show(const json_t *doc, const char *id)
 {
@@ -88,10 +107,8 @@ waiting_show(const json_t *doc, const char *id)
 }
 
 static void
-result_show(const struct watch *w, const char *id, const char *document, enum tutti_status status)
+result_show(const struct watch *w, const char *id, const json_t *doc, enum tutti_status status)
 {
-    AUTO(json_freep) json_t *doc = NULL;
-    err_drop(json_parse(document, strlen(document), &doc));
     if (w->opts.json) {
         print_json(doc);
         return;
@@ -100,8 +117,12 @@ result_show(const struct watch *w, const char *id, const char *document, enum tu
     if (*text && !w->opts.events)
         printf("%s\n", text);
     fflush(stdout);
-    if (error)
+    if (error && !w->opts.undoes)
         fprintf(stderr, "failed: %s\n", error);
+    AUTO(str_fini) struct str undone = STR_INIT;
+    compensation_words(json_object_get(doc, "compensation"), &undone);
+    if (undone.len)
+        fprintf(stderr, "%s\n", str_c(&undone));
     if (status == TUTTI_WAITING)
         waiting_show(doc, id);
     if (status == TUTTI_PARTIAL)
@@ -216,15 +237,30 @@ follow_and_ask(struct watch *w, struct tutti_run **run, char **document, char **
     }
 }
 
+/* It has ended as whoever cancels or undoes it wants it to. */
+static bool
+has_undone(const json_t *doc)
+{
+    const char *status = json_str(doc, "status", "");
+    return strcmp(status, "compensated") == 0 ||
+           (strcmp(status, "cancelled") == 0 &&
+            !json_int(json_object_get(doc, "compensation"), "given_up", 0));
+}
+
 int
 watch_run(struct watch *w, struct tutti_run *run, bool strict)
 {
     char *document = NULL, *error = NULL;
+    AUTO(json_freep) json_t *doc = NULL;
     enum tutti_status status = follow_and_ask(w, &run, &document, &error);
     if (run && !error && !document)
         document = tutti_result(run);
     if (document)
-        result_show(w, tutti_run_id(run), document, status);
+        err_drop(json_parse(document, strlen(document), &doc));
+    if (doc)
+        result_show(w, tutti_run_id(run), doc, status);
+    if (w->opts.undoes && has_undone(doc))
+        status = TUTTI_OK;
     if (error)
         fprintf(stderr, "%s\n", error);
     tutti_free(document);
@@ -233,9 +269,15 @@ watch_run(struct watch *w, struct tutti_run *run, bool strict)
     return status == TUTTI_PARTIAL && !strict ? TUTTI_OK : (int)status;
 }
 
-int
-run_resume(const struct tutti_options *o, const char *id, const char *in_doubt,
-           const struct watch_opts *watch)
+/* Takes the run up, in the way that take says. */
+struct taking {
+    const char *id, *in_doubt;
+    bool rollback;
+};
+
+static int
+run_take_up(const struct tutti_options *o, const struct taking *take,
+            const struct watch_opts *watch)
 {
     struct tutti *t;
     struct tutti_run *run;
@@ -243,7 +285,8 @@ run_resume(const struct tutti_options *o, const char *id, const char *in_doubt,
     enum tutti_status status = tutti_open(o, &t, &error);
     if (!status) {
         struct watch *w = watch_new(t, watch);
-        status = tutti_resume(t, id, in_doubt, &run, &error);
+        status = take->rollback ? tutti_rollback(t, take->id, &run, &error)
+                                : tutti_resume(t, take->id, take->in_doubt, &run, &error);
         if (!status)
             status = (enum tutti_status)watch_run(w, run, false);
         watch_free(w);
@@ -253,4 +296,17 @@ run_resume(const struct tutti_options *o, const char *id, const char *in_doubt,
         fprintf(stderr, "%s\n", error);
     tutti_free(error);
     return status;
+}
+
+int
+run_resume(const struct tutti_options *o, const char *id, const char *in_doubt,
+           const struct watch_opts *watch)
+{
+    return run_take_up(o, &(struct taking){.id = id, .in_doubt = in_doubt}, watch);
+}
+
+int
+run_rollback(const struct tutti_options *o, const char *id, const struct watch_opts *watch)
+{
+    return run_take_up(o, &(struct taking){.id = id, .rollback = true}, watch);
 }

@@ -8,13 +8,21 @@ struct watch_opts {
     bool json;   /* one JSON document on stdout and nothing else */
     bool events; /* JSON lines of events on stdout */
     bool quiet;  /* only the result */
+    bool undoes; /* that it ends compensated or cancelled is what was asked for */
 };
 struct watch *OWN watch_new(struct tutti *t, const struct watch_opts *opts); /* subscribes */
 void watch_free(struct watch *OWN w);
 /* Waits for the run and prints what came of it. Releases the handle. Returns the exit code. */
 int watch_run(struct watch *w, struct tutti_run *OWN run, bool strict);
+/* Opens an engine, takes a run that has ended up to undo it, and watches that. Returns the exit
+ * code.
+ */
+int run_rollback(const struct tutti_options *o, const char *id, const struct watch_opts *watch);
 /* Opens an engine, resumes a run and watches it. Returns the exit code. */
 int run_resume(const struct tutti_options *o, const char *id, const char *in_doubt,
                const struct watch_opts *watch);
+
+/* How far a run is undone, in words; nothing for NULL. */
+void compensation_words(const json_t *compensation, struct str *to);
 
 #endif

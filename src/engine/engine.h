@@ -76,6 +76,12 @@ struct err *MUST engine_start(struct engine *e, const struct run_request *req,
  * has it; ERR_INVALID: it has ended, or the answer is for a step that is not in doubt. */
 struct err *MUST engine_resume(struct engine *e, const char *id, const char *in_doubt,
                                struct run **OWN ret_run) YIELDS;
+/* Takes up a run that has ended, and undoes what completed in it (saga.h); one that is being undone
+ * so goes on. ERR_INVALID: it has not ended, or is undone; ERR_MISSING: there is nothing to undo.
+ */
+struct err *MUST engine_rollback(struct engine *e, const char *id, struct run **OWN ret_run) YIELDS;
+/* What that would do, or has still to do, in order: [{node, state, agent, action, ...}]. */
+struct err *MUST engine_undo_list(struct engine *e, const char *id, json_t **OWN ret_list) YIELDS;
 /* Waits until it has ended, waits for something outside, or was interrupted. */
 struct err *MUST run_wait(struct run *r, int64_t deadline_ms) YIELDS;
 /* fn is called once when the run is over, from its own fiber; it must not wait. At most one. */

@@ -533,7 +533,7 @@ node_document(const struct view *v, const char *path, const json_t *body)
     json_object_set_new_nocheck(d, "usage", usage_of(body));
     if (viewstreams_find(v->streams, path))
         json_object_set_new_nocheck(d, "items", items_document(viewstreams_find(v->streams, path)));
-    if (v->ended && strcmp(status, "running") == 0)
+    if (v->status >= RUN_ENDED && strcmp(status, "running") == 0)
         node_cut_off(v, path, d);
     else if (strcmp(status, "running") == 0 && waits_below(v, path))
         json_object_set_new(d, "status", json_string("waiting"));

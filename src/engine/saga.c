@@ -356,7 +356,7 @@ static struct err *
 undo_all(struct run *r, const char *path, size_t from, json_t *OWN cause)
 {
     const bool was = fiber_shield(true);
-    if (!undolog_begun(view_undo(r->view), path))
+    if (!undolog_begun(view_undo(r->view), path) || (r->rollback && !*path))
         run_append(r, REC_UNDOING, path, json_incref(cause), false);
     json_decref(cause);
     struct err *e = run_barrier(r);

@@ -123,6 +123,25 @@ usage_words(const struct usage *u, struct str *to)
         str_addf(to, "  %lld tool call%s", (long long)u->tool_calls, u->tool_calls == 1 ? "" : "s");
 }
 
+/* "pay/undo[1]" is the undo of pay: in a list, far from it, that has to be said. */
+static void
+name_words(const char *path, const char *name, struct str *to)
+{
+    if (strncmp(name, "undo[", 5) != 0 || name == path) {
+        printable_add(to, name, strlen(name));
+        return;
+    }
+    const char *end = name - 1, *of = end;
+    while (of > path && of[-1] != '/')
+        of--;
+    str_add(to, "undo of ");
+    printable_add(to, of, (size_t)(end - of));
+    if (strcmp(name, "undo[1]") != 0) {
+        str_add(to, ", try ");
+        printable_add(to, name + 5, strcspn(name + 5, "]"));
+    }
+}
+
 static void
 item_words(const struct progress *p, const struct item *i, struct str *to)
 {
@@ -135,7 +154,7 @@ item_words(const struct progress *p, const struct item *i, struct str *to)
         }
     }
     str_addf(to, "%*s%s ", (int)(2 * depth + 2), "", mark_of(p, i->status));
-    printable_add(to, name, strlen(name));
+    name_words(i->path, name, to);
     if (i->agent && strcmp(i->agent, name) != 0) {
         str_add(to, " (");
         printable_add(to, i->agent, strlen(i->agent));
@@ -309,6 +328,21 @@ waits(struct progress *p, const struct run_event *ev)
 }
 
 static void
+compensating(struct progress *p, const struct run_event *ev)
+{
+    const char *error = json_str(ev->detail, "error", "");
+    AUTO(str_fini) struct str line = STR_INIT;
+    if (p->opts.live)
+        return;
+    str_add(&line, *ev->path ? "undoing what was done in " : "undoing what was done");
+    printable_add(&line, ev->path, strlen(ev->path));
+    str_addf(&line, " (%s)%s", json_str(ev->detail, "reason", ""), *error ? ": " : "");
+    printable_add(&line, error, strlen(error));
+    fprintf(p->opts.out, "%s\n", str_c(&line));
+    fflush(p->opts.out);
+}
+
+static void
 chunk(struct progress *p, const struct run_event *ev)
 {
     struct item *i = item_near(p, ev->path);
@@ -340,7 +374,9 @@ progress_event(struct progress *p, const struct run_event *ev)
                  {EVENT_STEP_FAILED, step_ended},
                  {EVENT_NODE_RETRYING, retrying},
                  {EVENT_ASKED, waits},
-                 {EVENT_WAIT_STARTED, waits}};
+                 {EVENT_WAIT_STARTED, waits},
+
+                 {EVENT_RUN_COMPENSATING, compensating}};
     p->now_ms = MAX(p->now_ms, ev->wall_ms);
     if (strcmp(ev->name, EVENT_RUN_STARTED) == 0 || strcmp(ev->name, EVENT_RUN_RESUMED) == 0) {
         p->started_ms = ev->wall_ms;

@@ -162,6 +162,26 @@ picture(const struct screen *s)
 }
 
 static void
+undos(void **state)
+{
+    struct screen s;
+    (void)state;
+    screen_open(&s, (struct progress_opts){0});
+    tell(&s, 0, EVENT_RUN_COMPENSATING, "", "{\"reason\":\"cancelled\"}");
+    tell(&s, 0, EVENT_RUN_COMPENSATING, "trip",
+         "{\"reason\":\"failed\",\"error\":\"f\\u001bull\"}");
+    tell(&s, 10, EVENT_NODE_STARTED, "trip/pay/undo[1]", "{\"agent\":\"shop\"}");
+    tell(&s, 10, EVENT_NODE_STARTED, "pay/undo[12]", "{\"agent\":\"shop\"}");
+    tell(&s, 10, EVENT_NODE_STARTED, "undo[1]", "{\"agent\":\"shop\"}"); /* of nothing */
+    assert_string_equal(s.text, "undoing what was done (cancelled)\n"
+                                "undoing what was done in trip (failed): f ull\n"
+                                "      > undo of pay (shop)  0 ms\n"
+                                "    > undo of pay, try 12 (shop)  0 ms\n"
+                                "  > undo[1] (shop)  0 ms\n");
+    screen_close(&s);
+}
+
+static void
 live(void **state)
 {
     (void)state;
@@ -335,4 +355,5 @@ nothing(void **state)
 
 TESTS(progress_test, cmocka_unit_test(plain), cmocka_unit_test(waiting), cmocka_unit_test(resumed),
       cmocka_unit_test(live), cmocka_unit_test(small_screen), cmocka_unit_test(hostile),
-      cmocka_unit_test(very_long), cmocka_unit_test(lines), cmocka_unit_test(nothing))
+      cmocka_unit_test(very_long), cmocka_unit_test(lines), cmocka_unit_test(nothing),
+      cmocka_unit_test(undos))

@@ -45,6 +45,40 @@ life(struct world *w)
     EXPECT_ERR(test_step(w->s, &l, "late"), ERR_DENIED);
 }
 
+/* A run that has ended goes on: as if it had never ended, but for its journal. */
+static void
+reopened(struct world *w)
+{
+    struct store_lease l, old;
+    AUTO(store_run_fini) struct store_run run = {0}, again = {0};
+    EXPECT_OK(test_run(w, w->s, &l));
+    EXPECT_ERR(store_reopen(w->s, l.id, &old), ERR_LIMIT); /* it is ours, and under way */
+    EXPECT_OK(store_release(w->s, &l, INT64_MAX));
+    EXPECT_ERR(store_reopen(w->s, l.id, &old), ERR_INVALID); /* it has not ended */
+    EXPECT_OK(store_cancel(w->s, l.id, false));
+    EXPECT_OK(store_claim(w->s, l.id, &l));
+    old = l;
+    EXPECT_OK(test_end(w->s, &l));
+    EXPECT_ERR(store_claim(w->s, l.id, &l), ERR_INVALID);
+    EXPECT_OK(store_reopen(w->s, l.id, &l));
+    EXPECT(l.epoch == old.epoch + 1 && l.seq == old.seq + 1 && l.crc != old.crc);
+    EXPECT_ERR(store_reopen(w->s, l.id, &old), ERR_LIMIT); /* once */
+    EXPECT_ERR(test_step(w->s, &old, "late"), ERR_DENIED);
+    EXPECT_OK(test_step(w->s, &l, "again"));
+    EXPECT_OK(store_get_run(w->s, l.id, &run));
+    EXPECT(run.status == 1 && run.owner && !run.ended && !run.expires_at && !run.cancel);
+    size_t pruned;
+    EXPECT_OK(store_prune(w->s, INT64_MAX, &pruned));
+    EXPECT(pruned == 0);
+    EXPECT_OK(test_end(w->s, &l));
+    EXPECT_OK(store_get_run(w->s, l.id, &again));
+    EXPECT(again.status == 10 && again.ended > 0 && !again.owner);
+    EXPECT_ERR(store_reopen(w->s, "nowhere", &l), ERR_MISSING);
+    struct store_invariants inv;
+    EXPECT_OK(store_check(w->s, &inv));
+    EXPECT(!inv.lost_runs && !inv.gaps && !inv.orphans && !inv.damaged);
+}
+
 static struct err *
 stop_reading(void *ctx, const struct store_record *r)
 {
@@ -482,10 +516,19 @@ stopping(struct world *w)
 }
 
 static const struct scenario scenario[] = {
-    {"life", life},         {"missing", missing},         {"create_twice", create_twice},
-    {"fencing", fencing},   {"wake_up", wake_up},         {"signals", signals},
-    {"ready", ready},       {"tree_cancel", tree_cancel}, {"arguments", arguments},
-    {"together", together}, {"stopping", stopping},       {"asked_again", asked_again},
+    {"life", life},
+    {"reopened", reopened},
+    {"missing", missing},
+    {"create_twice", create_twice},
+    {"fencing", fencing},
+    {"wake_up", wake_up},
+    {"signals", signals},
+    {"ready", ready},
+    {"tree_cancel", tree_cancel},
+    {"arguments", arguments},
+    {"together", together},
+    {"stopping", stopping},
+    {"asked_again", asked_again},
 };
 
 /* ---- drivers --------------------------------------------------------------------------------- */

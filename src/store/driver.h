@@ -72,7 +72,7 @@ struct request {
     struct store_filter filter;
     int64_t from; /* first seq; cursor of a listing or check; OP_PRUNE: ended_before */
     size_t limit;
-    bool force;               /* OP_CANCEL */
+    bool force;               /* OP_CANCEL; OP_CLAIM: one that has ended is opened again */
     const char *const *names; /* OP_TICK */
     size_t nnames;
 
@@ -113,6 +113,7 @@ bool reply_get(struct bytes_in *in, struct request *r);
 struct err *MUST err_no_run(const char *id);
 struct err *MUST err_fenced(const char *id);
 struct err *MUST err_ended(const char *id);
+struct err *MUST err_live(const char *id);
 struct err *MUST err_owned(const char *id, const char *owner);
 struct err *MUST err_page(const char *id);
 struct err *MUST err_kv_damaged(const char *key);

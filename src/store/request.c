@@ -407,6 +407,12 @@ err_ended(const char *id)
 }
 
 struct err *
+err_live(const char *id)
+{
+    return FAIL(ERR_INVALID, "run '%s' has not ended", id);
+}
+
+struct err *
 err_owned(const char *id, const char *owner)
 {
     return FAIL(ERR_LIMIT, "run '%s' is being run by process '%s'", id, owner);

@@ -251,10 +251,10 @@ store_create(struct store *s, const struct store_new_run *run, struct store_leas
     return NULL;
 }
 
-struct err *
-store_claim(struct store *s, const char *id, struct store_lease *ret_lease)
+static struct err *
+claim(struct store *s, const char *id, bool ended, struct store_lease *ret_lease)
 {
-    AUTO(request_fini) struct request r = {.op = OP_CLAIM, .id = id};
+    AUTO(request_fini) struct request r = {.op = OP_CLAIM, .id = id, .force = ended};
     bool ours = id && !map_has(s->owned, id);
     if (ours)
         owned_add(s, id);
@@ -264,6 +264,18 @@ store_claim(struct store *s, const char *id, struct store_lease *ret_lease)
     PASS(e);
     *ret_lease = r.lease;
     return NULL;
+}
+
+struct err *
+store_claim(struct store *s, const char *id, struct store_lease *ret_lease)
+{
+    return claim(s, id, false, ret_lease);
+}
+
+struct err *
+store_reopen(struct store *s, const char *id, struct store_lease *ret_lease)
+{
+    return claim(s, id, true, ret_lease);
 }
 
 struct err *

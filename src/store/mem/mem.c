@@ -269,14 +269,21 @@ do_claim(struct mem *h, struct request *r)
     struct mem_run *run = map_get(h->m->by_id, r->id);
     if (!run)
         r->err = err_no_run(r->id);
-    else if (run->row.status >= STATUS_ENDED)
+    else if (run->row.status >= STATUS_ENDED && !r->force)
         r->err = err_ended(r->id);
     else if (run->row.owner && r->retry && run->batch == r->batch)
         lease_fill(run, &r->lease);
     else if (run->row.owner)
         r->err = err_owned(r->id, run->row.owner);
+    else if (run->row.status < STATUS_ENDED && r->force)
+        r->err = err_live(r->id);
     else
         run_take(h, run, r);
+    if (!r->err && run->row.status >= STATUS_ENDED) {
+        run->row.status = STATUS_RUNNING;
+        run->row.cancel = run->row.crashes = 0;
+        run->row.wake_at = run->row.ended = run->row.expires_at = 0;
+    }
 }
 
 static int

@@ -136,6 +136,9 @@ const char *const sql_text[SQL_COUNT] = {
 
     [SQL_CLAIM] = "UPDATE run SET owner=?2, owner_inc=?3, epoch=epoch+1, last_batch=?4"
                   " WHERE no=?1 AND owner IS NULL AND status<10",
+    [SQL_REOPEN] = "UPDATE run SET owner=?2, owner_inc=?3, epoch=epoch+1, last_batch=?4, status=1,"
+                   " cancel=0, crashes=0, wake_at=0, ended=0, expires_at=0"
+                   " WHERE no=?1 AND owner IS NULL AND status>=10",
     [SQL_CLAIM_READY] =
         "WITH c AS MATERIALIZED (SELECT no FROM run WHERE owner IS NULL AND status<3"
         " AND wake_at<=tutti_now_ms() AND sum=" ROW_SUM " ORDER BY wake_at LIMIT ?4)"

@@ -43,6 +43,7 @@ enum sql {
     SQL_RECORD_SEEN, /* who wrote this record? */
     SQL_BLOB_PUT,
     SQL_CLAIM,
+    SQL_REOPEN,
     SQL_CLAIM_READY,
     SQL_CLAIMED, /* by that batch */
     SQL_SIGNAL_HAS,

@@ -197,7 +197,8 @@ do_claim(struct sqlite *l, struct request *r)
         return ok_or(rc);
     lease_read(stmt, &r->lease);
     bool owned = sqlite3_column_type(stmt, COL_OWNER) != SQLITE_NULL, ours = false;
-    if (sqlite3_column_int(stmt, COL_STATUS) >= STATUS_ENDED)
+    const bool ended = sqlite3_column_int(stmt, COL_STATUS) >= STATUS_ENDED;
+    if (ended && !r->force)
         r->err = err_ended(r->id);
     else if (!sqlite3_column_int(stmt, COL_INTACT))
         r->err = err_damaged(r->id, 0, "the checksum of its row is wrong");
@@ -205,12 +206,15 @@ do_claim(struct sqlite *l, struct request *r)
         ours = true;
     else if (owned)
         r->err = err_owned(r->id, col_text(stmt, COL_OWNER));
+    else if (!ended && r->force)
+        r->err = err_live(r->id);
     conn_done(stmt);
     if (r->err || ours)
         return SQLITE_OK;
     CHECK(node_ensure(l, r));
     r->lease.epoch++;
-    return conn_do(&l->writer, SQL_CLAIM, "itii", r->lease.row, r->node, r->node_inc, r->batch);
+    return conn_do(&l->writer, ended ? SQL_REOPEN : SQL_CLAIM, "itii", r->lease.row, r->node,
+                   r->node_inc, r->batch);
 }
 
 static int

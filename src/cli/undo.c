@@ -1,0 +1,55 @@
+/* undo.c - `tutti runs rollback`: what a run has done, and would be undone. */
+#include "cli/runs.h"
+#include <stdio.h>
+#include <string.h>
+
+static void
+line_show(const json_t *one)
+{
+    static const char *const shown[] = {"action", "instruction", "input", "parameters"};
+    printf("  %-32s %s", json_str(one, "node", ""), json_str(one, "agent", ""));
+    for (size_t i = 0; i < COUNT(shown); i++) {
+        const json_t *value = json_object_get(one, shown[i]);
+        AUTO(freep) char *text = value ? json_as_text(value) : NULL;
+        if (text)
+            printf("  %.400s", text);
+    }
+    if (strcmp(json_str(one, "state", ""), "ready") != 0)
+        printf("  (%s)", json_str(one, "state", ""));
+    if (json_str(one, "error", NULL))
+        printf("  cannot be made: %s", json_str(one, "error", ""));
+    printf("\n");
+}
+
+static struct err *
+undo_list(struct app *a, void *arg)
+{
+    const struct asked *q = arg;
+    AUTO(json_freep) json_t *list = NULL;
+    const json_t *one;
+    size_t i;
+    PASS(engine_undo_list(app_engine(a), q->id, &list));
+    if (q->json) {
+        print_json(list);
+        return NULL;
+    }
+    if (!json_array_size(list))
+        printf("nothing to undo\n");
+    json_array_foreach (list, i, one)
+        line_show(one);
+    return NULL;
+}
+
+int
+runs_rollback(struct asked *q, const struct watch_opts *watch)
+{
+    const struct tutti_options o = {
+        .store = q->store, .handle_signals = 1, .stream = !q->json, .stay = q->stay};
+    struct watch_opts undoing = *watch;
+    undoing.undoes = true;
+    if (!q->dry_run)
+        return run_rollback(&o, q->id, &undoing);
+    AUTO(freep) char *dir = app_store_dir(q->store, NULL);
+    return with_app(&(struct with_app){
+        .opts = {.store_dir = dir, .read_only = true}, .fn = undo_list, .arg = q});
+}
