@@ -128,8 +128,7 @@ struct err *MUST store_create(struct store *s, const struct store_new_run *run,
                               struct store_lease *ret_lease, bool *ret_existing) YIELDS;
 /* Takes one run: ERR_LIMIT while another live process owns it, ERR_INVALID when it has ended. */
 struct err *MUST store_claim(struct store *s, const char *id, struct store_lease *ret_lease) YIELDS;
-/* Takes one that has ended, and is live from now on: never expires, no cancel is pending.
- * ERR_INVALID when it has not ended. */
+/* Takes one that has ended: it is live from now on. ERR_INVALID when it has not ended. */
 struct err *MUST store_reopen(struct store *s, const char *id,
                               struct store_lease *ret_lease) YIELDS;
 /* Takes up to max runs that are ready now (unowned, live, wake_at reached). */
