@@ -290,9 +290,13 @@ ask_once(void *ctx, const struct step_call *step, json_t **ret_value, struct usa
     struct llm_request req = request_of(c);
     req.attempt = step->attempt;
     req.key = step->key;
-    req.on_text = c->streaming ? on_text : NULL;
+    req.on_text = c->streaming && !step->second ? on_text : NULL;
     req.ctx = c;
     PASS(llm_call(c->llm, &a->profile, &req, step->deadline_ms, &reply));
+    if (c->streaming && step->second) { /* instead of what the first one has shown so far */
+        c->host->ops->chunk(c->host, CHUNK_RESET, "", 0);
+        on_text(c, reply.text, strlen(reply.text));
+    }
     *ret_value = llm_reply_to_json(&reply);
     if (c->profile_name)
         json_object_set_new(*ret_value, "profile", json_string(c->profile_name));

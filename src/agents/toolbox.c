@@ -157,27 +157,31 @@ offer_agents(struct toolbox *tb)
     }
 }
 
+/* Into a toolbox of its own: while servers are asked, another call may want the same. */
 struct err *
 toolbox_load(struct toolbox *tb, int64_t deadline_ms)
 {
+    struct toolbox fresh = *tb;
     const json_t *server;
     size_t i;
     if (tb->offered)
         return NULL;
-    tb->offered = json_array();
-    tb->routes = json_object();
+    fresh.offered = json_array();
+    fresh.routes = json_object();
     struct err *e = NULL;
     if (tb->server_name)
-        e = load_server(tb, tb->server_name, deadline_ms);
+        e = load_server(&fresh, tb->server_name, deadline_ms);
     json_array_foreach (json_object_get(tb->def, "servers"), i, server) {
         if (!e && !tb->server_name)
-            e = load_server(tb, json_string_value(server), deadline_ms);
+            e = load_server(&fresh, json_string_value(server), deadline_ms);
     }
     if (!e)
-        offer_agents(tb);
-    if (e) {
-        json_freep(&tb->offered);
-        json_freep(&tb->routes);
+        offer_agents(&fresh);
+    if (e || tb->offered) {
+        toolbox_fini(&fresh);
+    } else {
+        tb->offered = fresh.offered;
+        tb->routes = fresh.routes;
     }
     return e;
 }

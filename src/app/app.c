@@ -2,6 +2,7 @@
 #include "app/appcore.h"
 #include "app/budgetcheck.h"
 #include "app/defaults.h"
+#include "app/hedgecheck.h"
 #include "app/kinds.h"
 #include "app/secrets.h"
 #include "base/log.h"
@@ -370,6 +371,8 @@ app_load_text(struct app *a, const char *path, const char *text, size_t n, struc
     rt_deep(load_deep, &l);
     PASS(l.e);
     struct err *e = a->opts.model ? model_apply(l.spec->doc, a->opts.model) : NULL;
+    if (!e)
+        e = hedge_check(l.spec);
     if (e) {
         spec_free(l.spec);
         return e;

@@ -118,7 +118,7 @@ warn_in(struct spec *spec, const json_t *def, const char *pointer, const char *c
 static void
 warn_in_nodes(struct spec *spec, const json_t *def, const char *pointer)
 {
-    static const char *const keys[] = {"hedge", "priority", NULL};
+    static const char *const keys[] = {"priority", NULL};
     const json_t *node;
     size_t i;
     json_array_foreach (json_object_get(def, "nodes"), i, node) {
@@ -138,7 +138,7 @@ without_effect(struct spec *spec)
         {NULL, false, {"limits"}},
         {"settings", false, {"enable_tracing", "metrics_port"}},
         {"profiles", true, {"limits", "batch"}},
-        {"agents", true, {"hedge", "max_concurrency"}},
+        {"agents", true, {"max_concurrency"}},
         {"workflows", true, {"priority"}},
     };
     const char *name;

@@ -86,6 +86,13 @@ timeout_of(const struct hosted *h, const struct step *s, const json_t *settings)
     return json_int(settings, "request_timeout", REQUEST_TIMEOUT_MS);
 }
 
+static int64_t
+hedge_of(const struct hosted *h)
+{
+    const json_t *of_node = h->node ? json_object_get(h->node->def, "hedge") : NULL;
+    return json_int(of_node ? of_node : json_object_get(h->agent, "hedge"), "after", 0);
+}
+
 void
 guards_find(struct stepping *st)
 {
@@ -103,6 +110,7 @@ guards_find(struct stepping *st)
     if (h->node && h->node->retry)
         retry_from_json(&st->retry, h->node->retry);
     st->timeout_ms = timeout_of(h, st->s, settings);
+    st->hedge_ms = hedge_of(h);
     if (!breaker || undo_part(st->path)) /* an undo waits in its own way */
         return;
     st->health = health_find(h->run->engine, st->s, breaker);

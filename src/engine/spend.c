@@ -269,7 +269,7 @@ purse_take(struct purse *p, struct amount need, bool wait)
     struct err *e = answer == BUDGET_FITS ? NULL : refusal(p, need);
     if (!e)
         budget_reserve(&p->budget, need);
-    else if (answer == BUDGET_NEVER)
+    else if (answer == BUDGET_NEVER && wait) /* a hedge can do without */
         exceeded_tell(p, "reserved");
     purse_wake(p);
     return e;
@@ -322,7 +322,7 @@ chain_take(const struct chain *c, struct amount need, bool wait)
 static void
 reserved_record(struct stepping *st, struct amount held, bool lazy)
 {
-    st->spend.recorded = held;
+    st->spend->recorded = held;
     run_append(st->h->run, REC_STEP_RESERVED, st->path,
                json_pack("{ss ss so sI}", "type", st->s->type, "target", st->s->target, "held",
                          amount_to_json(held), "at", rt_wall_ms()),
@@ -332,14 +332,14 @@ reserved_record(struct stepping *st, struct amount held, bool lazy)
 static struct amount
 not_known(const struct stepping *st)
 {
-    return amount_add(st->spend.base, st->spend.unknown);
+    return amount_add(st->spend->base, st->spend->unknown);
 }
 
 static struct err *
 worst_case(struct stepping *st, bool usd, struct amount *ret)
 {
     struct usage most = {0};
-    struct spend *s = &st->spend;
+    struct spend *s = st->spend;
     if (!s->found)
         PASS(view_step_held(st->h->run->view, st->path, &s->base));
     if (!s->found)
@@ -366,10 +366,10 @@ spend_reserve(struct stepping *st, bool wait, struct amount *ret_held)
     PASS(worst_case(st, c.usd, &need));
     PASS(chain_take(&c, need, wait));
     *ret_held = need;
-    st->spend.out = amount_add(st->spend.out, need);
-    const struct amount held = amount_add(not_known(st), st->spend.out);
-    if (amount_exceeds(held, st->spend.recorded))
-        reserved_record(st, amount_max(held, st->spend.recorded), false);
+    st->spend->out = amount_add(st->spend->out, need);
+    const struct amount held = amount_add(not_known(st), st->spend->out);
+    if (amount_exceeds(held, st->spend->recorded))
+        reserved_record(st, amount_max(held, st->spend->recorded), false);
     return NULL;
 }
 
@@ -385,9 +385,9 @@ spend_settle(struct stepping *st, struct amount held, const struct usage *used, 
         more.nusd = held.nusd > took.nusd ? held.nusd - took.nusd : 0;
     if (unknown || (used->model_calls && !took.tokens))
         more.tokens = held.tokens > took.tokens ? held.tokens - took.tokens : 0;
-    st->spend.unknown = amount_add(st->spend.unknown, more);
-    st->spend.out.nusd -= held.nusd;
-    st->spend.out.tokens -= held.tokens;
+    st->spend->unknown = amount_add(st->spend->unknown, more);
+    st->spend->out.nusd -= held.nusd;
+    st->spend->out.tokens -= held.tokens;
     for (size_t i = 0; i < c.purses.len; i++)
         purse_give(c.purses.at[i], held, amount_add(took, more));
 }
@@ -403,6 +403,6 @@ void
 spend_leave(struct stepping *st)
 {
     const struct amount held = not_known(st);
-    if (amount_exceeds(st->spend.recorded, held) && !st->h->run->broken)
+    if (amount_exceeds(st->spend->recorded, held) && !st->h->run->broken)
         reserved_record(st, held, true);
 }

@@ -59,6 +59,8 @@ with_times(const struct stepping *st, json_t *body)
         json_object_set_new_nocheck(body, "began", json_integer(st->began_wall_ms));
     if (st->waited_ms)
         json_object_set_new_nocheck(body, "waited_ms", json_integer(st->waited_ms));
+    if (st->hedged)
+        json_object_set_new_nocheck(body, "hedged", json_string(st->won ? "second" : "first"));
     if (st->tripped)
         json_object_set_new_nocheck(body, "tripped", json_true());
     return body;
@@ -139,10 +141,13 @@ attempt_once(struct stepping *st, json_t **ret_value, struct usage *used)
     uint64_t pass;
     PASS(guards_admit(st, &pass));
     int64_t deadline = rt_after(st->timeout_ms);
-    struct step_call call = {.deadline_ms = deadline, .key = st->key, .attempt = st->attempt};
+    struct step_call call = {
+        .deadline_ms = deadline, .key = st->key, .attempt = st->attempt, .second = st->second};
     step_tell(st, EVENT_STEP_STARTED, NULL);
     scope_open(&scope, deadline);
     st->open = st->sent = true;
+    if (st->side)
+        hedge_sent(st->side);
     struct err *e = st->s->run(st->s->ctx, &call, ret_value, used);
     st->open = e && (err_kind(e) == ERR_CANCELLED || err_in_doubt(e));
     struct err *late = scope_close(&scope);
@@ -155,14 +160,14 @@ attempt_once(struct stepping *st, json_t **ret_value, struct usage *used)
 
 /* One try that is paid for. Nobody knows what it took when it may have been carried out and no
  * answer says so. */
-static struct err *
-attempt(struct stepping *st, json_t **ret_value)
+struct err *
+step_attempt(struct stepping *st, json_t **ret_value)
 {
     struct amount held;
     struct usage used = {0};
     st->sent = false;
     st->final = true; /* what goes wrong before the call is not cured by another try */
-    PASS(spend_reserve(st, true, &held));
+    PASS(spend_reserve(st, !st->second, &held));
     struct err *e = run_barrier(st->h->run);
     if (!e)
         e = fiber_check();
@@ -213,7 +218,8 @@ step_do(struct stepping *st, json_t **ret_value)
             false);
     PASS(back_off_former(st));
     for (;; st->attempt++) {
-        struct err *e = coalesce_try(st, attempt, ret_value);
+        struct err *e =
+            coalesce_try(st, hedge_may(st) ? hedge_attempt : step_attempt, ret_value);
         if (!e || st->final)
             return e;
         struct err *ended =
@@ -266,7 +272,8 @@ hosted_step(struct host *base, const struct step *s, json_t **ret_value)
 {
     struct hosted *h = container_of(base, struct hosted, base);
     AUTO(freep) char *path = xasprintf("%s/%s", h->path, s->name);
-    struct stepping st = {.h = h, .s = s, .path = path};
+    struct spend spend = {0};
+    struct stepping st = {.h = h, .s = s, .path = path, .spend = &spend};
     bool failed, settled = false;
     AUTO(json_freep) json_t *body = NULL;
     PASS(view_step(h->run->view, path, &body, &failed));

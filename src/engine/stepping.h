@@ -22,7 +22,11 @@ struct stepping {
     bool tripped;                     /* it opened the breaker */
     int64_t began_wall_ms, waited_ms; /* of the first try; pauses between tries, summed up */
     struct usage usage;
-    struct spend spend;
+    struct spend *spend; /* shared by both calls of a hedge */
+    int64_t hedge_ms;    /* a second call starts when the first takes so long; 0: none does */
+    struct side *side;   /* hedge.c, while there may be two */
+    bool second;         /* the try under way is the second beside a first one */
+    bool hedged, won;    /* there was a second one; it was the first with an answer */
 };
 
 /* step.c: an event of this step; `more` is added to what is said of each. */
@@ -34,6 +38,14 @@ void guards_leave(struct stepping *st); /* once, whatever came of it */
 /* ERR_DENIED: the breaker is open. The pass goes back with the verdict; e NULL: it went well. */
 struct err *MUST guards_admit(struct stepping *st, uint64_t *ret_pass);
 void guards_verdict(struct stepping *st, uint64_t pass, const struct err *e);
+
+/* step.c: one try that is paid for. */
+struct err *MUST step_attempt(struct stepping *st, json_t **OWN ret_value) YIELDS;
+
+/* hedge.c: the same, with a second call beside it when it is slow. */
+bool hedge_may(const struct stepping *st);
+struct err *MUST hedge_attempt(struct stepping *st, json_t **OWN ret_value) YIELDS;
+void hedge_sent(struct side *side); /* its call leaves now */
 
 /* backoff.c: what a former life had: the tries before a long wait, and whether it still waits; then
  * nothing is under way. */

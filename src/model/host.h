@@ -13,9 +13,12 @@ struct step_call {       /* one try of a step; what the engine tells the functio
     int64_t deadline_ms; /* absolute, monotonic; of this try */
     const char *key;     /* idempotency key: the same in each try and after each crash */
     unsigned attempt;    /* 1, 2, ... */
+    bool second;         /* beside a first call of the same step that is slow: nothing is shown of
+                            it before it has its answer */
 };
 
 /* Does the call once. Sets *ret_value (any JSON; becomes the journal record) and adds to *usage. */
+/* A step that is no `once` may have two calls at once: it shares what it holds, and only reads it. */
 typedef struct err *(*step_fn)(void *ctx, const struct step_call *call, json_t **ret_value,
                                struct usage *usage);
 

@@ -234,7 +234,7 @@ workflows: {w: {type: chain, sequence: [critic, b]}}
         for top, key in (
             ({'settings': {'metrics_port': 9}}, 'metrics_port'),
             ({'limits': {'openai:m': {'rpm': 1}}}, 'limits'),
-            ({'agents': {'a': dict(LUA, hedge={'after': '1s'})}}, 'hedge'),
+            ({'agents': {'a': dict(LUA, max_concurrency=1)}}, 'max_concurrency'),
         ):
             with self.subTest(key=key):
                 base = {'agents': {'a': LUA}, 'workflows': {'w': {'type': 'chain', 'sequence': ['a']}}}
