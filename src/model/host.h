@@ -17,8 +17,8 @@ struct step_call {       /* one try of a step; what the engine tells the functio
                             it before it has its answer */
 };
 
-/* Does the call once. Sets *ret_value (any JSON; becomes the journal record) and adds to *usage. */
-/* A step that is no `once` may have two calls at once: it shares what it holds, and only reads it. */
+/* Does the call once. Sets *ret_value (any JSON; becomes the journal record) and adds to *usage.
+ * What ctx holds is only read: a step that is no `once` may have two calls at once. */
 typedef struct err *(*step_fn)(void *ctx, const struct step_call *call, json_t **ret_value,
                                struct usage *usage);
 
