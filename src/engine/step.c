@@ -218,8 +218,7 @@ step_do(struct stepping *st, json_t **ret_value)
             false);
     PASS(back_off_former(st));
     for (;; st->attempt++) {
-        struct err *e =
-            coalesce_try(st, hedge_may(st) ? hedge_attempt : step_attempt, ret_value);
+        struct err *e = coalesce_try(st, hedge_may(st) ? hedge_attempt : step_attempt, ret_value);
         if (!e || st->final)
             return e;
         struct err *ended =
