@@ -37,6 +37,7 @@ enum tutti_status { /* also the exit codes of the command line */
                     TUTTI_WAITING = 4, /* the run waits for a person or a signal */
                     TUTTI_PARTIAL = 5, /* it ended partial (the command line: only with --strict) */
                     TUTTI_TIMEOUT = 6, /* of tutti_wait: it goes on */
+                    TUTTI_BUSY = 7, /* of tutti_send: the session works; the text is its answer */
                     TUTTI_INTERRUPTED = 130 /* it was interrupted and can be resumed */
 };
 
@@ -105,6 +106,10 @@ struct tutti_signal {
 /* Sends a signal to a run: kept until it waits for one of that name. */
 TUTTI_API enum tutti_status
 tutti_signal(struct tutti *engine, const struct tutti_signal *signal, char **error);
+/* The next input of a session that waits; a run that was put away has to be resumed. One input a
+ * wait: TUTTI_BUSY while it works. TUTTI_USAGE: it does not fit, or the run is no session. */
+TUTTI_API enum tutti_status
+tutti_send(struct tutti *engine, const char *run_id, const char *text, char **error);
 /* The document without its `nodes`, small however many there are: how it stands now, or ended. */
 TUTTI_API char *tutti_result(struct tutti_run *run);
 TUTTI_API const char *tutti_run_id(const struct tutti_run *run);

@@ -36,6 +36,7 @@ const struct kind *const app_workflows[] = {
     &human_kind,
     &wait_kind,
     &queue_kind,
+    &session_kind,
     NULL,
 };
 /* clang-format on */

@@ -12,6 +12,7 @@ static const struct command *const commands[] = {
     &cmd_schema,
     &cmd_runs,
     &cmd_gate,
+    &cmd_send,
     &cmd_mcp,
     &cmd_init,
     &cmd_doctor,

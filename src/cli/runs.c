@@ -118,6 +118,9 @@ show(struct app *a, void *arg)
         printf("%s\n", str_c(&undone));
     if (json_str(doc, "waiting", NULL))
         printf("waiting: %s\n", json_str(doc, "waiting", ""));
+    const json_t *session = json_object_get(doc, "session");
+    if (session)
+        printf("session: %s at %s\n", json_str(session, "state", ""), json_str(session, "at", ""));
     return NULL;
 }
 

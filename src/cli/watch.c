@@ -1,5 +1,6 @@
 /* watch.c - progress on stderr, the result on stdout. */
 #include "cli/watch.h"
+#include "model/status.h"
 #include "observe/progress.h"
 #include "rt/rt.h"
 #include <stdio.h>
@@ -15,13 +16,34 @@ struct watch {
     struct tutti *engine;
     struct progress *progress;
     bool live;
+    bool said;         /* a session has said something, which is its result */
+    struct str spoken; /* of that what is printed when the live view is over */
 };
+
+/* A session talks as soon as its words are committed. */
+static void
+say(struct watch *w, const json_t *detail)
+{
+    const char *text = json_str(detail, "output", NULL);
+    if (!text || w->opts.json || w->opts.events || strcmp(json_str(detail, "type", ""), "say") != 0)
+        return;
+    w->said = true;
+    if (w->live && w->progress) { /* which draws over what stands there */
+        str_addf(&w->spoken, "%s\n", text);
+        return;
+    }
+    printf("%s\n", text);
+    fflush(stdout);
+}
 
 static void
 on_event(void *ctx, const struct tutti_event *event)
 {
     struct watch *w = ctx;
     json_t *detail = NULL;
+    const bool completed = strcmp(event->name, EVENT_NODE_COMPLETED) == 0;
+    if (!w->progress && !w->opts.events && !completed)
+        return;
     if (event->detail)
         err_drop(json_parse(event->detail, strlen(event->detail), &detail));
     struct run_event ev = {.run = event->run,
@@ -38,6 +60,8 @@ on_event(void *ctx, const struct tutti_event *event)
         fputs(str_c(&line), stdout);
         fflush(stdout);
     }
+    if (completed)
+        say(w, detail);
     if (w->progress)
         progress_event(w->progress, &ev);
     json_decref(detail);
@@ -60,7 +84,7 @@ watch_new(struct tutti *t, const struct watch_opts *opts)
                                                            .color = w->live && !rt_env("NO_COLOR"),
                                                            .width = size.ws_col,
                                                            .rows = size.ws_row});
-    if (w->progress || opts->events)
+    if (!opts->json)
         tutti_subscribe(t, on_event, w);
     return w;
 }
@@ -71,6 +95,7 @@ watch_free(struct watch *w)
     if (!w)
         return;
     progress_free(w->progress);
+    str_fini(&w->spoken);
     free(w);
 }
 
@@ -103,18 +128,22 @@ waiting_show(const json_t *doc, const char *id)
         if (strcmp(json_str(q, "type", ""), "human") == 0)
             fprintf(stderr, "answer with: tutti gate respond %s %s ANSWER --resume\n", id,
                     json_str(q, "path", ""));
+        else if (strcmp(json_str(q, "signal", ""), "input") == 0)
+            fprintf(stderr, "go on with: tutti send %s TEXT\n", id);
     }
 }
 
 static void
-result_show(const struct watch *w, const char *id, const json_t *doc, enum tutti_status status)
+result_show(struct watch *w, const char *id, const json_t *doc, enum tutti_status status)
 {
     if (w->opts.json) {
         print_json(doc);
         return;
     }
     const char *text = json_str(doc, "text", ""), *error = json_str(doc, "error", NULL);
-    if (*text && !w->opts.events)
+    fputs(str_c(&w->spoken), stdout);
+    str_reset(&w->spoken);
+    if (*text && !w->opts.events && !w->said)
         printf("%s\n", text);
     fflush(stdout);
     if (error && !w->opts.undoes)

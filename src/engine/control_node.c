@@ -90,6 +90,36 @@ control_rule(struct control *c, const struct rule *rule, const json_t *output, u
     return NULL;
 }
 
+static struct expr_scope
+scope_seen(const struct controlled *x, const struct sees *sees)
+{
+    struct expr_scope scope = scope_here(x);
+    scope.vars = (json_t *)(uintptr_t)sees->vars;
+    scope.output = (json_t *)(uintptr_t)sees->output;
+    return scope;
+}
+
+struct err *
+control_test(struct control *c, const struct rule *rule, const struct sees *sees, bool *ret_truth)
+{
+    struct evaluation eval = {.rule = rule, .scope = scope_seen(controlled_of(c), sees)};
+    rt_deep(evaluate, &eval);
+    PASS(eval.e);
+    *ret_truth = eval.truth;
+    return NULL;
+}
+
+struct err *
+control_fill(struct control *c, const struct template *t, const struct sees *sees, char **ret_text)
+{
+    struct evaluation eval = {.template = t, .scope = scope_seen(controlled_of(c), sees)};
+    rt_deep(evaluate, &eval);
+    PASS(eval.e);
+    AUTO(json_freep) json_t *made = eval.made;
+    *ret_text = json_as_text(made);
+    return NULL;
+}
+
 struct err *
 control_value(struct control *c, const struct value_template *v, json_t **ret_value)
 {
@@ -255,6 +285,10 @@ control_ask(struct control *c, const struct ask *a, struct reply *ret_reply)
         scope.item = (json_t *)(uintptr_t)a->item;
     if (index)
         scope.index = index;
+    if (a->vars)
+        scope.vars = (json_t *)(uintptr_t)a->vars;
+    if (a->output)
+        scope.output = (json_t *)(uintptr_t)a->output;
     if (a->refused)
         return item_refuse(x->run, path, a->refused);
     if (a->item && (a->stream || !view_node_ended(x->run->view, path))) {

@@ -13,6 +13,8 @@
 #include "model/host.h"
 #include "plan/plan.h"
 
+#define SESSION_SIGNAL "input" /* what a session waits for */
+
 struct control {
     const struct graph *graph;
     const json_t *def;       /* its definition, normal form */
@@ -29,6 +31,7 @@ struct ask { /* one member's turn; all borrowed */
     unsigned index;              /* its turn: 1, 2, ...; agents see it as context.index; 0: none */
     const json_t *input;         /* the same as a value; NULL: it is just text */
     const json_t *output_schema; /* what the reply of a model has to be; NULL: the agent's own */
+    const json_t *vars, *output; /* what templates see as these, with an item; or NULL */
     const char *action;          /* for a member that is no model; or NULL */
     const json_t *params;
     const json_t *inputs;    /* of a member that is a workflow; NULL: those around it */
@@ -102,6 +105,15 @@ const char *control_about(const struct control *c, const struct node *member);
 struct err *MUST control_rule(struct control *c, const struct rule *rule, const json_t *output,
                               unsigned index, bool *ret_truth);
 
+/* The same, and a text, of what somebody remembers. */
+struct sees {
+    const json_t *vars, *output; /* or NULL */
+};
+struct err *MUST control_test(struct control *c, const struct rule *rule, const struct sees *sees,
+                              bool *ret_truth);
+struct err *MUST control_fill(struct control *c, const struct template *t, const struct sees *sees,
+                              char **OWN ret_text);
+
 /* The list that the graph's `items` make; without `items` the one it was given, also as a text of
  * JSON. */
 struct err *MUST control_list(struct control *c, json_t **OWN ret_list);
@@ -128,6 +140,7 @@ bool control_unanswered(const struct err *e);
 bool control_may_go_on(const struct err *e);
 
 extern const struct kind loop_kind, switch_kind, router_kind, evaluator_kind, maker_kind,
-    orchestrator_kind, manager_kind, peers_kind, foreach_kind, human_kind, wait_kind, queue_kind;
+    orchestrator_kind, manager_kind, peers_kind, foreach_kind, human_kind, wait_kind, queue_kind,
+    session_kind;
 
 #endif

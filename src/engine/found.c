@@ -171,6 +171,12 @@ view_decided(const struct view *v, const char *path, json_t **ret_body)
     return record_decode(&rec, ret_body);
 }
 
+const json_t *
+view_session(const struct view *v)
+{
+    return v->session;
+}
+
 struct said *
 view_said(struct view *v)
 {

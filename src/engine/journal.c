@@ -6,78 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool
-is_question(const json_t *body)
-{
-    return strcmp(json_str(body, "type", ""), PAUSE_HUMAN) == 0;
-}
-
-const char *
-record_event(enum record_kind kind, const json_t *body)
-{
-    const char *status = json_str(body, "status", "");
-    switch (kind) {
-    case REC_RUN_STARTED:
-        return EVENT_RUN_STARTED;
-    case REC_RUN_RESUMED:
-        return EVENT_RUN_RESUMED;
-    case REC_RUN_WAITING:
-        return EVENT_RUN_WAITING;
-    case REC_RUN_FORKED:
-        return EVENT_RUN_FORKED;
-    case REC_RUN_ENDED:
-        return strcmp(status, "failed") == 0        ? EVENT_RUN_FAILED
-               : strcmp(status, "cancelled") == 0   ? EVENT_RUN_CANCELLED
-               : strcmp(status, "compensated") == 0 ? EVENT_RUN_COMPENSATED
-                                                    : EVENT_RUN_COMPLETED;
-    case REC_NODE_STARTED:
-        return EVENT_NODE_STARTED;
-    case REC_NODE_ENDED:
-        return strcmp(status, "failed") == 0      ? EVENT_NODE_FAILED
-               : strcmp(status, "skipped") == 0   ? EVENT_NODE_SKIPPED
-               : strcmp(status, "cancelled") == 0 ? EVENT_NODE_CANCELLED
-                                                  : EVENT_NODE_COMPLETED;
-    case REC_STEP_INTENT:
-        return EVENT_STEP_STARTED;
-    case REC_STEP_DONE:
-        return EVENT_STEP_COMPLETED;
-    case REC_STEP_FAILED:
-        return EVENT_STEP_FAILED;
-    case REC_UNDOING:
-        return EVENT_RUN_COMPENSATING;
-    case REC_UNDO:
-        return undo_event(body);
-    case REC_STEP_RESERVED:
-        return EVENT_BUDGET_RESERVED;
-    case REC_DECIDED:
-        return json_str(body, "event", "decided");
-    case REC_WAIT_OPEN:
-        return is_question(body) ? EVENT_ASKED : EVENT_WAIT_STARTED;
-    case REC_WAIT_DONE:
-        return is_question(body) ? EVENT_ANSWERED : EVENT_WAIT_ENDED;
-    case REC_WAIT_REFUSED:
-        return EVENT_ANSWER_REFUSED;
-    case REC_RECALLED:
-        return EVENT_HISTORY_READ;
-    case REC_REMEMBERED:
-        return EVENT_HISTORY_ADDED;
-    case REC_STREAM_OPENED:
-    case REC_STREAM_CURSOR:
-        return EVENT_NODE_PROGRESS;
-    case REC_ITEM_DONE:
-        return EVENT_NODE_COMPLETED;
-    case REC_ITEM_FAILED:
-        return EVENT_NODE_FAILED;
-    }
-    return "unknown";
-}
-
-bool
-record_is_quiet(enum record_kind kind)
-{
-    return kind == REC_STREAM_OPENED || kind == REC_STREAM_CURSOR || kind == REC_ITEM_DONE;
-}
-
 void
 record_encode(const json_t *body, struct str *to)
 {
@@ -164,6 +92,7 @@ view_free(struct view *v)
     json_decref(v->started);
     json_decref(v->ended);
     json_decref(v->waiting);
+    json_decref(v->session);
     free(v);
 }
 
@@ -295,9 +224,13 @@ step_feed(struct view *v, const struct record *rec, bool recall)
 static struct err *
 decided_feed(struct view *v, const struct record *rec, bool recall)
 {
-    PASS(format_check(rec));
+    AUTO(json_freep) json_t *event = NULL;
+    const struct json_want want = {"event", &event};
+    PASS(record_pick(rec, &want, 1));
     if (recall)
         keep(&place_at(v, rec->path)->decided, rec);
+    if (str_eq(json_string_value(event), EVENT_SESSION_STATE))
+        PASS(replace(&v->session, rec));
     return NULL;
 }
 
@@ -587,6 +520,10 @@ view_document(const struct view *v, int64_t now_wall_ms, bool with_nodes, json_t
     json_t *undone = undolog_document(v->undo);
     if (undone)
         json_object_set_new(d, "compensation", undone);
+    if (v->session)
+        json_object_set_new(d, "session",
+                            json_pack("{ss ss}", "state", json_str(v->session, "state", ""), "at",
+                                      json_str(v->session, "in", "")));
     if (json_object_get(v->started, "goal"))
         json_object_set(d, "goal", json_object_get(v->started, "goal"));
     if (json_object_get(v->started, "fork"))

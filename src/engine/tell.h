@@ -37,4 +37,10 @@ struct signal {
 /* Kept until the run waits for one of that name: the first of them is its value, once. */
 struct err *MUST engine_signal(struct engine *e, const struct signal *s, bool *ret_new) YIELDS;
 
+/* The next input of a session that waits for one. ERR_INVALID: it does not fit, the run has ended,
+ * or is no session. *ret_busy: it works on what it was told before, and this is its answer; else
+ * NULL, and the input is stored. */
+struct err *MUST engine_send(struct engine *e, const char *run, const char *text,
+                             char **OWN ret_busy) YIELDS;
+
 #endif

@@ -32,6 +32,7 @@ struct view {
     char *run_id;
     VEC(struct life) former;
     json_t *started, *ended, *waiting;
+    json_t *session;      /* its last condition */
     struct map *places;   /* path -> struct place */
     struct undolog *undo; /* NULL: no node has noted one */
     struct viewstreams *streams;

@@ -60,6 +60,8 @@ bool run_status_parse(const char *name, enum run_status *ret_status);
 #define EVENT_ASKED             "approval.requested" /* of a person: approval, choice or input */
 #define EVENT_ANSWERED          "approval.answered"  /* or nobody did in time */
 #define EVENT_ANSWER_REFUSED    "approval.refused"   /* it does not fit; the question stands */
+#define EVENT_SESSION_STATE     "session.state"
+#define EVENT_SESSION_STATE     "session.state"
 #define EVENT_HISTORY_READ      "history.read"
 #define EVENT_HISTORY_ADDED     "history.added"
 

@@ -79,6 +79,7 @@ lower_rule(struct lowering *l, const json_t *cond, const char *pointer, const st
 
 /* A value of the graph's own: its templates see what rules see. Not checked against members. */
 struct value_template *lower_value(struct lowering *l, const json_t *value, const char *pointer);
+struct template *lower_text(struct lowering *l, const char *text, const char *pointer);
 
 /* Tables for kinds: who does a part, an agent or a workflow by name, or a workflow inline. */
 extern const struct param lower_worker_params[];

@@ -63,7 +63,8 @@ struct node {
     size_t ndependents;
     struct expr *when; /* or NULL */
     enum input_rule input_rule;
-    struct template *instruction, *action;     /* or NULL */
+    struct template *instruction, *action; /* or NULL */
+    struct template *say;                  /* a session's: what is said in this state; or NULL */
     struct value_template *input, *parameters; /* or NULL */
     const char *text;                          /* INPUT_STEP */
     const char *server_name;                   /* or NULL */

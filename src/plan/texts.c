@@ -125,23 +125,35 @@ lower_rule(struct lowering *l, const json_t *cond, const char *pointer, const st
 }
 
 /* Of a workflow that stands by itself: there are no steps around it. */
-static struct value_template *
-value_alone(struct lowering *l, const json_t *value, const char *pointer)
+static void
+steps_refuse(struct lowering *l, size_t from)
 {
-    const size_t before = l->edges.len;
-    struct value_template *v = value_template_make(l, value, pointer, NULL);
-    for (size_t i = before; i < l->edges.len; i++)
+    for (size_t i = from; i < l->edges.len; i++)
         lower_fail(l, l->edges.at[i].at,
                    "there is no step '%s' around this workflow; a template sees `input` and "
                    "`inputs`",
                    l->edges.at[i].dep);
-    l->edges.len = before;
-    return v;
+    l->edges.len = from;
 }
 
 struct value_template *
 lower_value(struct lowering *l, const json_t *value, const char *pointer)
 {
-    return l->outer ? value_template_make(l->outer, value, pointer, l->self)
-                    : value_alone(l, value, pointer);
+    if (l->outer)
+        return value_template_make(l->outer, value, pointer, l->self);
+    const size_t before = l->edges.len;
+    struct value_template *v = value_template_make(l, value, pointer, NULL);
+    steps_refuse(l, before);
+    return v;
+}
+
+struct template *
+lower_text(struct lowering *l, const char *text, const char *pointer)
+{
+    if (l->outer)
+        return lower_template(l->outer, text, pointer, l->self);
+    const size_t before = l->edges.len;
+    struct template *t = lower_template(l, text, pointer, NULL);
+    steps_refuse(l, before);
+    return t;
 }

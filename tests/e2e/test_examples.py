@@ -41,6 +41,15 @@ class Examples(Case):
                 with self.subTest(path=path):
                     self.tutti('validate', path, code=0)
 
+    def test_conversation(self):
+        first = self.tutti('run', 'conversation.yaml', '--run-id', 'a', '-i', 'Plan a complex launch', '-q', code=4)
+        self.assertEqual(first.out, 'I need some more details. What is your preferred approach?\n')
+        self.assertEqual(self.tutti('send', 'a', 'slowly', '-q', code=4).out, "Great! Now, what's your timeline?\n")
+        told = 'Done: Plan a complex launch; approach: slowly; timeline: three weeks\n'
+        self.assertEqual(self.tutti('send', 'a', 'three weeks', '-q', code=4).out, told)
+        self.assertEqual(self.tutti('send', 'a', 'thanks', '-q', code=4).out, 'You said: thanks\n')
+        self.assertEqual(self.tutti('send', 'a', 'Goodbye', '-q', code=0).out, 'Goodbye!\n')
+
     def test_lead_agent(self):
         server = self.model({'keys': [SECRET]})
         doc = self.run_ok('lead-agent.yaml', env={'OPENAI_CHAT_URL': server.url + '/v1/chat/completions'})

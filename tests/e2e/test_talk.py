@@ -127,3 +127,83 @@ class Talk(Case):
                 self.assertEqual(done['status'], 'completed')
                 rows = self.tutti('runs', 'history', '--conversation', f'c{asked}', '--json', code=0).json
                 self.assertEqual(len(rows), 3, rows)
+
+
+class Session(Case):
+    """A conversation that several inputs reach, in processes that come and go."""
+
+    def setUp(self):
+        super().setUp()
+        self.env['MODEL_KEY'] = SECRET
+
+    def file(self, server, **more):
+        states = {
+            'ask': {'say': 'Which way?', 'wait': 'text', 'choices': ['left', 'right'], 'next': 'work'},
+            'work': {'agent': 'worker', 'input': 'go {{ vars.ask }}, {{ input }}', 'next': 'again'},
+            'again': {'say': 'Once more?', 'wait': 'text', 'cases': [{'when': "vars.again == 'yes'", 'next': 'ask'}],
+                      'next': 'end'},
+        }
+        return self.flow(
+            profiles={'p': self.profile(server)},
+            agents={'worker': {'instruction': 'Work.'}},
+            workflows={'main': dict({'type': 'session', 'states': states}, **more)},
+        )
+
+    def test_it_is_led_over_several_processes(self):
+        server = self.model()
+        file = self.file(server)
+        first = self.tutti('run', file, '--run-id', 'alice', '-i', 'hello', code=4)
+        self.assertEqual(first.out, 'Which way?\n')
+        self.assertIn('tutti send', first.err)
+        refused = self.tutti('send', 'alice', 'straight', code=2)
+        self.assertIn("'straight' is none of 'left', 'right'", refused.err)
+        told = self.tutti('send', 'alice', 'Left', code=4)
+        self.assertEqual(told.out, 'echo: go left, hello\nOnce more?\n')
+        shown = self.tutti('runs', 'show', 'alice', code=0).out
+        self.assertIn('session: waiting at again', shown)
+        self.assertEqual(self.tutti('send', 'alice', 'yes', '-q', code=4).out, 'Which way?\n')
+        doc = self.tutti('send', 'alice', 'right', '--json', code=4).json
+        self.assertEqual(doc['session'], {'state': 'waiting', 'at': 'again'})
+        done = self.tutti('send', 'alice', 'no', '--json', code=0).json
+        self.assertEqual((done['status'], done['text'], done['session']['state']), ('completed', '', 'idle'))
+        self.assertEqual(done['output'], {'ask': 'right', 'work': 'echo: go right, hello', 'again': 'no'})
+        self.assertEqual(len(server.log), 2)
+        self.assertIn('has ended: completed', self.tutti('send', 'alice', 'x', code=2).err)
+
+    def test_while_it_works_it_says_so(self):
+        usual = "I'm currently processing your previous request. Please wait."
+        for more, answer in (({}, usual), ({'busy': 'Moment!'}, 'Moment!')):
+            with self.subTest(answer=answer):
+                server = self.model({'rules': [{'match': {}, 'reply': {'text': 'done'}, 'first_ms': 1500}]})
+                file = self.file(server, **more)
+                run = self.tutti('run', file, '-i', answer, '--json', code=4).json['run']
+                child = self.start('send', run, 'left')
+                wait_for(lambda: 'acting' in self.tutti('runs', 'show', run, code=0).out)
+                busy = self.tutti('send', run, 'right', code=7)
+                self.assertEqual(busy.out, answer + '\n')
+                done = self.end(child)
+                self.assertEqual((done.code, done.out), (4, 'done\nOnce more?\n'))
+                self.assertEqual(self.tutti('send', run, 'no', '-q', code=0).out, '')
+
+    def test_killed_while_it_works_it_hears_nothing_twice(self):
+        server = self.model({'rules': [{'match': {}, 'reply': {'text': 'done'}, 'first_ms': 400}]})
+        run = self.tutti('run', self.file(server), '-i', 'x', '--json', code=4).json['run']
+        child = self.start('send', run, 'left')
+        wait_for(lambda: 'acting' in self.tutti('runs', 'show', run, code=0).out)
+        child.kill()
+        child.wait()
+        self.assertEqual(self.tutti('send', run, 'right', code=7).err, '')
+        done = self.tutti('runs', 'resume', run, '-q', code=4)
+        self.assertEqual(done.out, 'done\nOnce more?\n')
+        self.assertEqual(server.log[-1]['body']['messages'][-1]['content'], 'go left, x')
+
+    def test_what_is_no_session(self):
+        server = self.model()
+        file = self.flow(
+            profiles={'p': self.profile(server)},
+            workflows={'main': {'nodes': [{'id': 'w', 'type': 'wait', 'signal': 'input'}]}},
+        )
+        run = self.tutti('run', file, '-i', 'x', '--json', code=4).json['run']
+        self.assertIn('is no session', self.tutti('send', run, 'x', code=2).err)
+        self.assertIn('there is no run', self.tutti('send', 'nobody', 'x', code=2).err)
+        self.assertEqual(self.tutti('send', run, code=2).out, '')
