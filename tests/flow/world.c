@@ -99,8 +99,9 @@ http_answer(struct world *w, struct sim_http *x)
     int status = (int)json_int(rule, "status", rule ? 200 : 404);
     if (strcmp(fault, "hang") == 0)
         err_drop(fiber_park(DEADLINE_NONE));
-    if (status < 300 && strcmp(r->method, "GET") != 0)
-        happened(w, r->url, header_of(r, "Idempotency-Key"));
+    if (status < 300 && strcmp(r->method, "GET") != 0) /* POST and PATCH must not come twice */
+        happened(w, r->url,
+                 *r->method == 'P' && r->method[1] != 'U' ? header_of(r, "Idempotency-Key") : NULL);
     if (strcmp(fault, "hang") == 0 || strcmp(fault, "drop") == 0) {
         sim_http_drop(x);
         return;
