@@ -1,6 +1,7 @@
 /* spend.c - purses: who may spend, who has to wait, what is known after a crash. */
 #include "engine/spend.h"
 #include "engine/stepping.h"
+#include "engine/undolog.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -360,7 +361,7 @@ spend_reserve(struct stepping *st, bool wait, struct amount *ret_held)
     AUTO(chain_fini) struct chain c = {0};
     *ret_held = (struct amount){0};
     chain_find(st, &c);
-    if (!c.enforced)
+    if (!c.enforced || undo_part(st->path)) /* what was done is undone, whatever that costs */
         return NULL;
     struct amount need;
     PASS(worst_case(st, c.usd, &need));

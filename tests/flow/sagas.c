@@ -427,7 +427,7 @@ commits_all(struct saga s, bool pairs)
 int
 main(int argc, char **argv)
 {
-    const unsigned steps = argc > 1 ? (unsigned)MIN(atoi(argv[1]), STEPS_MAX - 1) : 3;
+    const unsigned steps = argc > 1 ? (unsigned)MIN(strtoul(argv[1], NULL, 10), STEPS_MAX - 1) : 3;
     for (unsigned way = 0; way < (steps + 1) * 4 * MANNERS; way++) {
         const struct saga s = {.steps = way / (4 * MANNERS),
                                .cancel = way & 1,
