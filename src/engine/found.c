@@ -122,8 +122,8 @@ view_step(const struct view *v, const char *path, json_t **ret_body, bool *ret_f
     return record_decode(&rec, ret_body);
 }
 
-static struct err *
-cost_pick(const struct place *p, struct usage *ret_usage, struct amount *ret_held)
+struct err *
+place_cost(const struct place *p, struct usage *ret_usage, struct amount *ret_held)
 {
     AUTO(json_freep) json_t *usage = NULL;
     AUTO(json_freep) json_t *held = NULL;
@@ -136,18 +136,33 @@ cost_pick(const struct place *p, struct usage *ret_usage, struct amount *ret_hel
     return NULL;
 }
 
+#define STREAMS_FROM ((size_t)1 << 62) /* behind all steps: what items that are done had */
+
+static bool
+stream_cost(const struct view *v, size_t *i, struct view_cost *ret_cost)
+{
+    size_t k = *i - STREAMS_FROM;
+    const struct viewstream *s = viewstreams_next(v->streams, &k);
+    *i = STREAMS_FROM + k;
+    if (s)
+        *ret_cost = (struct view_cost){s->items, s->steps, s->held};
+    return s != NULL;
+}
+
 struct err *
 view_step_cost(const struct view *v, size_t *i, struct view_cost *ret_cost, bool *ret_more)
 {
     void *value;
     *ret_more = false;
-    while (map_next(v->places, i, &ret_cost->path, &value)) {
+    while (*i < STREAMS_FROM && map_next(v->places, i, &ret_cost->path, &value)) {
         const struct place *p = value;
         if (!p->step.body)
             continue;
         *ret_more = true;
-        return cost_pick(p, &ret_cost->usage, &ret_cost->held);
+        return place_cost(p, &ret_cost->usage, &ret_cost->held);
     }
+    *i = MAX(*i, STREAMS_FROM);
+    *ret_more = stream_cost(v, i, ret_cost);
     return NULL;
 }
 
@@ -157,7 +172,7 @@ view_step_held(const struct view *v, const char *path, struct amount *ret_held)
     const struct place *p = map_get(v->places, path);
     struct usage usage;
     *ret_held = (struct amount){0};
-    return p && p->reserved ? cost_pick(p, &usage, ret_held) : NULL;
+    return p && p->reserved ? place_cost(p, &usage, ret_held) : NULL;
 }
 
 struct err *

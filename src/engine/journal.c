@@ -67,11 +67,23 @@ place_free(struct place *p)
 }
 
 static void
-place_drop(void *view, const char *path)
+place_drop(void *view, const char *path, struct viewstream *of)
 {
-    struct place *p = map_del(((struct view *)view)->places, path);
-    if (p)
-        place_free(p);
+    struct view *v = view;
+    if (undolog_at(v->undo, path)) /* what it gave is wanted when it is undone */
+        return;
+    struct place *p = map_del(v->places, path);
+    struct usage usage;
+    struct amount held;
+    if (!p)
+        return;
+    struct err *e = p->step.body ? place_cost(p, &usage, &held) : NULL;
+    if (p->step.body && !e) {
+        usage_add(&of->steps, &usage);
+        of->held = amount_add(of->held, held);
+    }
+    err_drop(e); /* it was read before, when it was kept */
+    place_free(p);
 }
 
 void

@@ -44,5 +44,9 @@ struct view {
 };
 
 struct record view_kept(const struct kept *k);
+/* Of a step that has ended or was reserved: what it took, and what it may have taken beside that.
+ */
+struct err *MUST place_cost(const struct place *p, struct usage *ret_usage,
+                            struct amount *ret_held);
 
 #endif

@@ -40,6 +40,7 @@ stream_free(struct viewstream *s)
     doneset_fini(&s->covered);
     json_decref(s->opened);
     free(s->path);
+    free(s->items);
     free(s);
 }
 
@@ -130,31 +131,34 @@ viewstreams_place(struct viewstreams *vs, const char *path)
 }
 
 static void
-held_drop(struct viewstreams *vs, const char *item, place_drop_fn drop, void *ctx)
+held_drop(struct viewstreams *vs, const char *item, struct viewstream *of, place_drop_fn drop,
+          void *ctx)
 {
     struct held *h = map_del(vs->held, item);
     if (!h)
         return;
     vec_each (&h->paths, path)
-        drop(ctx, *path);
+        drop(ctx, *path, of);
     held_free(h);
 }
 
 /* All items whose path begins so. */
 static void
-held_drop_below(struct viewstreams *vs, const char *prefix, place_drop_fn drop, void *ctx)
+held_drop_below(struct viewstreams *vs, const char *prefix, struct viewstream *of,
+                place_drop_fn drop, void *ctx)
 {
     const char *item;
     for (size_t i = 0; map_next(vs->held, &i, &item, NULL);) {
         AUTO(freep) char *name = str_starts(item, prefix) ? xstrdup(item) : NULL;
         if (name)
-            held_drop(vs, name, drop, ctx);
+            held_drop(vs, name, of, drop, ctx);
     }
 }
 
 /* Streams inside of an item: they are gone with it. */
 static void
-inner_drop(struct viewstreams *vs, const char *item, place_drop_fn drop, void *ctx)
+inner_drop(struct viewstreams *vs, const char *item, struct viewstream *of, place_drop_fn drop,
+           void *ctx)
 {
     AUTO(freep) char *below = xasprintf("%s/", item);
     const char *items;
@@ -167,11 +171,13 @@ inner_drop(struct viewstreams *vs, const char *item, place_drop_fn drop, void *c
             continue;
         any = true;
         AUTO(freep) char *name = xstrdup(items);
-        map_del(vs->by_items, name);
+        const struct viewstream *inner = map_del(vs->by_items, name);
+        usage_add(&of->steps, &inner->steps);
+        of->held = amount_add(of->held, inner->held);
         stream_free(value);
     }
     if (any)
-        held_drop_below(vs, below, drop, ctx);
+        held_drop_below(vs, below, of, drop, ctx);
 }
 
 static void
@@ -223,8 +229,8 @@ item_feed(struct viewstreams *vs, const struct record *rec, bool recall, place_d
         error_note(s, index, error, kind);
     if (recall && json_object_get(s->opened, "results"))
         unwritten_keep(s, rec, index);
-    held_drop(vs, rec->path, drop, ctx);
-    inner_drop(vs, rec->path, drop, ctx);
+    held_drop(vs, rec->path, s, drop, ctx);
+    inner_drop(vs, rec->path, s, drop, ctx);
     return NULL;
 }
 
@@ -240,6 +246,7 @@ opened_feed(struct viewstreams *vs, const struct record *rec)
         return NULL; /* the first one holds */
     struct viewstream *s = xcalloc(1, sizeof *s);
     s->path = xstrdup(rec->path);
+    s->items = xstrdup(items);
     s->opened = STEAL(body);
     map_put(vs->by_items, items, s);
     return NULL;
@@ -300,8 +307,8 @@ viewstreams_ended(struct viewstreams *vs, const char *path, place_drop_fn drop, 
     struct viewstream *s = viewstreams_has(vs) ? viewstreams_find(vs, path) : NULL;
     if (!s)
         return;
-    AUTO(freep) char *items = xasprintf("%s/%s[", path, json_str(s->opened, "member", ""));
-    held_drop_below(vs, items, drop, ctx);
+    AUTO(freep) char *items = xasprintf("%s[", s->items);
+    held_drop_below(vs, items, s, drop, ctx);
     viewstream_written(s);
     doneset_fini(&s->covered);
     const int64_t count = s->done.count;

@@ -11,6 +11,7 @@
 #include "base/vec.h"
 #include "engine/doneset.h"
 #include "engine/journal.h"
+#include "guard/budget.h"
 
 #define STREAM_ERRORS_MAX 100 /* failed items that are told by themselves */
 
@@ -27,11 +28,14 @@ struct item_error {
 };
 struct viewstream {
     char *path;             /* of its node */
+    char *items;            /* of its items, without their number: "each/sum" */
     json_t *opened;         /* body of REC_STREAM_OPENED */
     struct doneset done;    /* their end is recorded */
     struct doneset covered; /* of these: their results are in the first `bytes` of the file */
     int64_t bytes, completed, failed;
     struct usage usage;              /* of items that are done */
+    struct usage steps;              /* of their steps that were dropped, and what tries of which */
+    struct amount held;              /* nothing is known may have taken beside that */
     VEC(struct unwritten) unwritten; /* only while a former life is recalled */
     VEC(struct item_error) errors;   /* the first STREAM_ERRORS_MAX */
 };
@@ -44,7 +48,8 @@ bool viewstreams_has(const struct viewstreams *vs); /* any? */
 struct viewstream *viewstreams_find(const struct viewstreams *vs, const char *path);
 struct viewstream *viewstreams_next(const struct viewstreams *vs, size_t *i);
 
-typedef void (*place_drop_fn)(void *ctx, const char *path); /* nobody will ask for it again */
+/* Nobody will ask for it again; what it cost is added to the stream's `steps` and `held`. */
+typedef void (*place_drop_fn)(void *ctx, const char *path, struct viewstream *of);
 /* A record of REC_STREAM_* or REC_ITEM_*. recall: of a run that goes on. */
 struct err *MUST viewstreams_feed(struct viewstreams *vs, const struct record *rec, bool recall,
                                   place_drop_fn drop, void *ctx);
