@@ -61,6 +61,19 @@ ls(struct app *a, void *arg)
 
 /* ---- show ------------------------------------------------------------------ */
 
+/* Of a foreach over a file: counted, and the first failures. */
+static void
+show_items(const json_t *items)
+{
+    const json_t *one;
+    size_t i;
+    printf("             %lld items completed, %lld failed\n",
+           (long long)json_int(items, "completed", 0), (long long)json_int(items, "failed", 0));
+    json_array_foreach (json_object_get(items, "failures"), i, one)
+        printf("             item %lld: %s\n", (long long)json_int(one, "index", 0),
+               json_str(one, "error", ""));
+}
+
 static void
 show_node(const char *path, const json_t *n)
 {
@@ -79,6 +92,8 @@ show_node(const char *path, const json_t *n)
     if (json_str(n, "error", NULL))
         str_addf(&line, "  %s", json_str(n, "error", ""));
     printf("%s\n", str_c(&line));
+    if (json_object_get(n, "items"))
+        show_items(json_object_get(n, "items"));
 }
 
 static struct err *

@@ -1,6 +1,7 @@
 /* commit.c - a run's journal: appended in memory, committed in batches, told afterwards. */
 #include "engine/runcore.h"
 #include "engine/saga.h"
+#include "engine/viewstream.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,14 +139,24 @@ commit_outcome(const struct run *r, const struct pending *last, struct store_com
     }
 }
 
+/* Of very many items that fail the first are told by themselves; the others are counted. */
+static bool
+is_told(struct run *r, enum record_kind kind)
+{
+    if (!r->engine->subscribers.len || record_is_quiet(kind))
+        return false;
+    if (kind == REC_ITEM_FAILED)
+        return r->items_failed++ < STREAM_ERRORS_MAX;
+    return kind != REC_NODE_STARTED; /* told when it happened: this record travels late */
+}
+
 static struct err *
 batch_committed(struct run *r, struct pending *batch, size_t n, int64_t first_seq)
 {
     for (size_t i = 0; i < n; i++) {
         struct record rec = {batch[i].kind, batch[i].path, batch[i].bytes, batch[i].len};
         PASS(view_feed(r->view, &rec));
-        if (!r->engine->subscribers.len || record_is_quiet(batch[i].kind) ||
-            batch[i].kind == REC_NODE_STARTED) /* told when it happened: this record travels late */
+        if (!is_told(r, batch[i].kind))
             continue;
         if (!batch[i].body) /* somebody came after it was appended */
             PASS(record_decode(&rec, &batch[i].body));

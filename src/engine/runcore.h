@@ -69,6 +69,7 @@ struct run {
     bool rollback;             /* it had ended, and is to be undone */
     VEC(struct scope *) undos; /* of what is being undone */
     char *parked;              /* why it waits */
+    unsigned items_failed;     /* of streams; those that were told */
     struct waitq waiting;
     void (*on_end)(void *ctx, struct run *r);
     void *on_end_ctx;

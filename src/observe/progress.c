@@ -10,6 +10,7 @@
 
 #define TAIL_BYTES    256
 #define DRAW_EVERY_MS 80
+#define SAY_EVERY_MS  5000 /* of what goes on all the time */
 
 struct item { /* a node, as far as it is known */
     char *path;
@@ -20,12 +21,15 @@ struct item { /* a node, as far as it is known */
     unsigned retries;
     struct str tail; /* the end of the streamed text */
     bool shown;      /* plain: its line was written */
+    char *member;    /* of a foreach over a file: what its items' paths begin with; or NULL */
+    int64_t completed, failed, percent, said_ms;
 };
 
 struct progress {
     struct progress_opts opts;
     struct map *by_path; /* path -> struct item */
     VEC(struct item *) items;
+    VEC(struct item *) streams; /* of them: each a foreach over a file */
     char *title;
     int64_t started_ms, now_ms, drawn_ms;
     unsigned lines; /* of the last picture */
@@ -55,10 +59,12 @@ progress_free(struct progress *p)
         free((*i)->path);
         free((*i)->agent);
         free((*i)->note);
+        free((*i)->member);
         str_fini(&(*i)->tail);
         free(*i);
     }
     vec_fini(&p->items);
+    vec_fini(&p->streams);
     map_free(p->by_path);
     free(p->title);
     free(p->end);
@@ -143,6 +149,19 @@ name_words(const char *path, const char *name, struct str *to)
 }
 
 static void
+counts_words(const struct item *i, struct str *to)
+{
+    if (!i->member)
+        return;
+    const int64_t n = i->completed + i->failed;
+    str_addf(to, "  %lld item%s", (long long)n, n == 1 ? "" : "s");
+    if (i->failed)
+        str_addf(to, ", %lld failed", (long long)i->failed);
+    if (i->status == NODE_RUNNING)
+        str_addf(to, ", %lld %%", (long long)i->percent);
+}
+
+static void
 item_words(const struct progress *p, const struct item *i, struct str *to)
 {
     unsigned depth = 0;
@@ -167,6 +186,7 @@ item_words(const struct progress *p, const struct item *i, struct str *to)
         str_add(to, "  ");
         duration_add(to, MAX(ms, 0));
     }
+    counts_words(i, to);
     usage_words(&i->usage, to);
     if (i->retries)
         str_addf(to, "  %u retr%s", i->retries, i->retries == 1 ? "y" : "ies");
@@ -357,6 +377,58 @@ chunk(struct progress *p, const struct run_event *ev)
         str_cut(&i->tail, i->tail.len - TAIL_BYTES);
 }
 
+/* ---- a foreach over a file ------------------------------------------------- */
+
+static void
+goes_on(struct progress *p, const struct run_event *ev)
+{
+    struct item *i = item_at(p, ev->path);
+    const int64_t all = json_int(ev->detail, "all", 0);
+    if (!i->member) {
+        i->member = xasprintf("%s/%s[", ev->path, json_str(ev->detail, "member", ""));
+        vec_push(&p->streams, i);
+    }
+    if (i->status == NODE_PENDING) { /* it began in a former life */
+        i->status = NODE_RUNNING;
+        i->started_ms = ev->wall_ms;
+    }
+    i->completed = json_int(ev->detail, "completed", 0);
+    i->failed = json_int(ev->detail, "failed", 0);
+    i->percent =
+        all > 0 ? (int64_t)((double)json_int(ev->detail, "read", 0) * 100 / (double)all) : 100;
+    if (p->now_ms - i->said_ms < SAY_EVERY_MS)
+        return;
+    i->said_ms = p->now_ms;
+    say(p, i);
+}
+
+/* Of one of very many items, which have no lines of their own: what follows its number's begin. */
+static const char *
+of_item(struct progress *p, const char *path)
+{
+    vec_each (&p->streams, i) {
+        if (str_starts(path, (*i)->member))
+            return path + strlen((*i)->member);
+    }
+    return NULL;
+}
+
+/* Those that failed are told, as far as there are events of them. */
+static void
+item_event(struct progress *p, const struct run_event *ev, const char *number)
+{
+    if (strcmp(ev->name, EVENT_STEP_COMPLETED) == 0 || strcmp(ev->name, EVENT_STEP_FAILED) == 0)
+        step_ended(p, ev);
+    else if (strcmp(ev->name, EVENT_ASKED) == 0)
+        waits(p, ev);
+    else if (strcmp(ev->name, EVENT_NODE_FAILED) == 0 && !strchr(number, '/')) {
+        struct item failed = {.path = (char *)(uintptr_t)ev->path,
+                              .status = NODE_FAILED,
+                              .note = (char *)(uintptr_t)json_str(ev->detail, "error", "")};
+        say(p, &failed);
+    }
+}
+
 void
 progress_event(struct progress *p, const struct run_event *ev)
 {
@@ -375,7 +447,7 @@ progress_event(struct progress *p, const struct run_event *ev)
                  {EVENT_NODE_RETRYING, retrying},
                  {EVENT_ASKED, waits},
                  {EVENT_WAIT_STARTED, waits},
-
+                 {EVENT_NODE_PROGRESS, goes_on},
                  {EVENT_RUN_COMPENSATING, compensating}};
     p->now_ms = MAX(p->now_ms, ev->wall_ms);
     if (strcmp(ev->name, EVENT_RUN_STARTED) == 0 || strcmp(ev->name, EVENT_RUN_RESUMED) == 0) {
@@ -392,7 +464,10 @@ progress_event(struct progress *p, const struct run_event *ev)
             fflush(p->opts.out);
         }
     }
-    for (size_t i = 0; i < COUNT(known); i++) {
+    const char *number = of_item(p, ev->path);
+    if (number)
+        item_event(p, ev, number);
+    for (size_t i = 0; i < COUNT(known) && !number; i++) {
         if (strcmp(known[i].name, ev->name) == 0)
             known[i].fn(p, ev);
     }

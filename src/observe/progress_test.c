@@ -124,6 +124,41 @@ waiting(void **state)
     screen_close(&s);
 }
 
+/* A million items are one line that counts, and one for each failure that is told. */
+static void
+streams(void **state)
+{
+    (void)state;
+    struct screen s;
+    screen_open(&s, (struct progress_opts){0});
+    tell(&s, 0, EVENT_NODE_STARTED, "each", "{}");
+    tell(&s, 0, EVENT_NODE_PROGRESS, "each", "{\"member\":\"sum\",\"all\":200}");
+    tell(&s, 10, EVENT_NODE_STARTED, "each/sum[0]/a", "{}");
+    tell(&s, 10, EVENT_STEP_STARTED, "each/sum[0]/a/turn[0]", "{}");
+    tell(&s, 20, EVENT_STEP_COMPLETED, "each/sum[0]/a/turn[0]",
+         "{\"usage\":{\"input_tokens\":7,\"model_calls\":1}}");
+    tell(&s, 20, EVENT_NODE_FAILED, "each/sum[0]/a", "{\"error\":\"no\"}");
+    tell(&s, 20, EVENT_NODE_FAILED, "each/sum[0]", "{\"error\":\"no luck\"}");
+    tell(&s, 30, EVENT_ASKED, "each/sum[1]/ask", "{\"prompt\":\"May it?\"}");
+    tell(&s, 4000, EVENT_NODE_PROGRESS, "each", "{\"member\":\"sum\",\"completed\":1}");
+    tell(&s, 9000, EVENT_NODE_PROGRESS, "each",
+         "{\"member\":\"sum\",\"completed\":5,\"failed\":2,\"read\":50,\"all\":200}");
+    tell(&s, 9000, EVENT_NODE_COMPLETED, "each",
+         "{\"status\":\"completed\",\"started\":1767225600000,\"duration_ms\":9000}");
+    tell(&s, 9000, EVENT_NODE_STARTED, "each/summary", "{}");
+    tell(&s, 9000, EVENT_NODE_PROGRESS, "before", "{\"member\":\"x\",\"completed\":1,\"all\":0}");
+    assert_string_equal(s.text,
+                        "  > each  0 ms\n"
+                        "  > each  0 ms  0 items, 0 %\n"
+                        "    x sum[0]  no luck\n"
+                        "  > each  30 ms  0 items, 0 %  7 tokens  asks: May it?\n"
+                        "  > each  9.0 s  7 items, 2 failed, 25 %  7 tokens  asks: May it?\n"
+                        "  + each  9.0 s  7 items, 2 failed\n"
+                        "    > summary  0 ms\n"
+                        "  > before  0 ms  1 item, 100 %\n");
+    screen_close(&s);
+}
+
 static void
 resumed(void **state)
 {
@@ -356,4 +391,4 @@ nothing(void **state)
 TESTS(progress_test, cmocka_unit_test(plain), cmocka_unit_test(waiting), cmocka_unit_test(resumed),
       cmocka_unit_test(live), cmocka_unit_test(small_screen), cmocka_unit_test(hostile),
       cmocka_unit_test(very_long), cmocka_unit_test(lines), cmocka_unit_test(nothing),
-      cmocka_unit_test(undos))
+      cmocka_unit_test(undos), cmocka_unit_test(streams))
