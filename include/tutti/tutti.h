@@ -73,6 +73,20 @@ struct tutti_request {
 /* Stored when it returns; goes on in the calls that follow. */
 TUTTI_API enum tutti_status tutti_start(struct tutti *engine, const struct tutti_request *request,
                                         struct tutti_run **run, char **error);
+struct tutti_batch {      /* one workflow or agent for each line of a file; all of it is one run */
+    const char *file;     /* YAML or JSON */
+    const char *workflow; /* or an agent; NULL: the only workflow, or `main` */
+    const char *input;    /* JSONL, CSV, lines of text, or a folder: what each one gets */
+    const char *output;   /* a line of JSON for each, as they end */
+    int parallel;         /* at once; 0: 10 */
+    int limit_failures;   /* not 0: more than max_failures end it */
+    int64_t max_failures;
+    int resume; /* not 0: goes on with the batch that writes this output, as it was begun */
+};
+/* Wait for it with tutti_wait. TUTTI_USAGE: the output is there already; to resume: the definition
+ * or the input is another one. */
+TUTTI_API enum tutti_status tutti_batch(struct tutti *engine, const struct tutti_batch *batch,
+                                        struct tutti_run **run, char **error);
 /* in_doubt: "done", "retry", "fail" or "park" for the steps that must not be repeated and were
  * under way when their process ended; for some of them "NODE=done,OTHER=retry"; NULL: "park". */
 TUTTI_API enum tutti_status

@@ -139,8 +139,8 @@ tutti_ready(struct tutti *t, const char *file)
     return NULL;
 }
 
-static struct tutti_run *
-handle_new(struct tutti *t, struct run *r)
+struct tutti_run *
+tutti_handle(struct tutti *t, struct run *r)
 {
     struct tutti_run *h = xcalloc(1, sizeof *h);
     h->engine = t;
@@ -205,7 +205,7 @@ start(struct call *c)
         run_unref(run);
         return e;
     }
-    c->run = handle_new(c->t, run);
+    c->run = tutti_handle(c->t, run);
     return NULL;
 }
 
@@ -222,7 +222,7 @@ resume(struct call *c)
     struct run *run = NULL;
     PASS(tutti_ready(c->t, NULL));
     PASS(app_resume(c->t->app, c->id, c->in_doubt, &run));
-    c->run = handle_new(c->t, run);
+    c->run = tutti_handle(c->t, run);
     return NULL;
 }
 
@@ -242,7 +242,7 @@ rollback_main(void *arg)
     if (!c->e)
         c->e = app_rollback(c->t->app, c->id, &run);
     if (!c->e)
-        c->run = handle_new(c->t, run);
+        c->run = tutti_handle(c->t, run);
 }
 
 static void

@@ -43,6 +43,7 @@ struct call { /* one call of the API: a turn of the runtime with a fiber that do
 /* Opens the engine when the first call says where its store is; file: the one it is beside, or
  * NULL. */
 struct err *MUST tutti_ready(struct tutti *t, const char *file) YIELDS;
+struct tutti_run *tutti_handle(struct tutti *t, struct run *OWN r);
 /* Frees e; its text goes to *error, secrets taken out. */
 enum tutti_status tutti_give_up(struct tutti *t, struct err *OWN e, char **error);
 

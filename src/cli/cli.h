@@ -9,7 +9,7 @@ struct command {
     int (*run)(int argc, char **argv); /* argv[0] is the command; returns the exit code */
 };
 extern const struct command cmd_run, cmd_validate, cmd_schema, cmd_graph, cmd_runs, cmd_mcp,
-    cmd_doctor, cmd_init, cmd_send, cmd_version, cmd_torture, cmd_bench, cmd_gate;
+    cmd_doctor, cmd_init, cmd_send, cmd_version, cmd_torture, cmd_bench, cmd_gate, cmd_batch;
 
 /* Options of one command. Values follow as the next word or after '='. */
 struct option_def {

@@ -16,6 +16,7 @@ static const struct command *const commands[] = {
     &cmd_mcp,
     &cmd_init,
     &cmd_doctor,
+    &cmd_batch,
     &cmd_bench,
     &cmd_torture,
     &cmd_version,

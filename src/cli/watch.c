@@ -133,17 +133,20 @@ waiting_show(const json_t *doc, const char *id)
     }
 }
 
-static void
+/* Returns how it counts: its status, or partial. */
+static enum tutti_status
 result_show(struct watch *w, const char *id, const json_t *doc, enum tutti_status status)
 {
+    if (w->opts.result && !w->opts.result(doc, !w->opts.json && !w->opts.events) && !status)
+        status = TUTTI_PARTIAL;
     if (w->opts.json) {
         print_json(doc);
-        return;
+        return status;
     }
     const char *text = json_str(doc, "text", ""), *error = json_str(doc, "error", NULL);
     fputs(str_c(&w->spoken), stdout);
     str_reset(&w->spoken);
-    if (*text && !w->opts.events && !w->said)
+    if (*text && !w->opts.events && !w->said && !w->opts.result)
         printf("%s\n", text);
     fflush(stdout);
     if (error && !w->opts.undoes)
@@ -155,9 +158,11 @@ result_show(struct watch *w, const char *id, const json_t *doc, enum tutti_statu
     if (status == TUTTI_WAITING)
         waiting_show(doc, id);
     if (status == TUTTI_PARTIAL)
-        fprintf(stderr, "warning: the run is partial: not every node completed\n");
+        fprintf(stderr, "warning: the run is partial: not every %s completed\n",
+                w->opts.result ? "item" : "node");
     if (status == TUTTI_INTERRUPTED)
         fprintf(stderr, "interrupted; go on with: tutti runs resume %s\n", id);
+    return status;
 }
 
 /* ---- asking at the terminal ------------------------------------------------ */
@@ -236,7 +241,7 @@ follow(struct watch *w, struct tutti_run *run, char **document, char **error)
     enum tutti_status status;
     do {
         status = tutti_wait(run, w->live && w->progress ? TICK_MS : -1,
-                            w->opts.json ? document : NULL, error);
+                            w->opts.json || w->opts.result ? document : NULL, error);
         if (w->progress)
             progress_tick(w->progress, rt_wall_ms());
         if (status == TUTTI_TIMEOUT) {
@@ -287,7 +292,7 @@ watch_run(struct watch *w, struct tutti_run *run, bool strict)
     if (document)
         err_drop(json_parse(document, strlen(document), &doc));
     if (doc)
-        result_show(w, tutti_run_id(run), doc, status);
+        status = result_show(w, tutti_run_id(run), doc, status);
     if (w->opts.undoes && has_undone(doc))
         status = TUTTI_OK;
     if (error)

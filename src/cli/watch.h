@@ -9,6 +9,8 @@ struct watch_opts {
     bool events; /* JSON lines of events on stdout */
     bool quiet;  /* only the result */
     bool undoes; /* that it ends compensated or cancelled is what was asked for */
+    /* What came of it, nodes and all; print: in words. False: not all was done. NULL: its text. */
+    bool (*result)(const json_t *doc, bool print);
 };
 struct watch *OWN watch_new(struct tutti *t, const struct watch_opts *opts); /* subscribes */
 void watch_free(struct watch *OWN w);

@@ -61,9 +61,10 @@ struct run_request {
     struct flow *flow;
     const json_t *input;  /* text or any value; NULL: "" */
     const json_t *inputs; /* object or NULL; checked against the workflow's `inputs` */
-    const char *run_id; /* names the run (client key); NULL: a new one. The same start again is the
-                           same run */
-    const char *goal;   /* kept with it; or NULL */
+    const char *run_id;  /* names the run (client key); NULL: a new one. The same start again is the
+                            same run */
+    const char *goal;    /* kept with it; or NULL */
+    const json_t *files; /* paths it may read and write though they are not under dir; or NULL */
     const char *conversation; /* what is said in it is known to later runs of it; or NULL */
     const char *dir;          /* where relative paths start, for whoever resumes it; or NULL */
 };

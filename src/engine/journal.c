@@ -450,18 +450,6 @@ usage_of(const json_t *body)
     return usage ? usage_to_json(&u) : json_null();
 }
 
-/* Counted, and told by themselves only where they failed, the first few. */
-static json_t *
-items_document(struct viewstream *s)
-{
-    json_t *failures = json_array();
-    vec_each (&s->errors, e)
-        json_array_append_new(failures,
-                              json_pack("{sI ss}", "index", e->index + 1, "error", e->error));
-    return json_pack("{sI sI so}", "completed", s->completed, "failed", s->failed, "failures",
-                     failures);
-}
-
 static json_t *
 node_document(const struct view *v, const char *path, const json_t *body)
 {
@@ -477,7 +465,8 @@ node_document(const struct view *v, const char *path, const json_t *body)
         json_object_set_new_nocheck(d, copied[i], member(body, copied[i]));
     json_object_set_new_nocheck(d, "usage", usage_of(body));
     if (viewstreams_find(v->streams, path))
-        json_object_set_new_nocheck(d, "items", items_document(viewstreams_find(v->streams, path)));
+        json_object_set_new_nocheck(d, "items",
+                                    viewstream_document(viewstreams_find(v->streams, path)));
     if (v->status >= RUN_ENDED && strcmp(status, "running") == 0)
         node_cut_off(v, path, d);
     else if (strcmp(status, "running") == 0 && waits_below(v, path))

@@ -256,10 +256,10 @@ static struct err *
 started_body(const struct run_request *req, json_t **ret_body)
 {
     const struct plan *plan = req->flow->plan;
-    json_t *body =
-        json_pack("{ss ss sI sO* sO* ss* ss* ss*}", "workflow", plan_workflow(plan), "def",
-                  plan_hash(plan), "at", rt_wall_ms(), "input", req->input, "inputs", req->inputs,
-                  "goal", req->goal, "conversation", req->conversation, "dir", req->dir);
+    json_t *body = json_pack("{ss ss sI sO* sO* ss* ss* ss* sO*}", "workflow", plan_workflow(plan),
+                             "def", plan_hash(plan), "at", rt_wall_ms(), "input", req->input,
+                             "inputs", req->inputs, "goal", req->goal, "conversation",
+                             req->conversation, "dir", req->dir, "files", req->files);
     if (!body)
         return FAIL(ERR_INVALID, "the goal or the folder's name is not valid UTF-8");
     AUTO(freep) char *text = json_text(body);

@@ -315,3 +315,14 @@ viewstreams_ended(struct viewstreams *vs, const char *path, place_drop_fn drop, 
     doneset_fini(&s->done);
     s->done.count = count;
 }
+
+json_t *
+viewstream_document(struct viewstream *s)
+{
+    json_t *failures = json_array();
+    vec_each (&s->errors, e)
+        json_array_append_new(failures,
+                              json_pack("{sI ss}", "index", e->index + 1, "error", e->error));
+    return json_pack("{sI sI so}", "completed", s->completed, "failed", s->failed, "failures",
+                     failures);
+}

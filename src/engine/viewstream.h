@@ -57,6 +57,8 @@ struct err *MUST viewstreams_feed(struct viewstreams *vs, const struct record *r
 void viewstreams_place(struct viewstreams *vs, const char *path);
 /* The node at this path has ended; if it was a stream, what was kept of its items goes. */
 void viewstreams_ended(struct viewstreams *vs, const char *path, place_drop_fn drop, void *ctx);
+/* {completed, failed, failures}: counted, and told by themselves only the first that failed. */
+json_t *OWN viewstream_document(struct viewstream *s);
 void viewstream_written(struct viewstream *s); /* drops what was unwritten */
 
 #endif
