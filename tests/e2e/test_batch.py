@@ -39,7 +39,10 @@ class Batch(Case):
     def greeting(self):
         return self.flow(
             agents={
-                'greet': {'type': 'lua', 'script': "if message == 'bob' then error('no bobs') end return 'hi ' .. message"}
+                'greet': {
+                    'type': 'lua',
+                    'script': "if message == 'bob' then error('no bobs') end return 'hi ' .. message",
+                }
             },
             workflows={
                 'main': {
