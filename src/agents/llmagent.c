@@ -1,6 +1,7 @@
 /* llmagent.c - an agent that is a language model: asks it, runs the tools it wants, until it
  * answers. */
 #include "agents/agentlib.h"
+#include "agents/circles.h"
 #include "agents/toolbox.h"
 #include "llm/llm.h"
 #include "model/status.h"
@@ -20,6 +21,7 @@ struct conversation {
     json_t *said; /* to it, as it will remember it; NULL: it has no history */
     struct toolbox tools;
     const json_t *output_schema;
+    struct loopguard circles;
     unsigned turn, repairs, repairs_max;
     json_t *profile_def; /* of the call under way, resolved */
     const char *profile_name;
@@ -33,6 +35,7 @@ conversation_fini(struct conversation *c)
     json_decref(c->messages);
     json_decref(c->said);
     json_decref(c->profile_def);
+    loopguard_fini(&c->circles);
     toolbox_fini(&c->tools);
 }
 
@@ -410,7 +413,7 @@ ask(struct conversation *c, json_t **ret_value)
 static struct err *
 use_tools(struct conversation *c, const json_t *calls, const json_t *routes)
 {
-    size_t n = json_array_size(calls);
+    const size_t n = json_array_size(calls), before = json_array_size(c->messages);
     struct tool_use *uses = xcalloc(n, sizeof *uses);
     void **args = xcalloc(n, sizeof *args);
     struct err **errs = xcalloc(n, sizeof *errs), *first = NULL;
@@ -437,7 +440,9 @@ use_tools(struct conversation *c, const json_t *calls, const json_t *routes)
     free(uses);
     free(args);
     free(errs);
-    return first;
+    return first ? first
+                 : circle_check(c->host, &c->circles,
+                                &(struct tool_turn){calls, c->messages, before});
 }
 
 /* ---- the answer ------------------------------------------------------------ */
@@ -513,6 +518,7 @@ llm_run(struct host *h, const struct task *t, struct reply *ret_reply)
     c.streaming = h->ops->service(h, "watching") &&
                   json_bool(h->ops->section(h, "settings", NULL), "enable_streaming", true);
     c.tools = (struct toolbox){.host = h, .def = c.def, .server_name = t->server_name};
+    loopguard_init(&c.circles, json_object_get(c.def, "loop_guard"), LOOPGUARD_REPEATS);
     PASS(conversation_begin(&c));
     int64_t limit = json_int(h->ops->section(h, "settings", NULL), "max_iterations", ITERATIONS);
     limit = json_int(c.def, "max_iterations", limit);
@@ -555,6 +561,7 @@ const struct kind llm_kind = {
         {"output_schema", P_SCHEMA, 0, "the reply is JSON of this schema"},
         {"max_iterations", P_INT, 0, "model calls at most", .min = 1, .max = 1000,
          .def = ITERATIONS},
+        LOOP_GUARD_PARAM("what to do when it repeats itself"),
         {"use_history", P_BOOL, 0, "it sees what it was told before, and what it said"},
         {"context", P_OBJECT, 0, "what is sent when the conversation grows",
          .fields =

@@ -63,6 +63,17 @@ struct param {
     double min, max;            /* P_INT, P_NUMBER; both 0: no bounds */
     int64_t def;                /* documented default for the schema; 0: none is printed */
 };
+/* `loop_guard` of whatever may go round in circles (guard/loopguard.h). */
+#define LOOP_GUARD_PARAM(doc_text)                                                                 \
+    {                                                                                              \
+        "loop_guard", P_ONE_OF, 0, doc_text,                                                       \
+            .fields = FIELDS({"on", P_BOOL},                                                       \
+                             {"guard", P_OBJECT,                                                   \
+                              .fields = FIELDS({"repeats", P_INT, 0,                               \
+                                                "the so-many-th equal turn is worth a word, and "  \
+                                                "twice that an end",                               \
+                                                .min = 2, .max = 1000, .def = 3})})                \
+    }
 #define NAMES(...)  ((const char *const[]){__VA_ARGS__, NULL})
 #define FIELDS(...) ((const struct param[]){__VA_ARGS__, {0}})
 #define ITEM(...)   ((const struct param[]){{__VA_ARGS__}, {0}})

@@ -49,6 +49,7 @@ bool run_status_parse(const char *name, enum run_status *ret_status);
 #define EVENT_AGENT_CHUNK    "agent.chunk"
 
 #define EVENT_STEP_HEDGED       "step.hedged"
+#define EVENT_LOOP_REPEATED     "loop.repeated"
 #define EVENT_MODEL_FALLBACK    "model.fallback"
 #define EVENT_BUDGET_RESERVED   "budget.reserved"
 #define EVENT_BUDGET_EXCEEDED   "budget.exceeded"

@@ -1,7 +1,9 @@
 /* orchestrator.c - a planner breaks the task into steps for the agents: the whole plan first, its
  * independent steps at once; or step by step, each decided after the last one's result. */
+#include "base/hash.h"
 #include "base/vec.h"
 #include "engine/control_node.h"
+#include "guard/loopguard.h"
 #include "plan/lower.h"
 #include <stdlib.h>
 #include <string.h>
@@ -210,6 +212,8 @@ struct iterating {
     struct str done; /* what was done and came of it, for the planner */
     struct reply last;
     unsigned steps;
+    struct loopguard circles;
+    bool circling;      /* the last step was a repetition, and it is time to say so */
     struct err *failed; /* the last step's, when it failed */
 };
 
@@ -219,6 +223,7 @@ iterating_fini(struct iterating *it)
     str_fini(&it->done);
     reply_fini(&it->last);
     err_free(it->failed);
+    loopguard_fini(&it->circles);
 }
 
 static json_t *
@@ -243,6 +248,10 @@ next_ask(struct iterating *it, json_t **ret_answer)
         "{\"done\": false, \"agent\": its name, \"instruction\": what exactly to do}; or, when "
         "the task is complete, {\"done\": true, \"answer\": the whole answer}.",
         it->done.len ? str_c(&it->done) : "nothing\n", steps_max(c) - it->steps);
+    if (it->circling)
+        str_add(&question, "\n\nThe last steps only repeated earlier ones, with the same "
+                           "instructions. Repeating them will not help: decide on something else, "
+                           "or finish.");
     struct judgement j = {.name = name,
                           .system = "You are a planner. You decide which agent does what next. You "
                                     "never carry a step out yourself.",
@@ -280,6 +289,16 @@ next_do(struct iterating *it, const struct node *agent, const char *instruction)
     return NULL;
 }
 
+/* The same agent with the same instruction: what it says may differ in its words. */
+static enum loop_verdict
+is_circling(struct iterating *it, const struct node *agent, const char *instruction)
+{
+    AUTO(freep) char *step = xasprintf("%s %s", agent->id, instruction);
+    const enum loop_verdict verdict = loopguard_turn(&it->circles, hash_fnv(step, strlen(step)));
+    it->circling = verdict == LOOP_WARN;
+    return verdict;
+}
+
 /* What there is, when nobody says what is next. */
 static struct err *
 iterating_end(struct iterating *it, const char *why, struct reply *ret_reply)
@@ -297,6 +316,7 @@ static struct err *
 step_by_step(struct control *c, struct reply *ret_reply)
 {
     AUTO(iterating_fini) struct iterating it = {.control = c};
+    loopguard_init(&it.circles, json_object_get(c->def, "loop_guard"), LOOPGUARD_REPEATS);
     while (it.steps < steps_max(c)) {
         AUTO(json_freep) json_t *answer = NULL;
         struct err *e = next_ask(&it, &answer);
@@ -323,7 +343,10 @@ step_by_step(struct control *c, struct reply *ret_reply)
         }
         if (json_bool(answer, "done", false) || !agent)
             return iterating_end(&it, "the planner names no next step", ret_reply);
-        PASS(next_do(&it, agent, json_str(answer, "instruction", c->task->message)));
+        const char *instruction = json_str(answer, "instruction", c->task->message);
+        if (is_circling(&it, agent, instruction) == LOOP_STOP)
+            return iterating_end(&it, "the planner goes round in circles", ret_reply);
+        PASS(next_do(&it, agent, instruction));
     }
     return iterating_end(&it, "no more steps are possible", ret_reply);
 }
@@ -340,13 +363,15 @@ const struct kind orchestrator_kind = {
     .name = "orchestrator",
     .doc = "a planner breaks the task into steps for the agents",
     .roles = ROLE_WORKFLOW | ROLE_NODE,
-    .params = FIELDS({"agents", P_LIST, PARAM_REQUIRED | PARAM_NONEMPTY, "who can be given steps",
-                      .fields = WORKER_ITEM},
-                     {"plan_type", P_ENUM, 0, "the whole plan first, or step by step",
-                      .choices = NAMES("full", "iterative")},
-                     {"profile", P_REF, 0, "the model that plans", .ref = REF_PROFILE},
-                     {"max_iterations", P_INT, 0, "steps at most", .min = 1, .max = 1000,
-                      .def = STEPS, .also = NAMES("plan_iterations")}),
+    .params =
+        FIELDS({"agents", P_LIST, PARAM_REQUIRED | PARAM_NONEMPTY, "who can be given steps",
+                .fields = WORKER_ITEM},
+               {"plan_type", P_ENUM, 0, "the whole plan first, or step by step",
+                .choices = NAMES("full", "iterative")},
+               {"profile", P_REF, 0, "the model that plans", .ref = REF_PROFILE},
+               {"max_iterations", P_INT, 0, "steps at most", .min = 1, .max = 1000, .def = STEPS,
+                .also = NAMES("plan_iterations")},
+               LOOP_GUARD_PARAM("step by step: what to do when it decides on the same again")),
     .lower = orchestrator_lower,
     .control = orchestrator_control,
 };
