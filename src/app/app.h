@@ -59,6 +59,11 @@ struct err *MUST app_check(struct app *a, struct spec *spec);
 struct err *MUST app_plan(struct app *a, struct spec *spec, const char *workflow,
                           struct plan **OWN ret_plan);
 json_t *OWN app_schema(void);
+/* Numbers over the stored runs (observe/stats.h) of a workflow (NULL: all) that were created since
+ * then. *ret_damaged: runs whose journal could not be read, which are left out. */
+struct stats;
+struct err *MUST app_stats(struct app *a, const char *workflow, int64_t since_wall_ms,
+                           struct stats *s, size_t *ret_damaged) YIELDS;
 /* A stored run as it went (observe/trace.h); apart: items and turns with places of their own. */
 struct trace;
 struct err *MUST app_trace(struct app *a, const char *id, unsigned apart,

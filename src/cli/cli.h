@@ -11,6 +11,8 @@ struct command {
 extern const struct command cmd_run, cmd_validate, cmd_schema, cmd_graph, cmd_runs, cmd_mcp,
     cmd_doctor, cmd_init, cmd_send, cmd_version, cmd_torture, cmd_bench, cmd_gate, cmd_batch;
 
+extern const struct command cmd_stats;
+
 /* Options of one command. Values follow as the next word or after '='. */
 struct option_def {
     const char *name;                           /* "--json"; short ones as "-i" in `brief` */

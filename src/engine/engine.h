@@ -115,6 +115,9 @@ struct err *MUST engine_find_run(struct engine *e, const char *text,
 /* The stored records of a run as events, in order; fn may stop by returning an error. */
 typedef struct err *(*history_fn)(void *ctx, const struct run_event *ev);
 struct err *MUST engine_history(struct engine *e, const char *id, history_fn fn, void *ctx) YIELDS;
+/* The same of one run after the other, for numbers over many: by its whole id, and only with the
+ * small members of details (status, agent, target, times, usage, ...). */
+struct err *MUST engine_survey(struct engine *e, const char *id, history_fn fn, void *ctx) YIELDS;
 /* The definition that a stored run was started with. */
 struct err *MUST engine_stored_flow(struct engine *e, const char *id,
                                     struct flow **OWN ret_flow) YIELDS;

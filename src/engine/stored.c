@@ -108,6 +108,41 @@ engine_history(struct engine *e, const char *id, history_fn fn, void *ctx)
     return err;
 }
 
+/* Outputs are passed over unseen: they are most of a journal. */
+static struct err *
+tell_numbers(void *ctx, const struct store_record *rec)
+{
+    static const char *const names[] = {
+        "workflow", "status",   "agent",     "type",    "target",      "at",    "began",
+        "started",  "attempts", "waited_ms", "tripped", "duration_ms", "usage", "fork"};
+    const struct telling *t = ctx;
+    const struct record stored = record_of(rec);
+    json_t *found[COUNT(names)] = {0};
+    struct json_want want[COUNT(names)];
+    for (size_t i = 0; i < COUNT(names); i++)
+        want[i] = (struct json_want){names[i], &found[i]};
+    TRY(record_pick(&stored, want, COUNT(want)), "record %lld", (long long)rec->seq);
+    AUTO(json_freep) json_t *body = json_object();
+    for (size_t i = 0; i < COUNT(names); i++) {
+        if (found[i])
+            json_object_set_new_nocheck(body, names[i], found[i]);
+    }
+    struct run_event ev = {.run = t->run,
+                           .name = record_event(stored.kind, body),
+                           .path = rec->path,
+                           .seq = rec->seq,
+                           .wall_ms = json_int(body, "at", 0),
+                           .detail = body};
+    return t->fn(t->ctx, &ev);
+}
+
+struct err *
+engine_survey(struct engine *e, const char *id, history_fn fn, void *ctx)
+{
+    struct telling t = {fn, ctx, id};
+    return store_read(e->opts.store, id, 1, tell_numbers, &t);
+}
+
 struct err *
 engine_stored_flow(struct engine *e, const char *id, struct flow **ret_flow)
 {

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import sqlite3
 import unittest
 import xml.dom.minidom
 
@@ -171,3 +172,69 @@ class Drawn(Case):
         for words in (['runs', 'show', run, '--timeline'], ['graph', '--run', run, '-f', 'dot']):
             self.assertNotIn('\033', self.tutti(*words, code=0).out)
 
+
+
+COUNTED = '''
+profiles:
+  p: {provider: script, replies: [{match: bad, error: 400}, {match: slow, text: ok, delay: 30ms}, {match: "", text: fine}]}
+agents:
+  ann: {}
+workflows:
+  w: {type: chain, sequence: [ann, ann]}
+'''
+
+
+def nearest_rank(values, percent):
+    """Another way to the same number."""
+    values = sorted(values)
+    return values[max(0, -(-percent * len(values) // 100) - 1)]
+
+
+class Stats(Case):
+    def test_numbers_are_those_of_the_runs(self):
+        self.write('flow.yaml', COUNTED)
+        for word in ('slow', 'a', 'bad', 'slow', 'b', 'c', 'bad'):
+            self.tutti('run', 'flow.yaml', '-i', word, '--json')
+        docs = [self.tutti('runs', 'show', r['run'], '--json', code=0).json for r in self.runs()]
+        stats = self.tutti('stats', '--json', code=0).json
+        (w,) = stats['workflows']
+        took = [d['duration_ms'] for d in docs]
+        self.assertEqual((w['count'], w['completed'], w['failed']), (7, 5, 2))
+        self.assertAlmostEqual(w['success_rate'], 5 / 7)
+        self.assertAlmostEqual(w['duration_ms']['avg'], sum(took) / 7)
+        for percent, key in ((50, 'p50'), (95, 'p95'), (100, 'max'), (0, 'min')):
+            self.assertEqual(w['duration_ms'][key], nearest_rank(took, percent))
+        self.assertEqual(w['usage']['input_tokens'], sum(d['usage']['input_tokens'] for d in docs))
+        self.assertIsNone(w['usage']['cost_usd'])
+        nodes = [n for d in docs for n in d['nodes'].values() if n['status'] != 'skipped']
+        (ann,) = stats['agents']
+        self.assertEqual(ann['count'], len(nodes))
+        self.assertEqual(ann['duration_ms']['p50'], nearest_rank([n['duration_ms'] for n in nodes], 50))
+        self.assertEqual([t['name'] for t in stats['targets']], ['script:script'])
+        text = self.tutti('stats', code=0).out
+        self.assertRegex(text, r'(?m)^Workflow Statistics\nWorkflow +Executions +Success Rate +Avg')
+        self.assertRegex(text, r'(?m)^w +7 +71.4% ')
+
+    def test_some_of_them(self):
+        self.write('flow.yaml', COUNTED)
+        self.tutti('run', 'flow.yaml', '-i', 'a', '-q')
+        self.assertEqual(self.tutti('stats', '--since', '1d', '--json', code=0).json['runs'], 1)
+        self.assertEqual(self.tutti('stats', '--since', '0s', '--json', code=0).json['runs'], 0)
+        self.assertEqual(self.tutti('stats', '--workflow', 'w', '--json', code=0).json['runs'], 1)
+        self.assertEqual(self.tutti('stats', '--workflow', 'v', code=0).out, 'no runs\n')
+        self.assertIn('not a duration', self.tutti('stats', '--since', 'ages', code=2).err)
+        self.assertIn('too many', self.tutti('stats', 'w', code=2).err)
+
+    def test_a_damaged_run_is_left_out_and_said(self):
+        self.write('flow.yaml', COUNTED)
+        for _ in range(3):
+            self.tutti('run', 'flow.yaml', '-i', 'a', '-q')
+        name = next(n for n in os.listdir(self.path('.tutti')) if n.endswith('.db'))
+        base = sqlite3.connect(self.path('.tutti', name))
+        base.execute("UPDATE journal SET body = replace(body, 'fine', 'mine') WHERE pos IN"
+                     " (SELECT pos FROM journal WHERE kind = 21 LIMIT 1)")
+        base.commit()
+        base.close()
+        done = self.tutti('stats', '--json', code=0)
+        self.assertEqual(done.json['damaged_runs'], 1)
+        self.assertIn('damaged', done.err)
