@@ -301,8 +301,8 @@ secrets_note(struct app *a, const char *name, const json_t *v)
         secrets_add(a->secrets, last + 1);
 }
 
-static void
-secrets_of_doc(struct app *a, const json_t *doc)
+void
+app_secrets_of(struct app *a, const json_t *doc)
 {
     static const char *const parts[] = {"authentication", "headers", "profile"};
     const char *name;
@@ -380,7 +380,7 @@ app_load_text(struct app *a, const char *path, const char *text, size_t n, struc
         return e;
     }
     keys_default(l.spec->doc);
-    secrets_of_doc(a, l.spec->doc);
+    app_secrets_of(a, l.spec->doc);
     profile_default(l.spec->doc);
     without_effect(l.spec);
     if (json_bool(json_object_get(l.spec->doc, "settings"), "debug_mode", false))
@@ -423,7 +423,7 @@ run_settle(struct app *a, struct run *r, struct run **ret_run)
     if (dir)
         root_set(a, dir);
     struct err *e = a->root ? dotenv_read(a, a->root) : NULL;
-    secrets_of_doc(a, flow_doc(run_flow(r)));
+    app_secrets_of(a, flow_doc(run_flow(r)));
     if (!e)
         e = app_servers_know(a, flow_doc(run_flow(r)));
     if (e) {

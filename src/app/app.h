@@ -76,6 +76,7 @@ char *OWN app_store_dir(const char *option, const char *file);
 
 /* Values that must not be seen: replaced by *** in logs, events and errors. */
 void app_redact(struct app *a, const char *text, size_t n, struct str *to);
+void app_secrets_of(struct app *a, const json_t *doc); /* those that stand in a definition */
 json_t *OWN app_redact_json(struct app *a, const json_t *j);
 
 #endif

@@ -275,6 +275,7 @@ static const struct subcommand {
     {"show", true, false, show, NULL},
     {"logs", true, false, logs, NULL},
     {"graph", true, false, runs_graph, NULL},
+    {"diff", true, false, NULL, runs_diff},
     {"cancel", true, true, NULL, cancel_and_undo},
     {"prune", false, true, prune, NULL},
     {"resume", true, true, NULL, runs_resume},
@@ -366,6 +367,7 @@ const struct command cmd_runs = {
     "       tutti runs show ID [--timeline [--width N]]\n"
     "       tutti runs logs ID\n"
     "       tutti runs graph ID [--format text|mermaid|dot|svg|json]\n"
+    "       tutti runs diff ID ID\n"
     "       tutti runs resume ID [--in-doubt [NODE=]park|done|retry|fail,...] [--wait]\n"
     "       tutti runs rollback ID [--dry-run]\n"
     "       tutti runs fork ID --from NODE [-m MODEL] [-i TEXT|KEY=VALUE|@FILE] [--yes] "
@@ -377,6 +379,6 @@ const struct command cmd_runs = {
     "       tutti runs cancel ID [--force]\n"
     "       tutti runs prune [--older-than 30d]\n"
     "all: [--store DIR] [--json]",
-    "list, show, resume, undo, fork, replay and cancel runs",
+    "list, show, compare, resume, undo, fork, replay and cancel runs",
     runs_main,
 };

@@ -9,7 +9,7 @@ struct asked { /* what the words and options said */
     const char *id, *store, *workflow, *status, *before, *in_doubt, *conversation;
     const char *format, *width, *from, *model, *speed;
     const char *name, *value, *dedupe; /* of a signal */
-    bool json, all, force, live, timeline, stay, yes, dry_run, quiet, events;
+    bool json, all, force, live, timeline, stay, yes, dry_run, quiet, events, differs;
     struct inputs inputs;
     bool undo;               /* cancel: what it has done is left to be undone */
     char forked[RUN_ID_LEN]; /* the id of the new run */
@@ -28,6 +28,7 @@ int runs_resume(struct asked *q, const struct watch_opts *watch);
 int runs_rollback(struct asked *q, const struct watch_opts *watch);
 int runs_fork(struct asked *q, const struct watch_opts *watch);
 int runs_replay(struct asked *q);
+int runs_diff(struct asked *q, const struct watch_opts *watch);
 
 bool graph_format_known(const char *format);
 

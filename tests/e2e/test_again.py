@@ -1,5 +1,6 @@
 """Runs once more: forked from a place, replayed from their journal."""
 
+import json
 import os
 import sqlite3
 
@@ -115,3 +116,65 @@ class Again(Case):
             done = self.tutti('runs', *words)
             self.assertNotEqual(done.code, 0, done)
             self.assertRegex(done.err, 'record|checksum|damaged', done)
+
+
+class Diff(Case):
+    FLOW = {
+        'profiles': {
+            'p': {
+                'provider': 'script',
+                'api_key': 'sk-one-4711',
+                'replies': [{'match': '', 'text': 'L1\nL2 {{last}}\nL3'}],
+            }
+        },
+        'agents': {'a': {'instruction': 'be kind'}, 'b': {'type': 'lua', 'script': 'return {n = 1, m = inputs}'}},
+        'workflows': {'main': {'nodes': [{'id': 'x', 'agent': 'a'}, {'id': 'y', 'agent': 'b', 'depends_on': ['x']}]}},
+    }
+
+    def ran(self, flow, *words):
+        return self.run_ok(self.flow(**flow), *words)['run']
+
+    def test_the_same(self):
+        one, two = (self.ran(self.FLOW, '-i', 'go') for _ in range(2))
+        done = self.tutti('runs', 'diff', one, two, code=0)
+        self.assertIn('the same', done.out)
+        report = self.tutti('runs', 'diff', one, two, '--json', code=0).json
+        self.assertEqual((report['same'], report['nodes_same'], report['inputs']), (True, 2, []))
+
+    def test_inputs_and_outputs(self):
+        one, two = (self.ran(self.FLOW, '-i', word) for word in ('go', 'stay'))
+        report = self.tutti('runs', 'diff', one, two, '--json', code=1).json
+        self.assertEqual(report['inputs'], [{'path': 'input', 'a': 'go', 'b': 'stay'}])
+        x = next(n for n in report['nodes'] if n['path'] == 'x')
+        self.assertEqual(x['diff'], '@@ -1,3 +1,3 @@\n L1\n-L2 go\n+L2 stay\n L3\n')
+        out = self.tutti('runs', 'diff', one, two, code=1).out
+        self.assertRegex(out, r'(?m)^  input: "go" -> "stay"$')
+        self.assertRegex(out, r'(?m)^  ~ x')
+        self.assertRegex(out, r'(?m)^  = y')
+
+    def test_definitions(self):
+        other = json.loads(json.dumps(self.FLOW))
+        other['agents']['a']['instruction'] = 'be brief'
+        other['profiles']['p']['api_key'] = 'sk-two-4711'
+        nodes = other['workflows']['main']['nodes']
+        nodes[0]['input'] = 'other'
+        nodes.append({'id': 'z', 'agent': 'a'})
+        del nodes[1]
+        one, two = self.ran(self.FLOW, '-i', 'go'), self.ran(other, '-i', 'go')
+        done = self.tutti('runs', 'diff', one, two, '--json', code=1)
+        definition = done.json['definition']
+        self.assertEqual(definition['nodes'], {'added': ['z'], 'removed': ['y'], 'changed': ['x']})
+        changes = {c['path']: (c.get('a'), c.get('b')) for c in definition['changes']}
+        self.assertEqual(changes['agents.a.instruction'], ('be kind', 'be brief'))
+        self.assertEqual(changes['workflows.main.nodes.x.input'], (None, 'other'))
+        self.assertEqual({n['path']: n['in'] for n in done.json['nodes']}, {'x': 'both', 'y': 'a', 'z': 'b'})
+        for shown in (done, self.tutti('runs', 'diff', one, two, code=1)):
+            self.assertNotIn('4711', shown.out)
+
+    def test_bad_words(self):
+        one = self.ran(self.FLOW, '-i', 'go')
+        self.assertIn('two runs', self.tutti('runs', 'diff', one, code=2).err)
+        self.assertIn('01ZZ', self.tutti('runs', 'diff', one, '01ZZ', code=2).err)
+        two = self.ran(self.FLOW, '-i', 'go')
+        self.assertEqual(one[:6], two[:6])
+        self.assertRegex(self.tutti('runs', 'diff', one[:6], two).err, 'several|more than one|ambiguous')

@@ -176,7 +176,9 @@ class Drawn(Case):
 
 COUNTED = '''
 profiles:
-  p: {provider: script, replies: [{match: bad, error: 400}, {match: slow, text: ok, delay: 30ms}, {match: "", text: fine}]}
+  p:
+    provider: script
+    replies: [{match: bad, error: 400}, {match: slow, text: ok, delay: 30ms}, {match: "", text: fine}]
 agents:
   ann: {}
 workflows:
