@@ -341,7 +341,7 @@ asking_main(void *arg)
         one->error = fiber_check();
         if (!one->error)
             one->error = control_ask(a->control, &one->ask, &one->reply);
-        if (one->error && a->stop_at_error)
+        if (one->error && a->stop_at_error && err_kind(one->error) != ERR_PARKED)
             scope_cancel(&a->scope);
     }
 }

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NEAR_MS  60000 /* what comes so soon is waited for in memory */
-#define QUIET_MS 20    /* nothing worked for so long: the rest of the run waits too */
+#define NEAR_MS  60000       /* what comes so soon is waited for in memory */
+#define CUT_OFF  "cancelled" /* what ended a wait that its node did not live to see */
+#define QUIET_MS 20          /* nothing worked for so long: the rest of the run waits too */
 
 struct waiting { /* one wait under way */
     const char *path;
@@ -204,15 +205,15 @@ wait_once(struct run *r, const struct waiting *w)
     struct waits *all = &r->waits;
     const int64_t now = rt_wall_ms();
     const uint64_t moves = all->moves;
-    const bool far = first_time(all) - now > NEAR_MS, quiet = is_quiet(r);
+    const bool far = first_time(all) - now > NEAR_MS, idle = !all->working;
     int64_t ms = MIN(w->until_wall_ms - now, NEAR_MS); /* the wall's clock may be set meanwhile */
-    if (far && quiet)
+    if (far && idle)
         ms = MIN(ms, QUIET_MS);
     struct err *e = waitq_wait(&all->changed, rt_after(ms));
     if (e && err_kind(e) == ERR_TIMEOUT) {
         err_free(e);
         e = fiber_check();
-        if (!e && far && quiet && is_quiet(r) && moves == all->moves && !all->news_due)
+        if (!e && far && idle && is_quiet(r) && moves == all->moves && !all->news_due)
             return put_away(r, w);
     }
     return e;
@@ -241,6 +242,7 @@ waiting_remove(struct waits *all, const struct waiting *w)
     while (all->all.at[i] != w)
         i++;
     all->all.at[i] = all->all.at[--all->all.len];
+    waitq_wake_all(&all->changed); /* the others may be all that is left */
 }
 
 static int64_t
@@ -267,7 +269,7 @@ pause_wait(struct run *r, const char *path, const struct pause *p, json_t **ret_
     struct waiting w = {.path = path, .p = p};
     *ret_value = NULL;
     PASS(view_wait(r->view, path, &open, &done));
-    if (done) {
+    if (done && strcmp(json_str(done, "by", ""), CUT_OFF) != 0) {
         *ret_value = json_incref(json_object_get(done, "value"));
         return NULL;
     }
@@ -280,5 +282,7 @@ pause_wait(struct run *r, const char *path, const struct pause *p, json_t **ret_
     vec_push(&r->waits.all, &w);
     struct err *e = wait_until_ended(r, &w, name, ret_value);
     waiting_remove(&r->waits, &w);
+    if (e && err_kind(e) != ERR_PARKED && !r->interrupted && !r->broken)
+        done_append(r, &w, CUT_OFF, NULL, NULL); /* nobody needs it any more */
     return e;
 }

@@ -52,7 +52,9 @@ record_event(enum record_kind kind, const json_t *body)
     case REC_WAIT_OPEN:
         return is_question(body) ? EVENT_ASKED : EVENT_WAIT_STARTED;
     case REC_WAIT_DONE:
-        return is_question(body) ? EVENT_ANSWERED : EVENT_WAIT_ENDED;
+        return is_question(body) && strcmp(json_str(body, "by", ""), "cancelled") != 0
+                   ? EVENT_ANSWERED
+                   : EVENT_WAIT_ENDED;
     case REC_WAIT_REFUSED:
         return EVENT_ANSWER_REFUSED;
     case REC_RECALLED:

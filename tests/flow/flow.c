@@ -383,6 +383,15 @@ live_on(struct play *p, struct run **run)
     return NULL;
 }
 
+/* Of one that was put away the store knows more. */
+static struct err *
+outcome_document(struct play *p, const struct run *run)
+{
+    return run_state(run) == RUN_WAITING
+               ? engine_document(app_engine(p->app), p->out->id, &p->out->doc)
+               : run_document(run, true, &p->out->doc);
+}
+
 static void
 play_main(void *arg)
 {
@@ -411,7 +420,7 @@ play_main(void *arg)
     scope_end(&outside);
     p->world->wall_ms = rt_wall_ms();
     if (!e && !p->crashed)
-        e = run_document(run, true, &p->out->doc);
+        e = outcome_document(p, run);
     p->beside = true;
     if (!e && !p->crashed && json_object_get(p->file->request_json, "after"))
         e = live(a, p, NULL);
