@@ -193,6 +193,7 @@ static struct err *
 put_away(struct run *r, const struct waiting *w)
 {
     AUTO(freep) char *why = waits_for(w);
+    r->waits.parked_at = r->waits.moves;
     r->waits.wake_at = MIN(r->waits.wake_at, w->until_wall_ms);
     r->waits.someone |= w->p->signal || strcmp(w->p->type, PAUSE_HUMAN) == 0;
     return FAIL(ERR_PARKED, "%s", why);
@@ -209,6 +210,8 @@ wait_once(struct run *r, const struct waiting *w)
     int64_t ms = MIN(w->until_wall_ms - now, NEAR_MS); /* the wall's clock may be set meanwhile */
     if (far && idle)
         ms = MIN(ms, QUIET_MS);
+    if (far && idle && all->parked_at == moves) /* another wait found that out */
+        return put_away(r, w);
     struct err *e = waitq_wait(&all->changed, rt_after(ms));
     if (e && err_kind(e) == ERR_TIMEOUT) {
         err_free(e);

@@ -225,6 +225,7 @@ run_new(struct engine *e, struct flow *f)
     r->refs = 1;
     r->status = RUN_RUNNING;
     r->waits.wake_at = INT64_MAX;
+    r->waits.moves = 1;
     return r;
 }
 

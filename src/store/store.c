@@ -131,9 +131,9 @@ stopped(const struct store *s)
 }
 
 static bool
-hook_allows(struct store *s, bool after)
+hook_allows(struct store *s, int64_t n, bool after)
 {
-    return !s->hook || s->hook(s->hook_ctx, s->hook_n, after);
+    return !s->hook || s->hook(s->hook_ctx, n, after);
 }
 
 struct err *
@@ -149,15 +149,16 @@ store_call(struct store *s, struct request *r)
     r->now_ms = store_now_ms(s);
     r->batch = s->batch_next++ & INT64_MAX;
     bool writes = op_writes(r->op);
+    int64_t n = 0; /* another may begin before this one is done */
     if (writes) {
-        s->hook_n++;
-        if (!hook_allows(s, false))
+        n = ++s->hook_n;
+        if (!hook_allows(s, n, false))
             return stopped(s);
         if (rt_is_simulated() && sim_crashed())
             return stopped(s);
     }
     store_exec(s, r);
-    if (writes && !hook_allows(s, true)) {
+    if (writes && !hook_allows(s, n, true)) {
         err_freep(&r->err);
         return stopped(s);
     }

@@ -365,7 +365,9 @@ put_away_wait(struct play *p, const struct run *run)
         err_drop(e);
         if (due || !live || (told && never) || p->crashed)
             return due && live;
-        err_drop(fiber_sleep(told ? run_wakes_at(run) - rt_wall_ms() : 50));
+        const int64_t deed = WALL_START + json_int(json_array_get(all, p->world->deeds), "ms", 0);
+        const int64_t next = MIN(run_wakes_at(run), told ? INT64_MAX : deed) - rt_wall_ms();
+        err_drop(fiber_sleep(MAX(next, 10)));
     }
 }
 
