@@ -229,6 +229,7 @@ step_do(struct stepping *st, json_t **ret_value)
         }
         if (!may_retry(st, e))
             return e;
+        st->repeated |= err_in_doubt(e);
         struct err *cut = back_off(st, e);
         err_free(e);
         PASS(cut);
@@ -286,6 +287,7 @@ hosted_step(struct host *base, const struct step *s, json_t **ret_value)
     }
     if (h->run->engine->opts.recorded_only)
         return FAIL(ERR_PARKED, "the journal has no step '%s' ('%s')", path, s->target);
+    st.repeated = acts(s) && view_step_begun(h->run->view, path);
     h->run->engine->stats.steps++;
     run_works(h->run, true);
     struct err *e = step_do(&st, ret_value);
@@ -318,6 +320,8 @@ hosted_step(struct host *base, const struct step *s, json_t **ret_value)
                     "in doubt: '%s' at %s may have been carried out (%s); " ASK_SOMEBODY, s->target,
                     path, text);
     }
+    if (st.repeated && acts(s) && err_kind(e) == ERR_MISSING)
+        e = err_set_in_doubt(e); /* gone: perhaps it was the try before that took it away */
     record_failed(&st, e);
     return e;
 }

@@ -16,6 +16,7 @@ struct stepping {
     unsigned attempt;
     unsigned pauses;                  /* long ones between its tries, in all lives */
     bool paused;                      /* the last of them is not over */
+    bool repeated; /* a try before this one may have been carried out */
     bool open;                        /* it was sent, and nobody knows what came of it */
     bool sent;                        /* the try under way was */
     bool final;                       /* it was not sent, and another try would not be either */

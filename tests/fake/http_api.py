@@ -40,15 +40,20 @@ class Api:
         with self.lock:
             self.items, self.next_id, self.by_key = {}, 1, {}
             self.seen, self.tokens = {}, {}
+            self.asked = []  # (method, path), as they came in
+            self.slow = {}  # method -> seconds between an effect and its answer
 
     def handle(self, request):
         """request: method, path, query (dict), headers (lower-case dict), body (bytes), wait(seconds)."""
         words = [urllib.parse.unquote(word) for word in request.path.split('/')[2:]]
+        self.asked.append((request.method, request.path))
         method = getattr(self, 'do_' + words[0].replace('-', '_'), None) if words and words[0].isalpha() else None
         if not method:
             return Answer(404, {'error': f'no such path: {request.path}'})
         try:
-            return method(request, *words[1:])
+            answer = method(request, *words[1:])
+            request.wait(self.slow.get(request.method, 0))
+            return answer
         except (TypeError, ValueError) as error:
             return Answer(400, {'error': str(error)})
 
