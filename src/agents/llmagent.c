@@ -26,6 +26,8 @@ struct conversation {
     json_t *profile_def; /* of the call under way, resolved */
     const char *profile_name;
     bool streaming;
+    size_t nth,
+        fallbacks; /* of the profile under way, 0 the agent's own; how many come after that */
 };
 
 static void
@@ -281,21 +283,52 @@ ask_most(void *ctx, int64_t deadline_ms, struct usage *ret_most)
     return NULL;
 }
 
+static void
+limits_take(struct step_limits *to, const struct llm_limits *told)
+{
+    to->requests = (struct step_limit){told->requests.limit, told->requests.remaining,
+                                       told->requests.reset_ms};
+    to->tokens =
+        (struct step_limit){told->tokens.limit, told->tokens.remaining, told->tokens.reset_ms};
+    to->refused = told->refused;
+}
+
+#define BYTES_OF_TOKEN 4
+#define REPLY_TOKENS   512 /* of a reply, as long as nobody knows better */
+
+/* The messages by their length; with `max_tokens` what the longest reply makes of it. */
+static int64_t
+tokens_expected(void *ctx, int64_t *ret_most)
+{
+    const struct asking *a = ctx;
+    const int64_t max = json_int(a->profile.params, "max_tokens", 0);
+    const char *system = a->profile.system_prompt;
+    const size_t bytes =
+        json_dumpb(a->c->tools.offered, NULL, 0, JSON_COMPACT) + (system ? strlen(system) : 0);
+    const int64_t input = message_tokens(a->c->messages) + (int64_t)(bytes / BYTES_OF_TOKEN);
+    *ret_most = max ? input + max : 0;
+    return input + (max ? MIN(max, REPLY_TOKENS) : REPLY_TOKENS);
+}
+
 static struct err *
 ask_once(void *ctx, const struct step_call *step, json_t **ret_value, struct usage *usage)
 {
     struct asking *a = ctx;
     struct conversation *c = a->c;
     struct llm_reply reply = {0};
+    struct llm_limits told = LLM_LIMITS_NONE;
     PASS(tools_ready(c, step->deadline_ms));
     if (step->attempt > 1)
         c->host->ops->chunk(c->host, CHUNK_RESET, "", 0);
     struct llm_request req = request_of(c);
     req.attempt = step->attempt;
     req.key = step->key;
+    req.limits = &told;
     req.on_text = c->streaming && !step->second ? on_text : NULL;
     req.ctx = c;
-    PASS(llm_call(c->llm, &a->profile, &req, step->deadline_ms, &reply));
+    struct err *e = llm_call(c->llm, &a->profile, &req, step->deadline_ms, &reply);
+    limits_take(step->limits, &told);
+    PASS(e);
     if (c->streaming && step->second) { /* instead of what the first one has shown so far */
         c->host->ops->chunk(c->host, CHUNK_RESET, "", 0);
         on_text(c, reply.text, strlen(reply.text));
@@ -326,6 +359,8 @@ ask_profile(struct conversation *c, const json_t *which, const char *name, json_
     } else {
         PASS(profile_def(c, which, &c->profile_def, &c->profile_name));
     }
+    if (c->nth == 0)
+        c->fallbacks = json_array_size(json_object_get(c->profile_def, "fallbacks"));
     PASS(llm_profile_read(c->profile_name, c->profile_def, &a.profile));
     a.profile.url = which ? NULL : endpoint;
     a.profile.stream |= c->streaming;
@@ -338,6 +373,8 @@ ask_profile(struct conversation *c, const json_t *which, const char *name, json_
             PASS(llm_price_read(price, &a.profile.price));
     }
     AUTO(json_freep) json_t *detail = json_pack("{ss*}", "profile", c->profile_name);
+    AUTO(freep)
+    char *limited = xasprintf("profile %s %s", c->profile_name ? c->profile_name : "-", target);
     struct step s = {.name = name,
                      .type = "model",
                      .target = target,
@@ -347,7 +384,11 @@ ask_profile(struct conversation *c, const json_t *which, const char *name, json_
                      .run = ask_once,
                      .most = ask_most,
                      .ctx = &a,
-                     .detail = detail};
+                     .detail = detail,
+                     .limited = limited,
+                     .elsewhere = c->nth < c->fallbacks,
+                     .limits = json_object_get(c->profile_def, "limits"),
+                     .tokens = tokens_expected};
     *ret_asked = true;
     return c->host->ops->step(c->host, &s, ret_value);
 }
@@ -394,6 +435,7 @@ ask(struct conversation *c, json_t **ret_value)
         return FAIL(ERR_MISSING,
                     "no profile says which model to use; add `profiles` and `default_profile`");
     AUTO(freep) char *name = xasprintf("turn[%u]", c->turn);
+    c->nth = c->fallbacks = 0;
     struct err *e = ask_profile(c, which, name, ret_value, &asked);
     AUTO(json_freep) json_t *fallbacks = json_incref(json_object_get(c->profile_def, "fallbacks"));
     size_t i;
@@ -403,6 +445,7 @@ ask(struct conversation *c, json_t **ret_value)
         fallback_tell(c, c->profile_name, fallback, e);
         err_free(e);
         AUTO(freep) char *again = xasprintf("turn[%u].fallback[%zu]", c->turn, i + 1);
+        c->nth = i + 1;
         e = ask_profile(c, fallback, again, ret_value, &asked);
     }
     return e;

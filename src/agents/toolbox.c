@@ -227,6 +227,8 @@ tool_step(struct host *h, const struct tool_request *q, json_t **ret_result)
 {
     struct tool_calling c = {h->ops->service(h, "mcp"), q->server, q->tool, q->args, h};
     AUTO(freep) char *target = xasprintf("%s.%s", q->server, q->tool);
+    AUTO(freep) char *limited = xasprintf("server %s", q->server);
+    const json_t *def = h->ops->section(h, "mcp_servers", q->server);
     struct step s = {.name = "call",
                      .type = "tool",
                      .target = target,
@@ -234,12 +236,13 @@ tool_step(struct host *h, const struct tool_request *q, json_t **ret_result)
                      .tell_doubt = q->tell_doubt,
                      .run = tool_call_once,
                      .ctx = &c,
-                     .detail = q->args};
+                     .detail = q->args,
+                     .limited = limited,
+                     .limits = json_object_get(def, "limits")};
     char same[SHA256_HEX];
     if (q->effect == EFFECT_PURE) {
         /* by name: credentials are the server's own; one that is not shared is another for each run
          */
-        const json_t *def = h->ops->section(h, "mcp_servers", q->server);
         const char *run = json_bool(def, "shared", true) ? NULL : h->ops->run_id(h);
         AUTO(freep) char *args = q->args ? json_canonical(q->args) : NULL;
         same_of(same, (const char *const[]){q->server, q->tool, args, run}, 4);

@@ -115,47 +115,16 @@ warn_in(struct spec *spec, const json_t *def, const char *pointer, const char *c
     }
 }
 
-static void
-warn_in_nodes(struct spec *spec, const json_t *def, const char *pointer)
-{
-    static const char *const keys[] = {"priority", NULL};
-    const json_t *node;
-    size_t i;
-    json_array_foreach (json_object_get(def, "nodes"), i, node) {
-        AUTO(freep) char *at = xasprintf("%s/nodes/%zu", pointer, i);
-        warn_in(spec, node, at, keys);
-    }
-}
-
 void
 without_effect(struct spec *spec)
 {
-    static const struct {
-        const char *section; /* NULL: the file itself */
-        bool each;           /* its entries, not the section */
-        const char *keys[7];
-    } known[] = {
-        {NULL, false, {"limits"}},
-        {"settings", false, {"enable_tracing", "metrics_port"}},
-        {"profiles", true, {"limits", "batch"}},
-        {"agents", true, {"max_concurrency"}},
-        {"workflows", true, {"priority"}},
-    };
+    static const char *const of_settings[] = {"enable_tracing", "metrics_port", NULL};
+    static const char *const of_profiles[] = {"batch", NULL};
     const char *name;
     json_t *def;
-    for (size_t i = 0; i < COUNT(known); i++) {
-        json_t *section =
-            known[i].section ? json_object_get(spec->doc, known[i].section) : spec->doc;
-        AUTO(freep)
-        char *pointer = known[i].section ? xasprintf("/%s", known[i].section) : xstrdup("");
-        if (!known[i].each) {
-            warn_in(spec, section, pointer, known[i].keys);
-            continue;
-        }
-        json_object_foreach (section, name, def) {
-            AUTO(freep) char *at = xasprintf("%s/%s", pointer, name);
-            warn_in(spec, def, at, known[i].keys);
-            warn_in_nodes(spec, def, at);
-        }
+    warn_in(spec, json_object_get(spec->doc, "settings"), "/settings", of_settings);
+    json_object_foreach (json_object_get(spec->doc, "profiles"), name, def) {
+        AUTO(freep) char *at = xasprintf("/profiles/%s", name);
+        warn_in(spec, def, at, of_profiles);
     }
 }

@@ -158,6 +158,10 @@ struct breaker_stats { /* of one circuit breaker: a target, as agents with the s
     int64_t recovery_ms, since_wall_ms;   /* since: of the state */
     int64_t openings, refused;            /* refused: calls that were not let through */
 };
+struct limit_stats; /* broker.h */
+/* The limits of this process: what is used of them and who waits. fn must not wait. */
+void engine_limits(const struct engine *e, void (*fn)(void *ctx, const struct limit_stats *s),
+                   void *ctx);
 /* Those of this process, in order of first use. fn must not wait. */
 void engine_breakers(const struct engine *e, void (*fn)(void *ctx, const struct breaker_stats *s),
                      void *ctx);

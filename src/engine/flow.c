@@ -1,4 +1,5 @@
 /* flow.c - the engine itself, and definitions shared by runs. */
+#include "engine/broker.h"
 #include "engine/runcore.h"
 #include "schema/schema.h"
 #include <assert.h>
@@ -16,6 +17,7 @@ engine_new(const struct engine_opts *opts)
     e->flows = map_new();
     e->breakers = map_new();
     e->flights = map_new();
+    e->broker = broker_new(opts->store);
     e->nothing = json_object();
     scope_open_detached(&e->scope);
     return e;
@@ -40,6 +42,7 @@ engine_free(struct engine *e)
     map_free(e->flows);
     guards_free(e);
     map_free(e->flights); /* empty: no step is left */
+    broker_free(e->broker);
     str_fini(&e->encoding);
     vec_fini(&e->runs);
     vec_fini(&e->subscribers);
@@ -139,6 +142,7 @@ flow_unref(struct flow *f)
         return;
     if (map_get(f->engine->flows, plan_hash(f->plan)) == f)
         map_del(f->engine->flows, plan_hash(f->plan));
+    needs_free(f);
     plan_free(f->plan);
     json_decref(f->doc);
     free(f->body);

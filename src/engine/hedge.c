@@ -78,6 +78,7 @@ second_begin(struct hedge *h)
                                 .attempt = st->attempt,
                                 .spend = st->spend,
                                 .side = &h->second,
+                                .intended = true,
                                 .second = true};
     memcpy(h->twin.key, st->key, sizeof st->key);
     h->second.hedge = h;

@@ -19,8 +19,10 @@ struct subscriber {
     void *ctx;
     int handle;
 };
+struct broker;
 struct engine {
     struct engine_opts opts;
+    struct broker *broker; /* the limits of all runs */
     struct expr_space *space;
     struct map
         *flows; /* plan hash -> struct flow; not owned: a flow leaves when its last user does */
@@ -44,6 +46,7 @@ struct flow {
     struct plan *plan;
     json_t *doc;
     char *body;              /* as it is stored */
+    struct map *needs;       /* admit.c: which limits its calls use; NULL: none were looked for */
     int64_t stored_until_ms; /* a run has brought it along, and it will not be pruned before */
 };
 struct run {
@@ -112,6 +115,7 @@ struct err *MUST flow_check_inputs(struct flow *f, const json_t *inputs);
 struct err *MUST flow_stored(struct engine *e, const char *hash, struct flow **OWN ret_flow) YIELDS;
 
 void guards_free(struct engine *e); /* guards.c */
+void needs_free(struct flow *f);    /* admit.c */
 /* step.c */
 struct err *MUST hosted_step(struct host *h, const struct step *s, json_t **OWN ret_value) YIELDS;
 

@@ -1,7 +1,8 @@
 /* sched.c - the one routine that runs a graph.
  *
- * A node is ready when all it waits for have settled. Ready nodes start in order of declaration, up
- * to the graph's concurrency; each runs in a fiber, or right here when nothing could run beside it.
+ * A node is ready when all it waits for have settled. Ready nodes start by priority, then in order
+ * of declaration, up to the graph's concurrency; each runs in a fiber, or right here when nothing
+ * could run beside it.
  */
 #include "engine/message.h"
 #include <assert.h>
@@ -17,7 +18,7 @@ struct graph_state {
     json_t *context; /* what every node sees beside its message; or NULL */
     unsigned depth;
     struct node_state *nodes;
-    unsigned *ready; /* indexes, ascending */
+    unsigned *ready; /* indexes, those of higher priority first, then ascending */
     size_t nready;
     unsigned running, completed, branches_completed;
     bool stopping; /* FAILURE_STOP: a node failed */
@@ -218,7 +219,7 @@ static void
 ready_add(struct graph_state *gs, unsigned index)
 {
     size_t i = gs->nready++;
-    for (; i > 0 && gs->ready[i - 1] > index; i--)
+    for (; i > 0 && node_before(gs->g->nodes[index], gs->g->nodes[gs->ready[i - 1]]); i--)
         gs->ready[i] = gs->ready[i - 1];
     gs->ready[i] = index;
 }

@@ -141,8 +141,12 @@ attempt_once(struct stepping *st, json_t **ret_value, struct usage *used)
     uint64_t pass;
     PASS(guards_admit(st, &pass));
     int64_t deadline = rt_after(st->timeout_ms);
-    struct step_call call = {
-        .deadline_ms = deadline, .key = st->key, .attempt = st->attempt, .second = st->second};
+    struct step_limits told = STEP_LIMITS_NONE;
+    struct step_call call = {.deadline_ms = deadline,
+                             .key = st->key,
+                             .attempt = st->attempt,
+                             .second = st->second,
+                             .limits = &told};
     step_tell(st, EVENT_STEP_STARTED, NULL);
     scope_open(&scope, deadline);
     st->open = st->sent = true;
@@ -153,8 +157,34 @@ attempt_once(struct stepping *st, json_t **ret_value, struct usage *used)
     struct err *late = scope_close(&scope);
     err_free(late); /* the call itself has told */
     guards_verdict(st, pass, e);
+    admit_end(st, e, used, &told);
     if (e && err_kind(e) == ERR_TIMEOUT && rt_now_ms() >= deadline)
         e = WRAP(e, "no answer within %.3g s", (double)st->timeout_ms / 1000.0);
+    return e;
+}
+
+/* Its intent comes when it has its turn: while it waits, it was certainly not sent. */
+static struct err *
+attempt_in_turn(struct stepping *st, json_t **ret_value, struct usage *used)
+{
+    struct run *r = st->h->run;
+    PASS(guards_peek(st));
+    PASS(admit_wait(st));
+    if (!st->intended &&
+        (st->s->effect == EFFECT_ONCE || (acts(st->s) && plan_undoes(r->flow->plan))))
+        run_append(
+            r, REC_STEP_INTENT, st->path,
+            json_pack("{ss ss ss}", "type", st->s->type, "target", st->s->target, "key", st->key),
+            false);
+    st->intended = true;
+    struct err *e = run_barrier(r);
+    if (!e)
+        e = fiber_check();
+    if (!e) {
+        st->final = false;
+        e = attempt_once(st, ret_value, used);
+    }
+    admit_cancel(st); /* when it was not sent after all */
     return e;
 }
 
@@ -168,13 +198,7 @@ step_attempt(struct stepping *st, json_t **ret_value)
     st->sent = false;
     st->final = true; /* what goes wrong before the call is not cured by another try */
     PASS(spend_reserve(st, !st->second, &held));
-    struct err *e = run_barrier(st->h->run);
-    if (!e)
-        e = fiber_check();
-    if (!e) {
-        st->final = false;
-        e = attempt_once(st, ret_value, &used);
-    }
+    struct err *e = attempt_in_turn(st, ret_value, &used);
     const bool refused =
         e && !err_in_doubt(e) && err_kind(e) != ERR_TIMEOUT && err_kind(e) != ERR_CANCELLED;
     spend_settle(st, held, &used, st->sent && e && !refused);
@@ -207,15 +231,9 @@ back_off(struct stepping *st, const struct err *e)
 static struct err *
 step_do(struct stepping *st, json_t **ret_value)
 {
-    struct run *r = st->h->run;
     guards_find(st);
     key_make(st);
     st->began_wall_ms = rt_wall_ms();
-    if (st->s->effect == EFFECT_ONCE || (acts(st->s) && plan_undoes(r->flow->plan)))
-        run_append(
-            r, REC_STEP_INTENT, st->path,
-            json_pack("{ss ss ss}", "type", st->s->type, "target", st->s->target, "key", st->key),
-            false);
     PASS(back_off_former(st));
     for (;; st->attempt++) {
         struct err *e = coalesce_try(st, hedge_may(st) ? hedge_attempt : step_attempt, ret_value);
@@ -280,7 +298,9 @@ hosted_step(struct host *base, const struct step *s, json_t **ret_value)
     if (body)
         return recorded(h, body, failed, ret_value);
     PASS(back_off_find(&st));
-    if (s->effect == EFFECT_ONCE && !st.paused && view_step_begun(h->run->view, path)) {
+    PASS(admit_find(&st));
+    if (s->effect == EFFECT_ONCE && !st.paused && !st.queued &&
+        view_step_begun(h->run->view, path)) {
         PASS(doubt_resolve(&st, ret_value, &settled));
         if (settled)
             return NULL;

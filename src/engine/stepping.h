@@ -2,6 +2,7 @@
 #ifndef ENGINE_STEPPING_H
 #define ENGINE_STEPPING_H
 #include "base/hash.h"
+#include "engine/broker.h"
 #include "engine/runcore.h"
 #include "engine/spend.h"
 
@@ -28,6 +29,10 @@ struct stepping {
     struct side *side;   /* hedge.c, while there may be two */
     bool second;         /* the try under way is the second beside a first one */
     bool hedged, won;    /* there was a second one; it was the first with an answer */
+    struct admission admission; /* need NULL: nothing limits it */
+    unsigned limit_waits;       /* that were too long for memory, in all lives */
+    bool queued;                /* the last of them is not over */
+    bool intended;              /* its intent is in the journal */
 };
 
 /* step.c: an event of this step; `more` is added to what is said of each. */
@@ -39,6 +44,18 @@ void guards_leave(struct stepping *st); /* once, whatever came of it */
 /* ERR_DENIED: the breaker is open. The pass goes back with the verdict; e NULL: it went well. */
 struct err *MUST guards_admit(struct stepping *st, uint64_t *ret_pass);
 void guards_verdict(struct stepping *st, uint64_t pass, const struct err *e);
+/* ERR_DENIED at once when the breaker is open: nobody need wait for his turn first. */
+struct err *MUST guards_peek(struct stepping *st);
+
+/* admit.c: what a former life had: the long waits for its turn, and whether it still waits. */
+struct err *MUST admit_find(struct stepping *st);
+/* Its turn, by all limits that it falls under. Waits, for days if it has to: ERR_PARKED. */
+struct err *MUST admit_wait(struct stepping *st) YIELDS;
+void admit_cancel(struct stepping *st); /* it was not sent; nothing when it was not admitted */
+/* What came of the try: e NULL: an answer. */
+void admit_end(struct stepping *st, const struct err *e, const struct usage *used,
+               const struct step_limits *told);
+#define STEP_LIMITS_NONE ((struct step_limits){{-1, -1, -1}, {-1, -1, -1}, false})
 
 /* step.c: one try that is paid for. */
 struct err *MUST step_attempt(struct stepping *st, json_t **OWN ret_value) YIELDS;

@@ -7,7 +7,10 @@
 #define MINUTE_MS   60000
 #define DAY_MS      ((int64_t)86400000)
 #define GUESS_MS    1000 /* after a 429 that does not say; doubled each time */
-#define SAVED_PARTS 128  /* of a window, as it is written down */
+#define RATIO_MIN   0.02 /* an estimate is put right by so much at most */
+#define RATIO_MAX   20
+#define RATIO_STEP  0.1 /* weight of the last call */
+#define SAVED_PARTS 128 /* of a window, as it is written down */
 #define SAID_MS_MAX DAY_MS
 
 static const char *const names[] = {"rpm", "rpd", "tpm", "tpd"};
@@ -76,9 +79,11 @@ limit_of(const struct limiter *l, unsigned window)
 void
 limiter_init(struct limiter *l)
 {
-    *l = (struct limiter){.heard_nth = -1};
+    *l = (struct limiter){.heard_nth = -1, .ratio = 1};
     for (unsigned i = 0; i < COUNT(spans); i++)
         l->window[i].span_ms = spans[i];
+    for (unsigned i = 0; i < COUNT(l->debt); i++)
+        l->debt[i].span_ms = 2 * spans[2 + i];
 }
 
 void
@@ -86,6 +91,8 @@ limiter_fini(struct limiter *l)
 {
     for (unsigned i = 0; i < COUNT(spans); i++)
         window_fini(&l->window[i]);
+    for (unsigned i = 0; i < COUNT(l->debt); i++)
+        window_fini(&l->debt[i]);
 }
 
 void
@@ -97,7 +104,8 @@ limiter_set(struct limiter *l, const struct limit_set *set)
 int64_t
 limiter_used(struct limiter *l, unsigned window, int64_t now_ms)
 {
-    return window_used(&l->window[window], now_ms);
+    int64_t debt = window < 2 ? 0 : window_used(&l->debt[window - 2], now_ms);
+    return window_used(&l->window[window], now_ms) + debt;
 }
 
 /* ---- may it start? ------------------------------------------------------------------------- */
@@ -106,6 +114,31 @@ static int64_t
 amount_of(unsigned window, int64_t tokens)
 {
     return window < 2 ? 1 : tokens;
+}
+
+/* Beside a debt, which ends part by part. */
+static int64_t
+tokens_ready_ms(struct limiter *l, unsigned window, int64_t now_ms, int64_t tokens)
+{
+    struct window *w = &l->window[window], *debt = &l->debt[window - 2];
+    const int64_t limit = limit_of(l, window), amount = MIN(tokens, limit);
+    int64_t owed = window_used(debt, now_ms), at = now_ms, best = INT64_MAX;
+    struct window_part part;
+    for (size_t i = 0; at < best; owed -= part.amount, at = part.last_ms + debt->span_ms) {
+        if (amount + owed <= limit)
+            best = MIN(best, MAX(at, window_ready_ms(w, now_ms, amount + owed, limit)));
+        if (!window_next(debt, 0, &i, &part))
+            break;
+    }
+    return best;
+}
+
+static int64_t
+used_ready_ms(struct limiter *l, unsigned window, int64_t now_ms, int64_t tokens)
+{
+    if (window < 2)
+        return window_ready_ms(&l->window[window], now_ms, 1, limit_of(l, window));
+    return tokens_ready_ms(l, window, now_ms, tokens);
 }
 
 static void
@@ -148,8 +181,7 @@ limiter_ready_ms(struct limiter *l, int64_t now_ms, int64_t tokens, enum limit_r
     *ret_reason = LIMIT_NONE;
     for (unsigned i = 0; i < COUNT(spans); i++) {
         if (limit_of(l, i))
-            later(window_ready_ms(&l->window[i], now_ms, amount_of(i, tokens), limit_of(l, i)),
-                  LIMIT_RPM + i, &ready, ret_reason);
+            later(used_ready_ms(l, i, now_ms, tokens), LIMIT_RPM + i, &ready, ret_reason);
     }
     later(credit_ready_ms(&l->said[0], now_ms, 1), LIMIT_SAID_REQUESTS, &ready, ret_reason);
     later(credit_ready_ms(&l->said[1], now_ms, tokens), LIMIT_SAID_TOKENS, &ready, ret_reason);
@@ -193,6 +225,16 @@ tokens_less(struct limiter *l, const struct limit_grant *g, int64_t less)
     l->said[1].left += less;
 }
 
+/* What is beyond the limit counts for two spans: it is missing in this one and in the next. */
+static void
+tokens_more(struct limiter *l, unsigned window, int64_t now_ms, int64_t more)
+{
+    int64_t beyond = MAX(limiter_used(l, window, now_ms) + more - limit_of(l, window), 0);
+    int64_t debt = MIN(beyond, more);
+    window_add(&l->debt[window - 2], now_ms, debt);
+    window_add(&l->window[window], now_ms, more - debt);
+}
+
 /* Its share of the block is not given back: what is written down may only be too much. */
 void
 limiter_cancel(struct limiter *l, const struct limit_grant *g)
@@ -217,13 +259,28 @@ limiter_settle(struct limiter *l, int64_t now_ms, const struct limit_grant *g, i
         return;
     }
     int64_t more = tokens - g->tokens;
-    if (l->set.tpm)
-        window_add(&l->window[2], now_ms, more);
-    if (l->set.tpd)
-        window_add(&l->window[3], now_ms, more);
+    for (unsigned i = 2; i < COUNT(spans); i++) {
+        if (limit_of(l, i))
+            tokens_more(l, i, now_ms, more);
+    }
     l->said[1].left -= more;
     l->block[1] -= more;
     l->taken += more;
+}
+
+int64_t
+limiter_reserve(const struct limiter *l, int64_t estimated)
+{
+    return estimated > 0 ? MAX((int64_t)((double)estimated * l->ratio + 0.5), 1) : 0;
+}
+
+void
+limiter_compare(struct limiter *l, int64_t estimated, int64_t took)
+{
+    if (estimated <= 0 || took < 0)
+        return;
+    double wrong = MIN(MAX((double)took / (double)estimated, RATIO_MIN), RATIO_MAX);
+    l->ratio += (wrong - l->ratio) * RATIO_STEP; /* right estimates leave it at 1 to the bit */
 }
 
 /* ---- what the provider says ---------------------------------------------------------------- */
@@ -334,14 +391,12 @@ limiter_wants_block(const struct limiter *l)
            (l->block[0] <= size[0] / 2 || l->block[1] <= size[1] / 2);
 }
 
-static json_t *
-window_save(const struct window *w, int64_t to_wall_ms)
+static void
+window_save(const struct window *w, int64_t to_wall_ms, json_t *list)
 {
-    json_t *list = json_array();
     struct window_part part;
     for (size_t i = 0; window_next(w, w->span_ms / SAVED_PARTS, &i, &part);)
         json_array_append_new(list, json_pack("[II]", part.last_ms + to_wall_ms, part.amount));
-    return list;
 }
 
 json_t *
@@ -351,8 +406,13 @@ limiter_save(struct limiter *l, int64_t now_ms, int64_t now_wall_ms, const int64
     json_t *saved = json_pack("{si s[II]}", "v", 1, "block", counted[0] ? block[0] : 0,
                               counted[1] ? block[1] : 0);
     for (unsigned i = 0; i < COUNT(spans); i++) {
-        if (window_used(&l->window[i], now_ms))
-            json_object_set_new(saved, names[i], window_save(&l->window[i], now_wall_ms - now_ms));
+        if (!limiter_used(l, i, now_ms))
+            continue;
+        json_t *list = json_array();
+        json_object_set_new(saved, names[i], list);
+        window_save(&l->window[i], now_wall_ms - now_ms, list);
+        if (i >= 2) /* it has a whole span to go, at least */
+            window_save(&l->debt[i - 2], now_wall_ms - now_ms + spans[i], list);
     }
     return saved;
 }
@@ -390,4 +450,11 @@ limiter_load(struct limiter *l, int64_t now_ms, int64_t now_wall_ms, const json_
             window_add(&l->window[i], now_ms, MIN(ahead, limit));
     }
     return NULL;
+}
+
+void
+limiter_distrust(struct limiter *l, int64_t now_ms)
+{
+    for (unsigned i = 0; i < COUNT(spans); i += 2)
+        window_add(&l->window[i], now_ms, limit_of(l, i));
 }

@@ -2,8 +2,9 @@
  *
  * Limits the user set hold exactly: in no 60 s and in no 24 h, wherever they begin, are there more
  * admissions or tokens than allowed (window.h), and never more calls at once. Tokens are reserved
- * at admission, as an estimate, and put right when the call has ended; what it took too much is
- * missing from then on. What a provider says in its headers or by a 429 only ever holds back.
+ * at admission, as an estimate, and put right when the call has ended; what goes beyond the limit
+ * then counts twice as long, so that the next window has as much less. What a provider says in its
+ * headers or by a 429 only ever holds back.
  *
  * Windows outlive the process (limiter_save) by blocks: so and so much of them is written down as
  * used before it is, so that not each admission needs a commit; after a crash the whole block
@@ -50,14 +51,16 @@ struct limit_credit {    /* what the provider leaves us */
 struct limiter {             /* embed it; fields belong to limiter.c, but for those for reading */
     struct limit_set set;    /* for reading */
     struct window window[4]; /* rpm, rpd, tpm, tpd */
+    struct window debt[2];   /* of tokens, a minute's and a day's: used beyond the limit */
     struct limit_credit said[2];              /* requests, tokens */
     int64_t heard_nth;                        /* of the newest call whose headers were heard */
     int64_t held_until_ms;                    /* by a 429 */
     unsigned refused_in_a_row, cap, cap_goal; /* cap: calls at once after a 429; 0: none */
-    bool kept;                                /* windows outlive the process */
-    int64_t block[2];                         /* left of it: requests, tokens */
-    int64_t in_flight, admitted, refused;     /* for reading; since the process began */
-    int64_t taken;                            /* tokens, never less than was used */
+    double ratio;     /* of what calls took to what they were estimated at, lately */
+    bool kept;        /* windows outlive the process */
+    int64_t block[2]; /* left of it: requests, tokens */
+    int64_t in_flight, admitted, refused; /* for reading; since the process began */
+    int64_t taken;                        /* tokens, never less than was used */
 };
 void limiter_init(struct limiter *l);
 void limiter_fini(struct limiter *l);
@@ -73,6 +76,10 @@ void limiter_take(struct limiter *l, int64_t now_ms, int64_t tokens, struct limi
 void limiter_cancel(struct limiter *l, const struct limit_grant *g); /* it was never sent */
 /* It has ended. tokens: what it really took; -1: not known. */
 void limiter_settle(struct limiter *l, int64_t now_ms, const struct limit_grant *g, int64_t tokens);
+/* What to reserve for a call that is estimated at so many: as much more or less as estimates were
+ * wrong lately. */
+int64_t limiter_reserve(const struct limiter *l, int64_t estimated);
+void limiter_compare(struct limiter *l, int64_t estimated, int64_t took); /* -1: not known */
 /* The headers of its reply. Returns true when the provider's limit is new to us. */
 bool limiter_hear(struct limiter *l, int64_t now_ms, const struct limit_grant *g,
                   const struct limit_said said[2]);
@@ -93,5 +100,7 @@ json_t *OWN limiter_save(struct limiter *l, int64_t now_ms, int64_t now_wall_ms,
 /* Windows as they were saved, the block counted as used now. ERR_INVALID: not such a value. */
 struct err *MUST limiter_load(struct limiter *l, int64_t now_ms, int64_t now_wall_ms,
                               const json_t *saved);
+/* What was saved cannot be read: the last minute counts as used up. */
+void limiter_distrust(struct limiter *l, int64_t now_ms);
 
 #endif

@@ -99,6 +99,33 @@ corrections(void **state)
     limiter_fini(&l);
 }
 
+/* Estimates that are wrong again and again are put right; good ones are left alone, to the token.
+ */
+static void
+estimates(void **state)
+{
+    (void)state;
+    struct limiter l;
+    start(&l, &(struct limit_set){.tpm = 1000});
+    for (int64_t n = 1; n < 1000; n++) {
+        assert_int_equal(limiter_reserve(&l, n), n);
+        limiter_compare(&l, n, n);
+        limiter_compare(&l, n, -1);
+        limiter_compare(&l, 0, n);
+    }
+    assert_int_equal(limiter_reserve(&l, 0), 0);
+    limiter_compare(&l, 100, 200);
+    assert_int_equal(limiter_reserve(&l, 100), 110);
+    for (int i = 0; i < 100; i++)
+        limiter_compare(&l, 100, 800);
+    assert_int_equal(limiter_reserve(&l, 100), 800);
+    for (int i = 0; i < 200; i++)
+        limiter_compare(&l, 100, 0);
+    assert_int_equal(limiter_reserve(&l, 100), 2);
+    assert_int_equal(limiter_reserve(&l, 1), 1);
+    limiter_fini(&l);
+}
+
 static struct limit_said
 said(int64_t limit, int64_t remaining, int64_t reset_ms)
 {
@@ -344,6 +371,6 @@ sets(void **state)
 }
 
 TESTS(limiter_test, cmocka_unit_test(windows), cmocka_unit_test(at_once),
-      cmocka_unit_test(corrections), cmocka_unit_test(headers), cmocka_unit_test(refusals),
-      cmocka_unit_test(restarts), cmocka_unit_test(blocks), cmocka_unit_test(nonsense),
-      cmocka_unit_test(sets))
+      cmocka_unit_test(corrections), cmocka_unit_test(estimates), cmocka_unit_test(headers),
+      cmocka_unit_test(refusals), cmocka_unit_test(restarts), cmocka_unit_test(blocks),
+      cmocka_unit_test(nonsense), cmocka_unit_test(sets))

@@ -54,13 +54,24 @@ const char *llm_key_env(const char *provider);
 bool llm_provider_known(const char *provider); /* others need base_url and speak as openai */
 const char *const *llm_provider_names(void);   /* NULL-ended, for suggestions */
 
+struct llm_limit { /* what the headers of a reply say of one limit; -1: nothing */
+    int64_t limit, remaining, reset_ms;
+};
+struct llm_limits {
+    struct llm_limit requests, tokens;
+    bool refused; /* 429 and its like */
+};
+
+#define LLM_LIMITS_NONE ((struct llm_limits){{-1, -1, -1}, {-1, -1, -1}, false})
+
 struct llm_request {             /* all borrowed for the call */
     const json_t *messages;      /* array; message.h */
     const json_t *tools;         /* array of {name, description, input_schema}; or NULL */
     const char *tool_choice;     /* NULL or "auto", "none", "required", or a tool's name */
     const json_t *output_schema; /* JSON Schema the reply has to follow; or NULL */
     unsigned attempt;            /* of the step; 0 and 1: the first. Only `script` looks at it */
-    const char *key; /* the step's idempotency key; only `script` looks at it; or NULL */
+    const char *key;           /* the step's idempotency key; only `script` looks at it; or NULL */
+    struct llm_limits *limits; /* filled in as soon as headers are there; or NULL */
     void (*on_text)(void *ctx, const char *text, size_t n); /* pieces as they come; or NULL */
     void *ctx;
 };

@@ -293,6 +293,8 @@ exchange_run(struct exchange *x, struct answer *a)
     PASS(send_request(x, &w));
     wire_fini(&w); /* a large body is not kept while the model thinks */
     const int status = http_status(x->http);
+    if (x->call->req->limits)
+        refusal_limits(x->http, x->call->req->limits);
     if (status < 200 || status > 299)
         return read_refusal(x);
     const char *id = http_header(x->http, "x-request-id");

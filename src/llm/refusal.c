@@ -149,6 +149,58 @@ refusal_retry_after(const struct http *h)
     return after >= 0 ? MIN(after, RETRY_MS_MAX) : windows_ms(h);
 }
 
+struct limit_names {
+    const char *limit, *remaining, *reset;
+};
+
+static int64_t
+count_of(const struct http *h, const char *name)
+{
+    const char *text = http_header(h, name);
+    char *end;
+    long long n = text ? strtoll(text, &end, 10) : -1;
+    return text && end != text && !*end && n >= 0 && n < 1000000000000000 ? n : -1;
+}
+
+/* The first of these that the service speaks of. */
+static void
+limit_read(const struct http *h, const struct limit_names *names, size_t n, struct llm_limit *ret)
+{
+    *ret = (struct llm_limit){-1, -1, -1};
+    for (size_t i = 0; i < n; i++) {
+        const char *reset = http_header(h, names[i].reset);
+        struct llm_limit l = {count_of(h, names[i].limit), count_of(h, names[i].remaining),
+                              reset ? reset_ms(reset) : -1};
+        if (l.limit < 0 && l.remaining < 0)
+            continue;
+        *ret = l;
+        return;
+    }
+}
+
+void
+refusal_limits(const struct http *h, struct llm_limits *ret)
+{
+    static const struct limit_names requests[] = {
+        {"x-ratelimit-limit-requests", "x-ratelimit-remaining-requests",
+         "x-ratelimit-reset-requests"},
+        {"anthropic-ratelimit-requests-limit", "anthropic-ratelimit-requests-remaining",
+         "anthropic-ratelimit-requests-reset"},
+        {"x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"},
+    };
+    /* Not those for output alone: what is reserved is input and output. */
+    static const struct limit_names tokens[] = {
+        {"x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"},
+        {"anthropic-ratelimit-tokens-limit", "anthropic-ratelimit-tokens-remaining",
+         "anthropic-ratelimit-tokens-reset"},
+        {"anthropic-ratelimit-input-tokens-limit", "anthropic-ratelimit-input-tokens-remaining",
+         "anthropic-ratelimit-input-tokens-reset"},
+    };
+    limit_read(h, requests, COUNT(requests), &ret->requests);
+    limit_read(h, tokens, COUNT(tokens), &ret->tokens);
+    ret->refused = http_status(h) == 429;
+}
+
 /* "Please try again in 1.5s.": OpenAI's words where no header came along. */
 static int64_t
 words_ms(const char *message)

@@ -25,6 +25,9 @@ void refusal_read(const json_t *body, struct refusal *f);
 /* The delay asked for by the headers, or -1: Retry-After, retry-after-ms, x-ratelimit-reset*,
  * anthropic-ratelimit-*-reset. */
 int64_t refusal_retry_after(const struct http *h);
+struct llm_limits;
+/* What is left, by the headers of any reply: x-ratelimit-*, anthropic-ratelimit-*. */
+void refusal_limits(const struct http *h, struct llm_limits *ret);
 /* "1h2m3.5s", "6m0s", "859ms"; -1: not a duration. */
 int64_t refusal_duration(const char *text);
 struct err *OWN refusal_err(const struct refusal *f, const struct llm_profile *p,

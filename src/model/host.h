@@ -9,12 +9,21 @@
 #define MODEL_HOST_H
 #include "model/kind.h"
 
+struct step_limit { /* what a reply's headers say of one limit; -1: nothing */
+    int64_t limit, remaining, reset_ms;
+};
+struct step_limits {
+    struct step_limit requests, tokens;
+    bool refused; /* too many requests */
+};
+
 struct step_call {       /* one try of a step; what the engine tells the function it runs */
     int64_t deadline_ms; /* absolute, monotonic; of this try */
     const char *key;     /* idempotency key: the same in each try and after each crash */
     unsigned attempt;    /* 1, 2, ... */
     bool second;         /* beside a first call of the same step that is slow: nothing is shown of
                             it before it has its answer */
+    struct step_limits *limits; /* to be filled in from what comes back; it says nothing yet */
 };
 
 /* Does the call once. Sets *ret_value (any JSON; becomes the journal record) and adds to *usage.
@@ -40,6 +49,13 @@ struct step {
     const char *same; /* pure: a hash of all that the call is made of, credentials too; equal calls
                          under way are made once. Or NULL */
     const json_t *detail; /* small facts for the event (tool's arguments, model); or NULL */
+    const char
+        *limited; /* what it is a call of, beside target and agent: "server files"; or NULL */
+    const json_t *limits; /* of that; or NULL */
+    bool elsewhere; /* somebody else can be asked: a wait of more than a minute is a failure */
+    /* Tokens one try may take, likely and at most (0: not known); asked where tokens are limited.
+     * NULL: it takes none. */
+    int64_t (*tokens)(void *ctx, int64_t *ret_most);
 };
 
 enum chunk_kind {

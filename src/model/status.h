@@ -56,7 +56,9 @@ bool run_status_parse(const char *name, enum run_status *ret_status);
 #define EVENT_BREAKER_OPENED    "breaker.opened"
 #define EVENT_BREAKER_HALF_OPEN "breaker.half_open"
 #define EVENT_BREAKER_CLOSED    "breaker.closed"
-#define EVENT_WAIT_STARTED      "wait.started" /* for a time, a signal or a limit */
+#define EVENT_LIMIT_WAITING     "limit.waiting" /* a call waits for its turn */
+#define EVENT_LIMIT_LEARNED     "limit.learned" /* a provider told its limits, or refused */
+#define EVENT_WAIT_STARTED      "wait.started"  /* for a time, a signal or a limit */
 #define EVENT_WAIT_ENDED        "wait.ended"
 #define EVENT_ASKED             "approval.requested" /* of a person: approval, choice or input */
 #define EVENT_ANSWERED          "approval.answered"  /* or nobody did in time */

@@ -204,6 +204,7 @@ node_limits(struct node *n, const json_t *def)
     n->retry = json_object_get(def, "retry");
     n->timeout_ms = json_int(def, "timeout", 0);
     n->total_timeout_ms = json_int(def, "total_timeout", 0);
+    n->priority = (int)json_int(def, "priority", 0);
     n->continue_on_failure = json_bool(def, "continue_on_failure", false);
     n->alone = !json_bool(def, "coalesce", true);
     const char *effect = json_str(def, "effect", NULL);

@@ -80,8 +80,16 @@ struct node {
     int effect; /* enum effect, or -1: the agent's */
     const struct node *undo; /* what undoes it: worker, templates, limits; in no graph; or NULL */
     bool tolerates_not_done; /* of an undo: it does no harm where there is nothing to undo */
+    int priority; /* higher first */
     struct src_pos at;
 };
+
+/* Of two that are ready: higher priority first, then in order of declaration. */
+static inline bool
+node_before(const struct node *a, const struct node *b)
+{
+    return a->priority != b->priority ? a->priority > b->priority : a->index < b->index;
+}
 
 struct rule { /* of a graph that decides while it runs: a condition and whom it chooses */
     struct expr *when;

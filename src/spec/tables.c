@@ -198,6 +198,10 @@ const struct param spec_server_params[] = {
      .fields = FIELDS(
          {"allow", P_LIST, PARAM_ONE, "patterns", .fields = ITEM("tool", P_STRING)},
          {"deny", P_LIST, PARAM_ONE, "patterns; they win", .fields = ITEM("tool", P_STRING)})},
+    {"limits", P_OBJECT, 0, "how much it may be used",
+     .fields = FIELDS({"rpm", P_INT, 0, "calls per minute", .min = 1, .max = COUNT_MAX},
+                      {"rpd", P_INT, 0, "calls per day", .min = 1, .max = COUNT_MAX},
+                      {"max_concurrency", P_INT, 0, "calls at once", .min = 1, .max = 100000})},
     {"required", P_BOOL, 0, "a run does not start without it"},
     {"disabled", P_BOOL, 0, "it counts as not there"},
     {"auto_approve", P_ANY, 0, "of desktop clients; not used", .also = NAMES("always_allow")},

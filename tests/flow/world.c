@@ -84,15 +84,32 @@ rule_for(struct world *w, const struct http_req *r)
     return NULL;
 }
 
+#define HEADERS_MAX 8
+
+static size_t
+headers_of(const json_t *rule, struct http_header headers[HEADERS_MAX])
+{
+    const char *retry_after = json_str(rule, "retry_after", NULL), *name;
+    json_t *value;
+    size_t n = 0;
+    headers[n++] = (struct http_header){"Content-Type", "application/json"};
+    if (retry_after)
+        headers[n++] = (struct http_header){"Retry-After", retry_after};
+    json_object_foreach (json_object_get(rule, "headers"), name, value) {
+        if (n < HEADERS_MAX)
+            headers[n++] = (struct http_header){name, json_string_value(value)};
+    }
+    return n;
+}
+
 static void
 http_answer(struct world *w, struct sim_http *x)
 {
     const struct http_req *r = sim_http_req(x);
     const json_t *rule = rule_for(w, r);
-    const char *fault = json_str(rule, "fault", ""),
-               *retry_after = json_str(rule, "retry_after", NULL);
-    struct http_header headers[2] = {{"Content-Type", "application/json"},
-                                     {"Retry-After", retry_after}};
+    const char *fault = json_str(rule, "fault", "");
+    struct http_header headers[HEADERS_MAX];
+    const size_t nheaders = headers_of(rule, headers);
     err_drop(fiber_sleep(json_int(rule, "delay", 10)));
     if (sim_http_gone(x))
         return;
@@ -106,7 +123,7 @@ http_answer(struct world *w, struct sim_http *x)
         sim_http_drop(x);
         return;
     }
-    sim_http_begin(x, status, headers, retry_after ? 2 : 1);
+    sim_http_begin(x, status, headers, nheaders);
     AUTO(freep) char *body = json_as_text(json_object_get(rule, "body"));
     if (strcmp(fault, "cut") == 0) {
         sim_http_send(x, body, strlen(body) / 2);
