@@ -2,6 +2,7 @@
  * answers. */
 #include "agents/agentlib.h"
 #include "agents/circles.h"
+#include "agents/modellimit.h"
 #include "agents/toolbox.h"
 #include "llm/llm.h"
 #include "model/status.h"
@@ -283,31 +284,12 @@ ask_most(void *ctx, int64_t deadline_ms, struct usage *ret_most)
     return NULL;
 }
 
-static void
-limits_take(struct step_limits *to, const struct llm_limits *told)
-{
-    to->requests = (struct step_limit){told->requests.limit, told->requests.remaining,
-                                       told->requests.reset_ms};
-    to->tokens =
-        (struct step_limit){told->tokens.limit, told->tokens.remaining, told->tokens.reset_ms};
-    to->refused = told->refused;
-}
-
-#define BYTES_OF_TOKEN 4
-#define REPLY_TOKENS   512 /* of a reply, as long as nobody knows better */
-
-/* The messages by their length; with `max_tokens` what the longest reply makes of it. */
 static int64_t
 tokens_expected(void *ctx, int64_t *ret_most)
 {
     const struct asking *a = ctx;
-    const int64_t max = json_int(a->profile.params, "max_tokens", 0);
-    const char *system = a->profile.system_prompt;
-    const size_t bytes =
-        json_dumpb(a->c->tools.offered, NULL, 0, JSON_COMPACT) + (system ? strlen(system) : 0);
-    const int64_t input = message_tokens(a->c->messages) + (int64_t)(bytes / BYTES_OF_TOKEN);
-    *ret_most = max ? input + max : 0;
-    return input + (max ? MIN(max, REPLY_TOKENS) : REPLY_TOKENS);
+    const struct llm_request req = request_of(a->c);
+    return tokens_estimate(&a->profile, &req, ret_most);
 }
 
 static struct err *
