@@ -12,6 +12,8 @@ struct controlled {
     const struct graph_call *call;
     json_t *input;
     struct usage usage; /* of all that was asked */
+    bool partial;       /* something inside failed, and it went on without */
+    struct err *failed; /* the first that was tolerated; or NULL */
 };
 
 static struct controlled *
@@ -320,8 +322,29 @@ control_ask(struct control *c, const struct ask *a, struct reply *ret_reply)
                            .output_schema = a->output_schema};
     struct err *e = work_run(x->run, &w, ret_reply);
     usage_add(&x->usage, &ret_reply->usage);
+    x->partial |= ret_reply->partial;
     return e && !a->stream && control_may_go_on(e) ? WRAP(e, "%s '%s'", c->graph->noun, a->name)
                                                    : e;
+}
+
+struct err *
+control_tolerate(struct control *c, struct err *e)
+{
+    struct controlled *x = controlled_of(c);
+    if (!control_may_go_on(e) || c->graph->failure == FAILURE_STOP)
+        return e;
+    x->partial = true;
+    if (x->failed)
+        err_free(e);
+    else
+        x->failed = e;
+    return NULL;
+}
+
+struct err *
+control_failure(struct control *c)
+{
+    return STEAL(controlled_of(c)->failed);
 }
 
 struct asking { /* many members; each fiber takes the next one that nobody has */
@@ -389,41 +412,42 @@ control_judge(struct control *c, const struct judgement *j, json_t **ret_answer)
 
 static const struct kind expanded_kind = {.name = "plan"};
 
-static bool
-depends_on(const struct control_step *s, size_t ndeps, unsigned on)
-{
-    for (size_t k = 0; k < ndeps; k++) {
-        if (s->deps[k] == on)
-            return true;
-    }
-    return false;
-}
-
-/* The step, as a node: its member's, with its own place, message and edges, each edge once. */
+/* The step, as a node: its member's, with its own place, message and edges. */
 static struct node *
-step_node(struct arena *a, const struct control_step *steps, unsigned i, unsigned n)
+step_node(struct arena *a, const struct control_step *step, unsigned i)
 {
     struct node *node = arena_make(a, struct node);
-    unsigned *deps = arena_array(a, unsigned, steps[i].ndeps);
-    unsigned *dependents = arena_array(a, unsigned, n);
-    *node = *steps[i].member;
-    node->id = steps[i].id;
+    *node = *step->member;
+    node->id = step->id;
     node->label = arena_printf(a, "%u", i + 1);
     node->index = i;
-    node->text = steps[i].instruction;
+    node->text = step->instruction;
     node->input_rule = INPUT_STEP;
-    node->deps = deps;
-    node->ndeps = node->ndependents = 0;
-    for (size_t k = 0; k < steps[i].ndeps; k++) {
-        if (!depends_on(&steps[i], k, steps[i].deps[k]))
-            deps[node->ndeps++] = steps[i].deps[k];
-    }
-    for (unsigned other = i + 1; other < n; other++) {
-        if (depends_on(&steps[other], steps[other].ndeps, i))
-            dependents[node->ndependents++] = other;
-    }
-    node->dependents = dependents;
+    node->deps = step->deps;
+    node->ndeps = step->ndeps;
+    node->ndependents = 0;
     return node;
+}
+
+/* Who waits for whom, the other way round. */
+static void
+dependents_connect(struct arena *a, struct node **nodes, size_t n)
+{
+    unsigned *count = arena_array(a, unsigned, n);
+    unsigned **dependents = (unsigned **)arena_alloc(a, (n + 1) * sizeof *dependents);
+    memset(count, 0, n * sizeof *count);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < nodes[i]->ndeps; k++)
+            count[nodes[i]->deps[k]]++;
+    }
+    for (size_t i = 0; i < n; i++)
+        nodes[i]->dependents = dependents[i] = arena_array(a, unsigned, count[i]);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < nodes[i]->ndeps; k++) {
+            struct node *dep = nodes[nodes[i]->deps[k]];
+            dependents[dep->index][dep->ndependents++] = (unsigned)i;
+        }
+    }
 }
 
 struct err *
@@ -433,14 +457,15 @@ control_expand(struct control *c, const struct control_step *steps, size_t n,
     struct controlled *x = controlled_of(c);
     struct arena *a = arena_new(0);
     enum graph_end end;
-    const struct node **nodes = (const struct node **)arena_alloc(a, (n + 1) * sizeof *nodes);
+    struct node **nodes = (struct node **)arena_alloc(a, (n + 1) * sizeof *nodes);
     for (size_t i = 0; i < n; i++)
-        nodes[i] = step_node(a, steps, (unsigned)i, (unsigned)n);
+        nodes[i] = step_node(a, &steps[i], (unsigned)i);
+    dependents_connect(a, nodes, n);
     struct graph g = {.name = c->graph->name,
                       .type = "plan",
                       .noun = "step",
                       .kind = &expanded_kind,
-                      .nodes = nodes,
+                      .nodes = (const struct node *const *)nodes,
                       .nnodes = n,
                       .failure = c->graph->failure,
                       .max_concurrency = c->graph->max_concurrency,
@@ -453,7 +478,7 @@ control_expand(struct control *c, const struct control_step *steps, size_t n,
                               .inputs = x->call->inputs};
     struct err *e = graph_run(x->run, &call, ret_reply, &end);
     usage_add(&x->usage, &ret_reply->usage);
-    c->partial |= end == GRAPH_PARTIAL;
+    x->partial |= end == GRAPH_PARTIAL;
     arena_free(a);
     return e;
 }
@@ -566,16 +591,25 @@ control_run(struct run *r, const struct graph_call *call, struct reply *ret_repl
         .run = r,
         .call = call,
         .input = input};
-    scope_open(&scope, graph_deadline(r, call));
+    const int64_t deadline = graph_deadline(r, call);
+    scope_open(&scope, deadline);
     struct err *e = call->g->kind->control(&x.base, ret_reply);
     struct err *closed = scope_close(&scope);
     if (!e)
         e = closed;
     else
         err_free(closed);
+    e = graph_reason(call, deadline, e);
+    if (!e && call->g->failure == FAILURE_CONTINUE)
+        e = STEAL(x.failed);
     if (!e)
         e = output_make(&x, ret_reply);
+    if (e) {
+        reply_fini(ret_reply);
+        *ret_reply = (struct reply){0};
+    }
     ret_reply->usage = x.usage;
-    *ret_end = x.base.partial ? GRAPH_PARTIAL : GRAPH_COMPLETED;
+    *ret_end = x.partial ? GRAPH_PARTIAL : GRAPH_COMPLETED;
+    err_free(x.failed);
     return e;
 }

@@ -20,7 +20,6 @@ struct control {
     const json_t *def;       /* its definition, normal form */
     const struct task *task; /* what it is asked to do; borrowed */
     const char *path;        /* "" for the run itself */
-    bool partial;            /* set by control(): something failed, and it went on without */
 };
 
 struct ask { /* one member's turn; all borrowed */
@@ -40,6 +39,13 @@ struct ask { /* one member's turn; all borrowed */
 };
 struct err *MUST control_ask(struct control *c, const struct ask *a,
                              struct reply *ret_reply) YIELDS;
+
+/* A member failed, and something else has been completed. NULL: by the graph's failure strategy it
+ * goes on without; it ends partial, or, by continue_on_failure, fails when control() is done. Else
+ * the error, to be passed up. */
+struct err *MUST control_tolerate(struct control *c, struct err *OWN e);
+/* Takes back the first failure that was tolerated; NULL: there is none. */
+struct err *OWN control_failure(struct control *c);
 
 /* Several at once. Each has its own reply and error; the caller frees both. */
 struct asked {
@@ -72,7 +78,7 @@ struct control_step { /* all borrowed */
     const struct node *member;
     const char *id;          /* the part of the path */
     const char *instruction; /* its message */
-    const unsigned *deps;    /* indexes of earlier steps */
+    const unsigned *deps;    /* indexes of earlier steps, each once */
     size_t ndeps;
 };
 struct err *MUST control_expand(struct control *c, const struct control_step *steps, size_t n,

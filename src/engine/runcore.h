@@ -161,6 +161,8 @@ struct graph_call {
     json_t *inputs;                 /* the run's, or the item's that this workflow is for */
 };
 int64_t graph_deadline(const struct run *r, const struct graph_call *call);
+/* When its own time is over, that is the reason for what its parts report. e may be NULL. */
+struct err *MUST graph_reason(const struct graph_call *call, int64_t deadline, struct err *OWN e);
 struct err *MUST graph_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,
                            enum graph_end *ret_end) YIELDS;
 /* sched.c: all that its edges let run. */

@@ -23,6 +23,7 @@ struct graph_state {
     unsigned running, completed, branches_completed;
     bool stopping; /* FAILURE_STOP: a node failed */
     bool enough;   /* the quorum is there */
+    bool partial;  /* a graph inside went on without something that failed */
     struct err *failed, *parked;
     struct err *cut; /* of a node that was cancelled, though not by this graph */
     struct scope scope;
@@ -305,6 +306,7 @@ node_finished(struct graph_state *gs, const struct node *n, struct err *e)
 {
     struct node_state *s = &gs->nodes[n->index];
     if (!e) {
+        gs->partial |= s->reply.partial && !n->continue_on_failure;
         node_settled(gs, n, NODE_COMPLETED);
     } else if (err_kind(e) == ERR_PARKED) {
         parked_note(gs, e);
@@ -504,7 +506,7 @@ graph_result(struct graph_state *gs, struct reply *ret_reply, enum graph_end *re
                            .scope = scope_of(gs, rt_wall_ms()),
                            .reply = ret_reply};
     bool failed = gs->failed && !(gs->g->failure == FAILURE_PARTIAL && gs->completed);
-    *ret_end = gs->failed ? GRAPH_PARTIAL : GRAPH_COMPLETED;
+    *ret_end = gs->failed || gs->partial ? GRAPH_PARTIAL : GRAPH_COMPLETED;
     if (gs->g->quorum && gs->g->branches == gs->g->nnodes && !gs->enough && !gs->parked)
         return gs->failed ? WRAP(STEAL(gs->failed), "too few branches completed: %u are needed",
                                  gs->g->quorum)
@@ -546,6 +548,23 @@ graph_deadline(const struct run *r, const struct graph_call *call)
 }
 
 struct err *
+graph_reason(const struct graph_call *call, int64_t deadline, struct err *e)
+{
+    if (!e || rt_now_ms() < deadline)
+        return e;
+    if (err_kind(e) == ERR_CANCELLED) { /* so it looks from further in */
+        struct err *late = FAIL(ERR_TIMEOUT, "timed out");
+        if (err_in_doubt(e))
+            late = WRAP(late, "what was under way may have been carried out");
+        err_free(e);
+        e = late;
+    }
+    return err_kind(e) != ERR_TIMEOUT ? e
+                                      : WRAP(e, "not done within its timeout of %.3g s",
+                                             (double)call->g->timeout_ms / 1000.0);
+}
+
+struct err *
 graph_walk(struct run *r, const struct graph_call *call, struct reply *ret_reply,
            enum graph_end *ret_end)
 {
@@ -566,7 +585,8 @@ graph_walk(struct run *r, const struct graph_call *call, struct reply *ret_reply
     }
     if (g->quorum)
         recorded_first(gs);
-    scope_open(&gs->scope, graph_deadline(r, call));
+    const int64_t deadline = graph_deadline(r, call);
+    scope_open(&gs->scope, deadline);
     struct err *e = graph_loop(gs);
     if (e)
         scope_cancel(&gs->scope);
@@ -582,9 +602,10 @@ graph_walk(struct run *r, const struct graph_call *call, struct reply *ret_reply
     if (outer) {
         err_free(e);
         e = outer;
-    }
-    if (!e)
+    } else if (!e)
         e = graph_result(gs, ret_reply, ret_end);
+    if (!outer)
+        e = graph_reason(call, deadline, e);
     for (size_t i = 0; i < g->nnodes; i++)
         usage_add(&ret_reply->usage, &gs->nodes[i].reply.usage);
     graph_state_fini(gs);

@@ -24,6 +24,8 @@ work_end_body(const struct work *w, const struct work_end *end)
                   MAX(rt_wall_ms() - end->started_wall_ms, 0), "usage", usage);
     if (e)
         json_object_set_new(body, "kind", json_string(err_kind_name(err_kind(e))));
+    if (reply->partial)
+        json_object_set_new(body, "partial", json_true());
     if (reply->text)
         json_object_set_new(body, "text", json_string_lossy(reply->text, strlen(reply->text)));
     return body;
@@ -39,13 +41,15 @@ recorded(const struct view *v, const char *path, struct reply *ret_reply)
     AUTO(json_freep) json_t *usage = NULL;
     AUTO(json_freep) json_t *kind_name = NULL;
     AUTO(json_freep) json_t *error = NULL;
-    const struct json_want want[] = {{"status", &status_name}, {"output", &output},
-                                     {"text", &text},          {"usage", &usage},
-                                     {"kind", &kind_name},     {"error", &error}};
+    AUTO(json_freep) json_t *partial = NULL;
+    const struct json_want want[] = {
+        {"status", &status_name}, {"output", &output}, {"text", &text},      {"usage", &usage},
+        {"kind", &kind_name},     {"error", &error},   {"partial", &partial}};
     enum node_status status = NODE_FAILED;
     enum err_kind kind = ERR_CANCELLED;
     PASS(view_node_pick(v, path, want, COUNT(want)));
     usage_from_json(usage, &ret_reply->usage);
+    ret_reply->partial = json_is_true(partial);
     if (output)
         reply_set_json(ret_reply, json_incref(output));
     if (json_is_string(text)) {
@@ -116,21 +120,23 @@ static struct err *
 worker_do_it(struct run *r, const struct work *w, int64_t started_wall_ms, struct reply *ret,
              unsigned *ret_attempts)
 {
-    enum graph_end end;
     if (!w->child && !w->worker) {
         pass_on(&w->task, ret);
         return NULL;
     }
-    if (w->child)
-        return graph_run(r,
-                         &(struct graph_call){.g = w->child,
-                                              .path = w->path,
-                                              .task = &w->task,
-                                              .depth = w->depth + 1,
-                                              .started_wall_ms = started_wall_ms,
-                                              .outer = w->outer,
-                                              .inputs = w->inputs ? w->inputs : r->inputs},
-                         ret, &end);
+    if (w->child) {
+        enum graph_end end;
+        struct graph_call call = {.g = w->child,
+                                  .path = w->path,
+                                  .task = &w->task,
+                                  .depth = w->depth + 1,
+                                  .started_wall_ms = started_wall_ms,
+                                  .outer = w->outer,
+                                  .inputs = w->inputs ? w->inputs : r->inputs};
+        PASS(graph_run(r, &call, ret, &end));
+        ret->partial = end == GRAPH_PARTIAL;
+        return NULL;
+    }
     return agent_run(r, w, started_wall_ms, ret, ret_attempts);
 }
 

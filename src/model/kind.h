@@ -53,6 +53,7 @@ struct task {                /* what an agent is asked to do; all borrowed for t
 struct reply {      /* what an agent answers; owned by the caller, who calls reply_fini */
     json_t *output; /* the value: structured output, or the text as a JSON string */
     char *text;     /* of another output than a string; use reply_text */
+    bool partial;   /* of a workflow: something inside failed, and it went on without */
     struct usage usage;
 };
 void reply_fini(struct reply *r);

@@ -38,7 +38,11 @@ links_collect(struct lowering *l, struct links *links)
     size_t missing = 0;
     vec_each (&l->edges, e) {
         const struct node *dep = map_get(l->ids, e->dep);
-        if (!dep)
+        if (e->node == UINT32_MAX && l->graph->kind->control)
+            lower_fail_name(l, e->at,
+                            "output: the parts of a %s are no steps; what it made is `output`",
+                            l->graph->type);
+        else if (!dep)
             edge_missing(l, e, missing++);
         else if (e->node == UINT32_MAX)
             continue; /* the output mentions it: it only has to be there */

@@ -275,7 +275,10 @@ graph_common(struct lowering *l, const json_t *def, const char *pointer)
     const json_t *output = json_object_get(def, "output");
     if (output) {
         AUTO(freep) char *at = xasprintf("%s/output", pointer);
-        g->output = value_template_make(l, output, at, NULL);
+        if (g->kind->control && l->outer) /* it sees what its node sees, and what it made */
+            g->output = value_template_make(l->outer, output, at, l->self);
+        else
+            g->output = value_template_make(l, output, at, NULL);
         g->output_rule = OUTPUT_TEMPLATE;
     }
 }

@@ -85,7 +85,10 @@ rating_read(const struct reply *reply, struct draft *d)
         output = parsed;
     d->rating =
         rating_find(json_is_object(output) ? json_str(output, "rating", "") : reply_text(reply));
-    d->feedback = xstrdup(json_is_object(output) ? json_str(output, "feedback", "") : "");
+    const char *said = json_is_object(output) ? json_str(output, "feedback", "")
+                       : d->rating == UNRATED ? reply_text(reply)
+                                              : "";
+    d->feedback = xstrdup(said);
 }
 
 static struct err *
@@ -119,6 +122,15 @@ draft_rate(struct control *c, unsigned i, struct draft *d)
     return NULL;
 }
 
+static void
+best_take(struct draft *best, const struct draft *d)
+{
+    reply_fini(&best->reply);
+    best->rating = d->rating;
+    best->reply = (struct reply){.output = json_incref(d->reply.output)};
+    best->reply.text = d->reply.text ? xstrdup(d->reply.text) : NULL;
+}
+
 static struct err *
 evaluator_control(struct control *c, struct reply *ret_reply)
 {
@@ -128,18 +140,19 @@ evaluator_control(struct control *c, struct reply *ret_reply)
     AUTO(draft_fini) struct draft last = {.rating = UNRATED};
     for (unsigned i = 0; i <= max; i++) {
         AUTO(draft_fini) struct draft next = {.rating = UNRATED};
-        PASS(draft_write(c, i, &last, &next));
-        PASS(draft_rate(c, i, &next));
-        if (i == 0 || next.rating > best.rating) {
-            reply_fini(&best.reply);
-            best.rating = next.rating;
-            best.reply = (struct reply){.output = json_incref(next.reply.output)};
-            best.reply.text = next.reply.text ? xstrdup(next.reply.text) : NULL;
-        }
+        struct err *e = draft_write(c, i, &last, &next);
+        if (!e)
+            e = draft_rate(c, i, &next);
+        const bool failed = e != NULL;
+        if (e && (i || next.reply.output)) /* there is a draft to go on with */
+            e = control_tolerate(c, e);
+        PASS(e);
+        if (i == 0 || next.rating > best.rating)
+            best_take(&best, &next);
         draft_fini(&last);
         last = next;
         next = (struct draft){.rating = UNRATED};
-        if (last.rating >= enough)
+        if (failed || last.rating >= enough)
             break;
     }
     control_note(c, "evaluator.finished",

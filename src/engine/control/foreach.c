@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ITEMS_MAX 100000 /* a model may have made the list */
+
 /* `items: {file: ...}`; the file's name may be a template, what else it says may not. */
 static void
 stream_lower(struct lowering *l, const json_t *items, const char *pointer)
@@ -104,6 +106,9 @@ items_find(struct control *c, json_t **ret_items)
     if (!json_is_array(items))
         return FAIL(ERR_INVALID, "its items are not a list%s",
                     c->graph->items ? "" : "; say `items`, or `from` a node that gives a list");
+    if (json_array_size(items) > ITEMS_MAX)
+        return FAIL(ERR_LIMIT, "its list has %zu items; at most %d are possible",
+                    json_array_size(items), ITEMS_MAX);
     *ret_items = STEAL(items);
     return NULL;
 }
@@ -183,11 +188,10 @@ foreach_control(struct control *c, struct reply *ret_reply)
     for (i = 0; i < n; i++)
         failed += asked[i].error != NULL;
     struct err *e = failure_take(asked, n);
-    if (!e || (!stop && failed < n && control_may_go_on(e))) {
-        err_freep(&e);
-        c->partial |= failed > 0;
+    if (e && failed < n)
+        e = control_tolerate(c, e);
+    if (!e)
         replies_join(asked, n, ret_reply);
-    }
     asked_free(asked, n);
     return e;
 }

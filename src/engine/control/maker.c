@@ -143,7 +143,7 @@ ask_more(struct poll *p, unsigned n)
     control_ask_all(p->control, asked, n, (struct ask_how){0});
     for (unsigned i = 0; i < n; i++) {
         struct err *e = asked[i].error;
-        if (e && (stop || control_may_go_on(e))) {
+        if (e && (stop || control_unanswered(e))) { /* a wrong key does not get right by asking */
             err_free(p->last);
             p->last = e;
             p->flagged++;

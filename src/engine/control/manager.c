@@ -56,32 +56,37 @@ question_make(const struct control *c, struct str *to)
              c->task->message);
 }
 
+static struct err *
+classifier_ask(struct control *c, json_t **ret_answer)
+{
+    AUTO(str_fini) struct str question = STR_INIT;
+    AUTO(reply_fini) struct reply reply = {0};
+    question_make(c, &question);
+    if (!json_object_get(c->def, "classifier"))
+        return control_judge(c,
+                             &(struct judgement){.name = "classify",
+                                                 .system = "You are a manager. You decide who does "
+                                                           "a task. You never do it yourself.",
+                                                 .question = str_c(&question),
+                                                 .schema = answer_schema(c)},
+                             ret_answer);
+    AUTO(json_freep) json_t *schema = answer_schema(c);
+    const struct node *classifier = c->graph->nodes[c->graph->nnodes - 1];
+    struct ask ask = {.member = classifier,
+                      .name = classifier->id,
+                      .message = str_c(&question),
+                      .output_schema = schema};
+    PASS(control_ask(c, &ask, &reply));
+    *ret_answer = json_incref(reply.output);
+    return NULL;
+}
+
 /* Who does it; NULL: all of them. A classifier that is no model may answer with the bare name. */
 static struct err *
 classify(struct control *c, const struct node **ret)
 {
-    AUTO(str_fini) struct str question = STR_INIT;
-    AUTO(reply_fini) struct reply reply = {0};
     AUTO(json_freep) json_t *answer = NULL;
-    question_make(c, &question);
-    if (json_object_get(c->def, "classifier")) {
-        AUTO(json_freep) json_t *schema = answer_schema(c);
-        const struct node *classifier = c->graph->nodes[c->graph->nnodes - 1];
-        struct ask ask = {.member = classifier,
-                          .name = classifier->id,
-                          .message = str_c(&question),
-                          .output_schema = schema};
-        PASS(control_ask(c, &ask, &reply));
-        answer = json_incref(reply.output);
-    } else {
-        PASS(control_judge(c,
-                           &(struct judgement){.name = "classify",
-                                               .system = "You are a manager. You decide who does a "
-                                                         "task. You never do it yourself.",
-                                               .question = str_c(&question),
-                                               .schema = answer_schema(c)},
-                           &answer));
-    }
+    PASS(classifier_ask(c, &answer));
     const char *type = json_is_object(answer)   ? json_str(answer, "type", "")
                        : json_is_string(answer) ? json_string_value(answer)
                                                 : "";
@@ -111,7 +116,12 @@ delegate(struct control *c, struct reply *ret_reply)
         char *message = xasprintf("Do your part (%s) of this task.\n\nThe task:\n%s%s", n->id,
                                   c->task->message, str_c(&sofar));
         struct ask ask = {.member = n, .name = n->id, .message = message};
-        PASS(control_ask(c, &ask, &reply));
+        struct err *e = control_ask(c, &ask, &reply);
+        if (e && i) { /* what comes after it would build on nothing */
+            PASS(control_tolerate(c, e));
+            break;
+        }
+        PASS(e);
         str_addf(&sofar, "\n\n--- Result of %s ---\n%s", n->id, reply_text(&reply));
         str_addf(&text, "%s[%s]:\n%s", i ? "\n\n" : "", n->id, reply_text(&reply));
         json_object_set(all, n->id, reply.output);
@@ -125,8 +135,16 @@ delegate(struct control *c, struct reply *ret_reply)
 static struct err *
 manager_control(struct control *c, struct reply *ret_reply)
 {
-    const struct node *chosen;
-    PASS(classify(c, &chosen));
+    const struct node *chosen = NULL;
+    struct err *e = classify(c, &chosen);
+    if (e && !control_unanswered(e))
+        return e;
+    if (e) { /* nobody knows whose it is: all of them do their part, and none is left out */
+        AUTO(freep) char *why = err_text(e);
+        err_free(e);
+        control_note(c, "manager.undecided",
+                     json_pack("{so}", "because", json_string_lossy(why, strlen(why))));
+    }
     control_note(c, "manager.classified", json_pack("{ss}", "type", chosen ? chosen->id : COMPLEX));
     if (!chosen)
         return delegate(c, ret_reply);

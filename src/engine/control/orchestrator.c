@@ -85,6 +85,29 @@ planned_fini(struct planned *p)
     vec_fini(&p->steps);
 }
 
+/* The steps that this one waits for, each once. NULL: it names one that does not come before it. */
+static unsigned *
+deps_read(const json_t *depends, size_t i, size_t *ret_n, double *ret_wrong)
+{
+    const json_t *dep;
+    size_t k;
+    AUTO(freep) bool *there = xcalloc(i + 1, sizeof *there);
+    AUTO(freep) unsigned *deps = xcalloc(i + 1, sizeof *deps);
+    *ret_n = 0;
+    json_array_foreach (depends, k, dep) {
+        const double number = json_number_value(dep); /* 1.0 is an integer, too */
+        if (number < 1 || number > (double)i) {
+            *ret_wrong = number;
+            return NULL;
+        }
+        const size_t on = (size_t)number;
+        if (!there[on])
+            deps[(*ret_n)++] = (unsigned)on - 1;
+        there[on] = true;
+    }
+    return STEAL(deps);
+}
+
 static void
 step_add(struct planned *p, const struct node *agent, const char *instruction, unsigned *OWN deps,
          size_t ndeps)
@@ -101,8 +124,9 @@ step_add(struct planned *p, const struct node *agent, const char *instruction, u
 static char *
 plan_read(struct planned *p, json_t *answer)
 {
-    const json_t *steps = json_object_get(answer, "steps"), *step, *dep;
-    size_t i, k;
+    const json_t *steps = json_object_get(answer, "steps"), *step;
+    size_t i, ndeps;
+    double wrong = 0;
     planned_reset(p);
     p->source = json_incref(answer);
     if (json_array_size(steps) > steps_max(p->control))
@@ -110,23 +134,14 @@ plan_read(struct planned *p, json_t *answer)
                          json_array_size(steps), steps_max(p->control));
     json_array_foreach (steps, i, step) {
         const struct node *agent = agent_find(p->control, json_str(step, "agent", ""));
-        const json_t *depends = json_object_get(step, "depends_on");
-        unsigned *deps = xcalloc(json_array_size(depends), sizeof *deps);
-        if (json_int(step, "step", (int64_t)i + 1) != (int64_t)i + 1) {
-            free(deps);
+        if (json_int(step, "step", (int64_t)i + 1) != (int64_t)i + 1)
             return xasprintf("Step %zu has the number %lld; steps are numbered 1, 2, 3.", i + 1,
                              (long long)json_int(step, "step", 0));
-        }
-        json_array_foreach (depends, k, dep) {
-            const int64_t on = json_integer_value(dep);
-            if (on < 1 || on > (int64_t)i) {
-                free(deps);
-                return xasprintf("Step %zu depends on step %lld, which does not come before it.",
-                                 i + 1, (long long)on);
-            }
-            deps[k] = (unsigned)on - 1;
-        }
-        step_add(p, agent, json_str(step, "instruction", ""), deps, json_array_size(depends));
+        unsigned *deps = deps_read(json_object_get(step, "depends_on"), i, &ndeps, &wrong);
+        if (!deps)
+            return xasprintf("Step %zu depends on step %.15g, which does not come before it.",
+                             i + 1, wrong);
+        step_add(p, agent, json_str(step, "instruction", ""), deps, ndeps);
     }
     return NULL;
 }
@@ -156,7 +171,8 @@ plan_schema(const struct control *c)
                                "items", "type", "integer"));
 }
 
-/* Asked for, judged, asked for once more with what is wrong; then the fall-back. */
+/* Asked for, judged, asked for once more with what is wrong; then the fall-back. What is no plan at
+ * all was sent back once already. */
 static struct err *
 plan_make_it(struct planned *p)
 {
@@ -186,7 +202,10 @@ plan_make_it(struct planned *p)
             return e;
         free(complaint);
         complaint = e ? err_text(e) : plan_read(p, answer);
-        err_free(e);
+        if (e) {
+            err_free(e);
+            break;
+        }
         if (!complaint)
             return NULL;
     }
@@ -214,7 +233,6 @@ struct iterating {
     unsigned steps;
     struct loopguard circles;
     bool circling;      /* the last step was a repetition, and it is time to say so */
-    struct err *failed; /* the last step's, when it failed */
 };
 
 static void
@@ -222,7 +240,6 @@ iterating_fini(struct iterating *it)
 {
     str_fini(&it->done);
     reply_fini(&it->last);
-    err_free(it->failed);
     loopguard_fini(&it->circles);
 }
 
@@ -272,20 +289,17 @@ next_do(struct iterating *it, const struct node *agent, const char *instruction)
     AUTO(reply_fini) struct reply reply = {0};
     struct ask ask = {.member = agent, .name = name, .message = message, .index = it->steps + 1};
     struct err *e = control_ask(c, &ask, &reply);
-    if (e && (!control_may_go_on(e) || c->graph->failure == FAILURE_STOP))
-        return e;
-    it->steps++;
-    err_freep(&it->failed);
-    it->failed = e;
-    c->partial |= e != NULL;
     AUTO(freep) char *why = e ? err_text(e) : NULL;
+    if (e)
+        PASS(control_tolerate(c, e));
+    it->steps++;
     str_addf(&it->done, "--- Output from step %u (%s: %s) ---\n%s%s\n", it->steps, agent->id,
-             instruction, e ? "It failed: " : "", e ? why : reply_text(&reply));
-    if (!e) {
-        reply_fini(&it->last);
-        it->last = reply;
-        reply = (struct reply){0};
-    }
+             instruction, why ? "It failed: " : "", why ? why : reply_text(&reply));
+    if (why)
+        return NULL;
+    reply_fini(&it->last);
+    it->last = reply;
+    reply = (struct reply){0};
     return NULL;
 }
 
@@ -305,8 +319,10 @@ iterating_end(struct iterating *it, const char *why, struct reply *ret_reply)
 {
     control_note(it->control, "orchestrator.stopped",
                  json_pack("{ss si}", "because", why, "steps", (int)it->steps));
-    if (!it->last.output)
-        return it->failed ? STEAL(it->failed) : FAIL(ERR_INVALID, "no step was carried out");
+    if (!it->last.output) {
+        struct err *failed = control_failure(it->control);
+        return failed ? failed : FAIL(ERR_INVALID, "no step was carried out");
+    }
     *ret_reply = it->last;
     it->last = (struct reply){0};
     return NULL;

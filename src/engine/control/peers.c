@@ -27,7 +27,6 @@ struct peers {
     struct asked *asked; /* one for each peer, in order */
     VEC(const struct node *) able;
     unsigned answered;
-    struct err *failed; /* the first */
 };
 
 static struct err *
@@ -56,32 +55,26 @@ peers_fini(struct peers *p)
     asked_reset(p);
     free(p->asked);
     vec_fini(&p->able);
-    err_free(p->failed);
-}
-
-/* What ends the run ends this too. Of other failures the first is kept. */
-static struct err *
-failure_take(struct peers *p, struct asked *a)
-{
-    struct err *e = STEAL(a->error);
-    if (!e)
-        return NULL;
-    if (!control_may_go_on(e) || p->control->graph->failure == FAILURE_STOP)
-        return e;
-    if (p->failed)
-        err_free(e);
-    else
-        p->failed = e;
-    p->control->partial = true;
-    return NULL;
 }
 
 /* ---- who can? -------------------------------------------------------------- */
 
-static bool
-offers(const struct reply *r)
+/* Who cannot say it in a way that can be read does not offer itself. */
+static struct err *
+offer_read(struct peers *p, struct asked *a, bool *ret_able)
 {
-    return json_is_object(r->output) && json_bool(r->output, "can_handle", false);
+    struct err *e = STEAL(a->error);
+    *ret_able = json_is_object(a->reply.output) && json_bool(a->reply.output, "can_handle", false);
+    if (!e)
+        return NULL;
+    if (err_kind(e) != ERR_INVALID)
+        return control_tolerate(p->control, e);
+    AUTO(freep) char *why = err_text(e);
+    err_free(e);
+    control_note(p->control, "peers.unclear",
+                 json_pack("{ss so}", "agent", a->ask.member->id, "because",
+                           json_string_lossy(why, strlen(why))));
+    return NULL;
 }
 
 /* Only models are asked: any other agent would have to act to answer, and takes what it is given.
@@ -113,17 +106,17 @@ who_can(struct peers *p)
     for (size_t i = 0, k = 0; i < p->n; i++) {
         const struct node *peer = c->graph->nodes[i];
         bool able = true;
-        if (k < n && p->asked[k].ask.member == peer) {
-            PASS(failure_take(p, &p->asked[k]));
-            able = offers(&p->asked[k++].reply);
-        }
+        if (k < n && p->asked[k].ask.member == peer)
+            PASS(offer_read(p, &p->asked[k++], &able));
         if (able)
             vec_push(&p->able, peer);
     }
     asked_reset(p);
-    return p->able.len ? NULL
-           : p->failed
-               ? STEAL(p->failed)
+    if (p->able.len)
+        return NULL;
+    struct err *failed = control_failure(c);
+    return failed
+               ? failed
                : FAIL(ERR_INVALID, "none of the %zu agents says that it can handle the task", p->n);
 }
 
@@ -137,11 +130,13 @@ all_do(struct peers *p)
     control_ask_all(p->control, p->asked, p->able.len, (struct ask_how){0});
     for (size_t i = 0; i < p->able.len; i++) {
         p->answered += !p->asked[i].error;
-        PASS(failure_take(p, &p->asked[i]));
-        if (!p->asked[i].reply.output)
-            p->asked[i].ask.member = NULL; /* it failed */
+        struct err *e = STEAL(p->asked[i].error);
+        if (!e)
+            continue;
+        PASS(control_tolerate(p->control, e));
+        p->asked[i].ask.member = NULL;
     }
-    return p->answered ? NULL : STEAL(p->failed);
+    return p->answered ? NULL : control_failure(p->control);
 }
 
 static void

@@ -33,8 +33,8 @@ circle_check(struct loopguard *g, const json_t *output)
                 g->stale);
 }
 
-/* The condition sees `output` and `index` (1, 2, ...). At the end of its iterations a loop has what
- * its last one made. */
+/* The condition sees `output` and `index` (1, 2, ...). At the end of its iterations, or when one
+ * fails and may, a loop has what the last one made. */
 static struct err *
 loop_control(struct control *c, struct reply *ret_reply)
 {
@@ -43,6 +43,7 @@ loop_control(struct control *c, struct reply *ret_reply)
     AUTO(reply_fini) struct reply last = {0};
     AUTO(loopguard_fini) struct loopguard circles;
     bool done = false;
+    unsigned times = 0;
     loopguard_init(&circles, json_object_get(c->def, "loop_guard"), 0);
     for (unsigned i = 0; i < max && !done; i++) {
         AUTO(freep) char *name = xasprintf("%s[%u]", body->id, i);
@@ -52,16 +53,22 @@ loop_control(struct control *c, struct reply *ret_reply)
             ask.message = reply_text(&last);
             ask.input = last.output;
         }
-        PASS(control_ask(c, &ask, &reply));
+        struct err *e = control_ask(c, &ask, &reply);
+        if (e && i) {
+            PASS(control_tolerate(c, e));
+            break;
+        }
+        PASS(e);
         reply_fini(&last);
         last = reply;
         reply = (struct reply){0};
+        times++;
         if (c->graph->nrules)
             PASS(control_rule(c, &c->graph->rules[0], last.output, i + 1, &done));
         if (!done)
             PASS(circle_check(&circles, last.output));
     }
-    if (!done && c->graph->nrules)
+    if (!done && times == max && c->graph->nrules)
         control_note(c, "loop.exhausted", json_pack("{si}", "iterations", (int)max));
     *ret_reply = last;
     last = (struct reply){0};

@@ -31,8 +31,9 @@ router_lower(struct lowering *l, const json_t *def, const char *pointer)
         const struct node *chosen = lower_member(l, one, at, "agent");
         lower_rule(l, json_object_get(one, "when"), arena_printf(l->arena, "%s/when", at), chosen);
     }
-    if (routes)
-        lower_member(l, def, pointer, "default");
+    if (routes && json_object_get(def, "min_confidence"))
+        lower_fail(l, lower_pos(l, pointer), "rules choose here: none has a `min_confidence`");
+    lower_member(l, def, pointer, "default");
     return NULL;
 }
 
@@ -58,15 +59,24 @@ choose_by_rules(struct control *c, const struct node **ret)
 
 /* ---- by a model ------------------------------------------------------------ */
 
+/* The last node is the default, if there is one; it is nobody's choice. */
+static size_t
+choices(const struct control *c)
+{
+    return json_array_size(json_object_get(c->def, "agents"));
+}
+
 /* Only the names of members can be answered, whatever the request talks the model into. */
 static json_t *
-answer_schema(const struct graph *g)
+answer_schema(const struct control *c)
 {
     json_t *names = json_array();
-    for (size_t i = 0; i < g->nnodes; i++)
-        json_array_append_new(names, json_string(g->nodes[i]->id));
-    return json_pack("{ss s[s] s{s{ss so} s{ss si si ss} s{ss ss}}}", "type", "object", "required",
-                     "agent", "properties", "agent", "type", "string", "enum", names, "confidence",
+    for (size_t i = 0; i < choices(c); i++)
+        json_array_append_new(names, json_string(c->graph->nodes[i]->id));
+    json_t *required = json_pack("[s s*]", "agent",
+                                 json_object_get(c->def, "min_confidence") ? "confidence" : NULL);
+    return json_pack("{ss so s{s{ss so} s{ss si si ss} s{ss ss}}}", "type", "object", "required",
+                     required, "properties", "agent", "type", "string", "enum", names, "confidence",
                      "type", "number", "minimum", 0, "maximum", 1, "description",
                      "how sure you are, 0 to 1", "reason", "type", "string", "description",
                      "why, in one sentence");
@@ -94,13 +104,12 @@ history_show(struct control *c, struct str *to)
 }
 
 static struct err *
-choose_by_model(struct control *c, const struct node **ret)
+model_ask(struct control *c, json_t **ret_answer)
 {
     const struct graph *g = c->graph;
     AUTO(str_fini) struct str question = STR_INIT;
-    AUTO(json_freep) json_t *answer = NULL;
     str_add(&question, "Available agents:\n");
-    for (size_t i = 0; i < g->nnodes; i++)
+    for (size_t i = 0; i < choices(c); i++)
         str_addf(&question, "- %s: %s\n", g->nodes[i]->id, control_about(c, g->nodes[i]));
     if (json_bool(c->def, "use_history", false))
         PASS(history_show(c, &question));
@@ -115,22 +124,44 @@ choose_by_model(struct control *c, const struct node **ret)
                               "You are a routing assistant. You select the agent that is best "
                               "for a request. You never carry the request out.",
                           .question = str_c(&question),
-                          .schema = answer_schema(g)};
-    struct err *e = control_judge(c, &j, &answer);
+                          .schema = answer_schema(c)};
+    return control_judge(c, &j, ret_answer);
+}
+
+/* An error says why the answer is none. */
+static struct err *
+answer_read(const struct control *c, const json_t *answer, const struct node **ret)
+{
+    const double least = json_number_value(json_object_get(c->def, "min_confidence"));
+    const double sure = json_number_value(json_object_get(answer, "confidence"));
+    if (sure < least)
+        return FAIL(ERR_INVALID, "it is only %.3g sure of '%s'; %.3g is needed", sure,
+                    json_str(answer, "agent", ""), least);
+    for (size_t i = 0; i < choices(c); i++) {
+        if (strcmp(c->graph->nodes[i]->id, json_str(answer, "agent", "")) == 0)
+            *ret = c->graph->nodes[i];
+    }
+    return NULL;
+}
+
+static struct err *
+choose_by_model(struct control *c, const struct node **ret)
+{
+    const struct graph *g = c->graph;
+    AUTO(json_freep) json_t *answer = NULL;
+    struct err *e = model_ask(c, &answer);
     if (e && !control_unanswered(e))
         return e;
-    *ret = g->nodes[0];
+    *ret = g->nnodes > choices(c) ? g->nodes[g->nnodes - 1] : g->nodes[0];
+    if (!e)
+        e = answer_read(c, answer, ret);
     if (e) {
         AUTO(freep) char *why = err_text(e);
         err_free(e);
         control_note(c, "router.undecided",
-                     json_pack("{ss so}", "agent", g->nodes[0]->id, "because",
+                     json_pack("{ss so}", "agent", (*ret)->id, "because",
                                json_string_lossy(why, strlen(why))));
         return NULL;
-    }
-    for (size_t i = 0; i < g->nnodes; i++) {
-        if (strcmp(g->nodes[i]->id, json_str(answer, "agent", "")) == 0)
-            *ret = g->nodes[i];
     }
     control_note(c, "router.decided", json_incref(answer));
     return NULL;
@@ -168,7 +199,9 @@ const struct kind router_kind = {
                   .fields = FIELDS({"when", P_COND, PARAM_REQUIRED, "the rule"},
                                    {"agent", P_ONE_OF, PARAM_REQUIRED, "who gets it",
                                     .also = NAMES("workflow"), .fields = lower_worker_params}))},
-        {"default", P_ONE_OF, 0, "who gets what no rule chose", .fields = lower_worker_params}),
+        {"min_confidence", P_NUMBER, 0, "a model that is less sure has not chosen", .max = 1},
+        {"default", P_ONE_OF, 0, "who gets what nobody else was chosen for",
+         .fields = lower_worker_params}),
     .lower = router_lower,
     .control = router_control,
 };
