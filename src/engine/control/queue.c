@@ -522,9 +522,9 @@ queue_end(struct queue *q, struct reply *ret_reply)
         return STEAL(q->parked);
     if (q->failed && (rule != FAILURE_PARTIAL || !q->completed))
         return first_failure(q);
-    q->control->partial |= q->failed > 0;
-    queue_reply(q, ret_reply);
-    return NULL;
+    queue_reply(q, ret_reply); /* with the errors, which are taken below */
+    struct err *e = q->failed ? first_failure(q) : NULL;
+    return e ? control_tolerate(q->control, e) : NULL;
 }
 
 static struct err *
