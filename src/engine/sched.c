@@ -539,31 +539,6 @@ graph_state_fini(struct graph_state *gs)
     err_free(gs->cut);
 }
 
-int64_t
-graph_deadline(const struct run *r, const struct graph_call *call)
-{
-    if (!call->depth || !call->g->timeout_ms) /* the run's own is around it already */
-        return DEADLINE_NONE;
-    return run_deadline(r, call->started_wall_ms, call->g->timeout_ms);
-}
-
-struct err *
-graph_reason(const struct graph_call *call, int64_t deadline, struct err *e)
-{
-    if (!e || rt_now_ms() < deadline)
-        return e;
-    if (err_kind(e) == ERR_CANCELLED) { /* so it looks from further in */
-        struct err *late = FAIL(ERR_TIMEOUT, "timed out");
-        if (err_in_doubt(e))
-            late = WRAP(late, "what was under way may have been carried out");
-        err_free(e);
-        e = late;
-    }
-    return err_kind(e) != ERR_TIMEOUT ? e
-                                      : WRAP(e, "not done within its timeout of %.3g s",
-                                             (double)call->g->timeout_ms / 1000.0);
-}
-
 struct err *
 graph_walk(struct run *r, const struct graph_call *call, struct reply *ret_reply,
            enum graph_end *ret_end)

@@ -31,6 +31,35 @@ work_end_body(const struct work *w, const struct work_end *end)
     return body;
 }
 
+/* ---- the time that a graph has ---------------------------------------------- */
+
+int64_t
+graph_deadline(const struct run *r, const struct graph_call *call)
+{
+    if (!call->depth || !call->g->timeout_ms) /* the run's own is around it already */
+        return DEADLINE_NONE;
+    return run_deadline(r, call->started_wall_ms, call->g->timeout_ms);
+}
+
+struct err *
+graph_reason(const struct graph_call *call, int64_t deadline, struct err *e)
+{
+    if (!e || rt_now_ms() < deadline)
+        return e;
+    if (err_kind(e) == ERR_CANCELLED) { /* so it looks from further in */
+        struct err *late = FAIL(ERR_TIMEOUT, "timed out");
+        if (err_in_doubt(e))
+            late = WRAP(late, "what was under way may have been carried out");
+        err_free(e);
+        e = late;
+    }
+    return err_kind(e) != ERR_TIMEOUT ? e
+                                      : WRAP(e, "not done within its timeout of %.3g s",
+                                             (double)call->g->timeout_ms / 1000.0);
+}
+
+/* ---- one subtree ------------------------------------------------------------ */
+
 /* The reply or the failure that the journal has. */
 static struct err *
 recorded(const struct view *v, const char *path, struct reply *ret_reply)
