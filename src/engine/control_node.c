@@ -331,6 +331,11 @@ struct err *
 control_tolerate(struct control *c, struct err *e)
 {
     struct controlled *x = controlled_of(c);
+    struct err *over = fiber_check(); /* cut off from outside: what did not come may come later */
+    if (over) {
+        err_free(e);
+        return over;
+    }
     if (!control_may_go_on(e) || c->graph->failure == FAILURE_STOP)
         return e;
     x->partial = true;
@@ -364,7 +369,8 @@ asking_main(void *arg)
         one->error = fiber_check();
         if (!one->error)
             one->error = control_ask(a->control, &one->ask, &one->reply);
-        if (one->error && a->stop_at_error && err_kind(one->error) != ERR_PARKED)
+        /* One that waits is no failure; one that was cut off, perhaps in a former life, is not why. */
+        if (one->error && a->stop_at_error && control_may_go_on(one->error))
             scope_cancel(&a->scope);
     }
 }

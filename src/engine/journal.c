@@ -467,6 +467,8 @@ node_document(const struct view *v, const char *path, const json_t *body)
     if (viewstreams_find(v->streams, path))
         json_object_set_new_nocheck(d, "items",
                                     viewstream_document(viewstreams_find(v->streams, path)));
+    if (json_bool(body, "partial", false))
+        json_object_set_new_nocheck(d, "partial", json_true());
     if (v->status >= RUN_ENDED && strcmp(status, "running") == 0)
         node_cut_off(v, path, d);
     else if (strcmp(status, "running") == 0 && waits_below(v, path))

@@ -507,7 +507,7 @@ graph_result(struct graph_state *gs, struct reply *ret_reply, enum graph_end *re
                            .reply = ret_reply};
     bool failed = gs->failed && !(gs->g->failure == FAILURE_PARTIAL && gs->completed);
     *ret_end = gs->failed || gs->partial ? GRAPH_PARTIAL : GRAPH_COMPLETED;
-    if (gs->g->quorum && gs->g->branches == gs->g->nnodes && !gs->enough && !gs->parked)
+    if (gs->g->quorum && !gs->enough && !gs->parked)
         return gs->failed ? WRAP(STEAL(gs->failed), "too few branches completed: %u are needed",
                                  gs->g->quorum)
                           : FAIL(ERR_INVALID, "too few branches: %u are needed", gs->g->quorum);

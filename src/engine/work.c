@@ -46,7 +46,8 @@ graph_reason(const struct graph_call *call, int64_t deadline, struct err *e)
 {
     if (!e || rt_now_ms() < deadline)
         return e;
-    if (err_kind(e) == ERR_CANCELLED) { /* so it looks from further in */
+    /* So it looks from further in; and what waits for somebody has no more time to wait. */
+    if (err_kind(e) == ERR_CANCELLED || err_kind(e) == ERR_PARKED) {
         struct err *late = FAIL(ERR_TIMEOUT, "timed out");
         if (err_in_doubt(e))
             late = WRAP(late, "what was under way may have been carried out");

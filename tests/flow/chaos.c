@@ -72,6 +72,37 @@ tool_call(struct chaos *w, const json_t *tools, size_t i)
                      "function", "name", name, "arguments", args);
 }
 
+/* Some value of the schema; what is not required is left out. */
+static json_t *
+value_of(struct chaos *w, const json_t *schema)
+{
+    const char *type = json_str(schema, "type", "string");
+    const json_t *names = json_object_get(schema, "enum"), *name;
+    size_t i;
+    if (names)
+        return json_incref(
+            json_array_get(names, dice_below(&w->dice, (unsigned)json_array_size(names))));
+    if (strcmp(type, "boolean") == 0)
+        return json_boolean(dice_chance(&w->dice, 50));
+    if (strcmp(type, "integer") == 0)
+        return json_integer(dice_below(&w->dice, 9));
+    if (strcmp(type, "number") == 0)
+        return json_real(dice_below(&w->dice, 11) / 10.0);
+    json_t *made = strcmp(type, "array") == 0 ? json_array() : json_object();
+    for (i = dice_below(&w->dice, 3) + 1; json_is_array(made) && i; i--)
+        json_array_append_new(made, value_of(w, json_object_get(schema, "items")));
+    if (strcmp(type, "object") == 0) {
+        json_array_foreach (json_object_get(schema, "required"), i, name)
+            json_object_set_new(
+                made, json_string_value(name),
+                value_of(w, json_at(schema, "properties", json_string_value(name), NULL)));
+    }
+    if (strcmp(type, "string") != 0)
+        return made;
+    json_decref(made);
+    return json_stringf("text %u", dice_below(&w->dice, 9));
+}
+
 static json_t *
 model_message(struct chaos *w, const json_t *ask)
 {
@@ -86,11 +117,12 @@ model_message(struct chaos *w, const json_t *ask)
             json_array_append_new(calls, tool_call(w, tools, i));
         return json_pack("{ss sn so}", "role", "assistant", "content", "tool_calls", calls);
     }
-    bool wants_json = json_object_get(ask, "response_format") != NULL;
-    json_t *text = !wants_json ? json_stringf("reply %u", dice_below(&w->dice, 1000))
-                   : dice_chance(&w->dice, 70)
-                       ? json_stringf("{\"n\": %u}", dice_below(&w->dice, 9))
-                       : json_string("{\"n\": \"many\"}");
+    const json_t *schema = json_at(ask, "response_format", "json_schema", "schema", NULL);
+    AUTO(json_freep) json_t *wanted = schema ? value_of(w, schema) : NULL;
+    AUTO(freep) char *answer = wanted ? json_text(wanted) : NULL;
+    json_t *text = !wanted ? json_stringf("reply %u", dice_below(&w->dice, 1000))
+                   : dice_chance(&w->dice, 70) ? json_string(answer)
+                                               : json_string("{\"n\": \"many\"}");
     return json_pack("{ss so}", "role", "assistant", "content", text);
 }
 

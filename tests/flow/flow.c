@@ -236,10 +236,22 @@ outside_signal(struct play *p, const json_t *entry)
     return engine_signal(app_engine(p->app), &s, &is_new);
 }
 
+/* Ctrl-C: what is under way stops, and the run is left for the next life, which follows. */
+static struct err *
+outside_interrupt(struct play *p, const json_t *entry)
+{
+    (void)entry;
+    engine_interrupt(app_engine(p->app));
+    return NULL;
+}
+
 static const struct {
     const char *name;
     struct err *(*does)(struct play *p, const json_t *entry);
-} deeds[] = {{"cancel", outside_cancel}, {"answer", outside_answer}, {"signal", outside_signal}};
+} deeds[] = {{"cancel", outside_cancel},
+             {"interrupt", outside_interrupt},
+             {"answer", outside_answer},
+             {"signal", outside_signal}};
 
 static struct err *
 outside_do(struct play *p, const json_t *entry)
@@ -448,6 +460,18 @@ play_once(struct play *p, uint64_t seed)
     }
 }
 
+/* Until it ends, waits or dies: an interrupted run goes on in a further life. */
+static void
+play_on(struct play *p, uint64_t seed)
+{
+    play_once(p, seed);
+    while (!p->crashed && p->out->doc && str_eq(json_str(p->out->doc, "status", ""), "running")) {
+        json_freep(&p->out->doc);
+        p->resume = true;
+        play_once(p, seed);
+    }
+}
+
 /* ---- comparing
  * --------------------------------------------------------------------------------------------- */
 
@@ -514,7 +538,7 @@ crash_holds(struct flow_file *f, const struct outcome *whole, int64_t n, bool be
     struct store_mem *mem = store_mem_new();
     struct play p = {
         .file = f, .world = &w, .mem = mem, .crash_at = n, .crash_before = before, .out = &o};
-    play_once(&p, 1);
+    play_on(&p, 1);
     bool ok = p.crashed, parked = false;
     if (ok && !*o.id) { /* it died before the start was acknowledged: nothing to resume */
         ok = true;
@@ -522,14 +546,14 @@ crash_holds(struct flow_file *f, const struct outcome *whole, int64_t n, bool be
         p.crash_at = 0;
         p.crashed = false;
         p.resume = true;
-        play_once(&p, 2);
+        play_on(&p, 2);
         parked = o.doc && strcmp(json_str(o.doc, "status", ""), "waiting") == 0 &&
                  strcmp(json_str(whole->doc, "status", ""), "waiting") != 0;
         ok = (json_bool(f->request_json, "repeats", false) || world_twice(&w) == 0);
         if (ok && parked) {
             json_freep(&o.doc);
             p.in_doubt = "retry";
-            play_once(&p, 3);
+            play_on(&p, 3);
         }
         bool ended_already = o.error && strstr(o.error, "has ended");
         ok = ok && (ended_already || same_end(&o, whole));
@@ -560,7 +584,7 @@ flow_run(const char *path, unsigned *passed, unsigned *failed)
     }
     world_init(&w, f.http_json);
     struct store_mem *mem = store_mem_new();
-    play_once(&(struct play){.file = &f, .world = &w, .mem = mem, .out = &whole}, 1);
+    play_on(&(struct play){.file = &f, .world = &w, .mem = mem, .out = &whole}, 1);
     AUTO(freep) char *result = result_text(&whole, f.dir);
     if (getenv("UPDATE"))
         expectation_write(&f, result);

@@ -89,12 +89,18 @@ add_names(struct dice *d, struct str *s, const char *key, size_t n)
 }
 
 static void
+add_strategy(struct dice *d, struct str *s)
+{
+    if (dice_chance(d, 70))
+        str_addf(s, ", \"failure_strategy\": \"%s\"", strategies[dice_below(d, COUNT(strategies))]);
+}
+
+static void
 add_common(struct dice *d, struct str *s)
 {
     if (dice_chance(d, 40))
         str_addf(s, ", \"max_concurrency\": %u", 1 + dice_below(d, 4));
-    if (dice_chance(d, 70))
-        str_addf(s, ", \"failure_strategy\": \"%s\"", strategies[dice_below(d, COUNT(strategies))]);
+    add_strategy(d, s);
 }
 
 static void
@@ -117,6 +123,134 @@ add_parallel(struct dice *d, struct str *s)
     add_common(d, s);
 }
 
+static void
+add_quorum(struct dice *d, struct str *s)
+{
+    unsigned n = 2 + dice_below(d, 3);
+    str_add(s, "\"type\": \"parallel\", ");
+    add_names(d, s, "fan_out", n);
+    str_addf(s, ", \"quorum\": %u", 1 + dice_below(d, n));
+    add_common(d, s);
+}
+
+static void
+add_pipeline(struct dice *d, struct str *s)
+{
+    str_add(s, "\"type\": \"pipeline\", ");
+    add_names(d, s, "stages", 1 + dice_below(d, 3));
+    add_strategy(d, s);
+}
+
+static void
+add_cases(struct dice *d, struct str *s, const char *key, const char *who)
+{
+    unsigned n = 1 + dice_below(d, 3);
+    str_addf(s, "\"%s\": [", key);
+    for (unsigned i = 0; i < n; i++)
+        str_addf(s, "%s{\"when\": \"1 == %u\", \"%s\": \"%s\"}", i ? ", " : "",
+                 1 + dice_below(d, 2), who, leaf(d));
+    str_addc(s, ']');
+    if (dice_chance(d, 60))
+        str_addf(s, ", \"default\": \"%s\"", leaf(d));
+}
+
+static void
+add_rules(struct dice *d, struct str *s)
+{
+    str_add(s, "\"type\": \"router\", ");
+    add_cases(d, s, "routes", "agent");
+}
+
+static void
+add_switch(struct dice *d, struct str *s)
+{
+    str_add(s, "\"type\": \"switch\", ");
+    add_cases(d, s, "cases", "then");
+}
+
+static void
+add_router(struct dice *d, struct str *s)
+{
+    str_add(s, "\"type\": \"router\", ");
+    add_names(d, s, "agents", 1 + dice_below(d, 3));
+    if (dice_chance(d, 40))
+        str_addf(s, ", \"min_confidence\": 0.%u, \"default\": \"%s\"", dice_below(d, 10), leaf(d));
+}
+
+static void
+add_loop(struct dice *d, struct str *s)
+{
+    str_addf(s, "\"type\": \"loop\", \"body\": \"%s\", \"max_iterations\": %u", leaf(d),
+             1 + dice_below(d, 4));
+    if (dice_chance(d, 70))
+        str_addf(s, ", \"until\": \"index >= %u\"", 1 + dice_below(d, 4));
+    add_strategy(d, s);
+}
+
+static void
+add_foreach(struct dice *d, struct str *s)
+{
+    unsigned n = dice_below(d, 6);
+    str_add(s, "\"type\": \"foreach\", \"items\": [");
+    for (unsigned i = 0; i < n; i++)
+        str_addf(s, "%s%u", i ? ", " : "", dice_below(d, 100));
+    str_addf(s, "], \"agent\": \"%s\", \"input\": \"{{ item }} {{ index }}\"", leaf(d));
+    str_addf(s, ", \"concurrency\": %u, \"failure_mode\": \"%s\"", 1 + dice_below(d, 4),
+             dice_chance(d, 60) ? "continue" : "stop");
+}
+
+static void
+add_maker(struct dice *d, struct str *s)
+{
+    str_addf(s, "\"type\": \"maker\", \"worker\": \"%s\", \"k\": %u, \"max_samples\": %u", leaf(d),
+             1 + dice_below(d, 3), 1 + dice_below(d, 5));
+}
+
+static void
+add_evaluator(struct dice *d, struct str *s)
+{
+    str_addf(s, "\"type\": \"evaluator_optimizer\", \"generator\": \"%s\", \"evaluator\": \"%s\"",
+             leaf(d), dice_chance(d, 60) ? "ask" : leaf(d));
+    str_addf(s, ", \"max_refinements\": %u", dice_below(d, 3));
+    add_strategy(d, s);
+}
+
+static void
+add_manager(struct dice *d, struct str *s)
+{
+    str_addf(s, "\"type\": \"manager\", \"agents\": {\"x\": \"%s\", \"y\": \"%s\"}", leaf(d),
+             leaf(d));
+    add_strategy(d, s);
+}
+
+static void
+add_peers(struct dice *d, struct str *s)
+{
+    str_add(s, "\"type\": \"peers\", ");
+    add_names(d, s, "agents", 1 + dice_below(d, 3));
+    if (dice_chance(d, 50))
+        str_addf(s, ", \"synthesizer\": \"%s\"", leaf(d));
+    add_common(d, s);
+}
+
+static void
+add_orchestrator(struct dice *d, struct str *s)
+{
+    str_addf(s, "\"type\": \"orchestrator\", \"plan_type\": \"%s\", \"max_iterations\": %u, ",
+             dice_chance(d, 50) ? "full" : "iterative", 1 + dice_below(d, 4));
+    add_names(d, s, "agents", 1 + dice_below(d, 3));
+    add_common(d, s);
+}
+
+static void
+add_pattern(struct dice *d, struct str *s)
+{
+    static void (*const all[])(struct dice * d, struct str * s) = {
+        add_quorum,  add_pipeline, add_rules,     add_switch,  add_router, add_loop,
+        add_foreach, add_maker,    add_evaluator, add_manager, add_peers,  add_orchestrator};
+    all[dice_below(d, COUNT(all))](d, s);
+}
+
 static void add_nodes(struct dice *d, struct str *s, unsigned max, unsigned depth);
 
 static void
@@ -124,7 +258,11 @@ add_work(struct dice *d, struct str *s, unsigned depth)
 {
     static const char *const by_name[] = {"line", "panel", "small"};
     static const char *const tools[] = {"add", "look", "put", "refuse", "none"};
-    unsigned what = dice_below(d, depth < 2 ? 12 : 7);
+    unsigned what = dice_below(d, depth < 2 ? 15 : 9);
+    if (what >= (depth < 2 ? 12 : 7)) {
+        add_pattern(d, s);
+        return;
+    }
     if (what < 5) {
         str_addf(s, "\"agent\": \"%s\"", leaf(d));
     } else if (what == 5) {
@@ -164,11 +302,24 @@ add_deps(struct dice *d, struct str *s, unsigned i)
 static void
 add_node(struct dice *d, struct str *s, unsigned i, unsigned depth)
 {
+    const size_t begin = s->len;
     str_addf(s, "\n    {\"id\": \"n%u\", ", i);
-    add_work(d, s, depth);
+    if (i && dice_chance(d, 6)) {
+        str_addf(s, "\"type\": \"gate\", \"when\": \"1 == %u\"", 1 + dice_below(d, 2));
+        add_deps(d, s, i);
+        str_addc(s, '}');
+        return;
+    }
+    if (i && dice_chance(d, 6)) {
+        str_addf(s, "\"type\": \"reduce\", \"from\": [\"n%u\"], \"agent\": \"%s\"",
+                 dice_below(d, i), leaf(d));
+        str_add(s, ", \"instruction\": \"Merge\"");
+    } else {
+        add_work(d, s, depth);
+    }
     unsigned dep = add_deps(d, s, i);
     bool has = dep != UINT32_MAX;
-    if (has && dice_chance(d, 30))
+    if (has && !strstr(str_c(s) + begin, "\"input\"") && dice_chance(d, 30))
         str_addf(s, ", \"input\": \"got {{ steps.n%u.text }} {{ steps.n%u.status }}\"", dep, dep);
     if (dice_chance(d, 10))
         str_addf(s, ", \"when\": \"1 == %u\"", 1 + dice_below(d, 2));
