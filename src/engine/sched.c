@@ -577,10 +577,11 @@ graph_walk(struct run *r, const struct graph_call *call, struct reply *ret_reply
     if (outer) {
         err_free(e);
         e = outer;
-    } else if (!e)
-        e = graph_result(gs, ret_reply, ret_end);
-    if (!outer)
+    } else {
+        if (!e)
+            e = graph_result(gs, ret_reply, ret_end);
         e = graph_reason(call, deadline, e);
+    }
     for (size_t i = 0; i < g->nnodes; i++)
         usage_add(&ret_reply->usage, &gs->nodes[i].reply.usage);
     graph_state_fini(gs);
