@@ -312,7 +312,10 @@ outcome(struct itemstream *x, struct reply *ret_reply)
         return FAIL(first->kind, "all of %lld items failed; the first: %s", (long long)x->failed,
                     first->error);
     }
-    x->control->partial |= x->failed > 0;
+    if (x->failed)
+        PASS(control_tolerate(x->control,
+                              FAIL(known->errors.at[0].kind, "%lld items failed; the first: %s",
+                                   (long long)x->failed, known->errors.at[0].error)));
     reply_set_json(ret_reply, json_pack("{sI sI sI sO*}", "items", x->completed + x->failed,
                                         "completed", x->completed, "failed", x->failed, "results",
                                         json_object_get(known->opened, "results")));
