@@ -369,7 +369,7 @@ asking_main(void *arg)
         one->error = fiber_check();
         if (!one->error)
             one->error = control_ask(a->control, &one->ask, &one->reply);
-        /* One that waits is no failure; one that was cut off, perhaps in a former life, is not why. */
+        /* One that waits is no failure; one that was cut off, maybe in a former life, not why. */
         if (one->error && a->stop_at_error && control_may_go_on(one->error))
             scope_cancel(&a->scope);
     }

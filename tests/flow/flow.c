@@ -44,9 +44,7 @@ struct play { /* one life of the process */
 
 #define SHOWN_MAX 2000 /* bytes of a value that are written down */
 
-/* ---- files
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- files ----------------------------------------------------------------- */
 
 /* The text between "--- name" and the next "---". */
 static char *
@@ -115,8 +113,7 @@ flow_file_fini(struct flow_file *f)
     flowfiles_remove(f->dir);
 }
 
-/* ---- one life
- * ---------------------------------------------------------------------------------------------- */
+/* ---- one life -------------------------------------------------------------- */
 
 static bool
 on_commit(void *ctx, int64_t n, bool after)
@@ -472,8 +469,7 @@ play_on(struct play *p, uint64_t seed)
     }
 }
 
-/* ---- comparing
- * --------------------------------------------------------------------------------------------- */
+/* ---- comparing ------------------------------------------------------------- */
 
 static char *
 result_text(const struct outcome *o, const char *dir)
