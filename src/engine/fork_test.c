@@ -300,7 +300,7 @@ static const struct {
     {"talks", "{}", 0, "talk/turn[1]", "talk talk a", "completed go."},
     {"talks", "{}", 0, "a", "a", "completed go."},
     /* failures that were lived with are results */
-    {"main", "{\"k\":1}", 1, "side", "side end", "completed side 1. p.."},
+    {"main", "{\"k\":1}", 1, "side", "side end", "partial side 1. p.."},
     {"lived", "{}", 1, "other", "other", "completed [end]:\n.\n\n[other]:\ngo."},
     {"lived", "{}", 1, "end", "end", "completed [end]:\n.\n\n[other]:\ngo."},
     {"lived", "{}", 1, "bad", "bad end", "completed [end]:\ngo..\n\n[other]:\ngo."},
