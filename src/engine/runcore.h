@@ -168,6 +168,10 @@ struct err *MUST graph_run(struct run *r, const struct graph_call *call, struct 
 /* sched.c: all that its edges let run. */
 struct err *MUST graph_walk(struct run *r, const struct graph_call *call, struct reply *ret_reply,
                             enum graph_end *ret_end) YIELDS;
+/* steps.c: the steps as a graph, below the one that decides. */
+struct control_step;
+struct graph *
+expand_graph(struct arena *a, const struct graph *of, const struct control_step *steps, size_t n);
 /* control_node.c: a graph whose kind decides what runs. */
 struct err *MUST control_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,
                              enum graph_end *ret_end) YIELDS;
