@@ -3,44 +3,13 @@
  * usage: flow FILE...   UPDATE=1 writes the expected parts anew. The last line is "N passed, N
  * failed". */
 #include "flowfiles.h"
+#include "flowplay.h"
 #include "rt/fiber.h"
 #include "rt/file.h"
 #include "rt/rt.h"
-#include "world.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct flow_file {
-    const char *path;
-    struct str text;
-    char *spec, *request, *http, *expect; /* parts; not NULL */
-    json_t *request_json, *http_json;
-    char *dir; /* with its files; or NULL */
-};
-
-struct outcome {
-    struct str journal; /* one line a record, with virtual times */
-    json_t *doc;        /* of the run */
-    char id[RUN_ID_LEN];
-    char *error;   /* the start was refused */
-    json_t *after; /* what the run after it gave */
-    char *lines;   /* of the file of results; or NULL */
-    int64_t commits;
-};
-
-struct play { /* one life of the process */
-    struct flow_file *file;
-    struct world *world;
-    struct store_mem *mem;
-    int64_t crash_at; /* commit number; 0: never */
-    bool crash_before, resume, crashed;
-    const char *in_doubt;
-    bool beside; /* what comes before and after the run itself: its records are not looked at */
-    int64_t commits_before;
-    struct outcome *out;
-    struct app *app; /* while it lives */
-};
 
 #define SHOWN_MAX 2000 /* bytes of a value that are written down */
 
@@ -199,105 +168,7 @@ on_event(void *ctx, const struct run_event *ev)
     str_addc(j, '\n');
 }
 
-/* ---- what happens from outside, by the clock of the world: `at` in the request --------------- */
-
-/* As `tutti runs cancel` in another process: asked for durably, seen by whoever has the run. */
-static struct err *
-outside_cancel(struct play *p, const json_t *entry)
-{
-    (void)entry;
-    return engine_cancel_stored(app_engine(p->app), p->out->id, false);
-}
-
-/* As `tutti gate respond`. What is refused is told. */
-static struct err *
-outside_answer(struct play *p, const json_t *entry)
-{
-    AUTO(json_freep) json_t *question = NULL;
-    struct answer a = {.run = p->out->id,
-                       .path = json_str(entry, "path", NULL),
-                       .value = json_object_get(entry, "value"),
-                       .by = json_str(entry, "by", NULL)};
-    return engine_answer(app_engine(p->app), &a, &question);
-}
-
-/* As `tutti runs signal`. */
-static struct err *
-outside_signal(struct play *p, const json_t *entry)
-{
-    bool is_new;
-    struct signal s = {.run = p->out->id,
-                       .name = json_str(entry, "name", NULL),
-                       .value = json_object_get(entry, "value"),
-                       .dedupe = json_str(entry, "dedupe", NULL)};
-    return engine_signal(app_engine(p->app), &s, &is_new);
-}
-
-/* Ctrl-C: what is under way stops, and the run is left for the next life, which follows. */
-static struct err *
-outside_interrupt(struct play *p, const json_t *entry)
-{
-    (void)entry;
-    engine_interrupt(app_engine(p->app));
-    return NULL;
-}
-
-static const struct {
-    const char *name;
-    struct err *(*does)(struct play *p, const json_t *entry);
-} deeds[] = {{"cancel", outside_cancel},
-             {"interrupt", outside_interrupt},
-             {"answer", outside_answer},
-             {"signal", outside_signal}};
-
-static struct err *
-outside_do(struct play *p, const json_t *entry)
-{
-    for (size_t i = 0; i < COUNT(deeds); i++) {
-        if (strcmp(deeds[i].name, json_str(entry, "do", "")) == 0)
-            return deeds[i].does(p, entry);
-    }
-    return FAIL(ERR_BUG, "at: nobody can do '%s'", json_str(entry, "do", ""));
-}
-
-/* After a crash it may be too early, or be done already: it is tried for a while. */
-static struct err *
-outside_try(struct play *p, const json_t *entry)
-{
-    struct err *e = outside_do(p, entry);
-    for (unsigned i = 0; i < 20 && p->resume && e && err_kind(e) == ERR_INVALID; i++) {
-        err_free(e);
-        PASS(fiber_sleep(5));
-        e = outside_do(p, entry);
-    }
-    if (!e || err_kind(e) != ERR_INVALID)
-        return e;
-    AUTO(freep) char *text = err_text(e);
-    err_free(e);
-    str_addf(&p->out->journal, "%lld ~ refused %s\n", (long long)(rt_wall_ms() - WALL_START), text);
-    return NULL;
-}
-
-/* In order, each once: what was done in a former life is done. */
-static void
-outside_main(void *arg)
-{
-    struct play *p = arg;
-    const json_t *all = json_object_get(p->file->request_json, "at"), *entry;
-    while ((entry = json_array_get(all, p->world->deeds))) {
-        const int64_t wait = json_int(entry, "ms", 0) + WALL_START - rt_wall_ms();
-        struct err *e = wait > 0 ? fiber_sleep(wait) : NULL;
-        if (!e)
-            e = outside_try(p, entry);
-        if (e) {
-            if (err_kind(e) != ERR_CANCELLED && !p->crashed)
-                err_print(e, stderr);
-            err_drop(e);
-            return;
-        }
-        p->world->deeds++;
-    }
-}
+/* ---- runs beside it --------------------------------------------------------- */
 
 /* Another run of the same flow, before or after the one that is looked at. */
 static struct err *

@@ -1,5 +1,5 @@
 # Flow tests: a spec, scripted peers, the expected journal; then a crash at every commit.
-$(O)/test/flow: $(patsubst %,tests/flow/%,flow.c flowfiles.c flowfiles.h world.c world.h) \
+$(O)/test/flow: $(patsubst %,tests/flow/%,flow.c outside.c flowplay.h flowfiles.c flowfiles.h world.c world.h) \
   $(call archives,$(filter-out cli,$(LAYERS)))
 	@mkdir -p $(@D)
 	@echo '  LD   $@'
