@@ -29,7 +29,9 @@ call_run(struct host *h, const struct task *t, struct reply *ret)
     struct step s = {.name = "call",
                      .type = "test",
                      .target = "peer",
-                     .address = json_str(t->def, "address", NULL),
+                     .address = json_bool(t->def, "roams", false)
+                                    ? t->message
+                                    : json_str(t->def, "address", NULL),
                      .effect = EFFECT_PURE,
                      .run = call_step,
                      .ctx = (void *)(uintptr_t)t};
@@ -48,11 +50,13 @@ static const struct kind *const workflows[] = {&dag_kind, &task_kind, &chain_kin
     "'same':{'type':'call','circuit_breaker':{'failure_threshold':2,'recovery_timeout':5000}},"    \
     "'three':{'type':'call','circuit_breaker':{'failure_threshold':3}},"                           \
     "'there':{'type':'call','address':'there','circuit_breaker':{'failure_threshold':2,"           \
-    "'recovery_timeout':5000}},'bare':{'type':'call'}},"                                           \
+    "'recovery_timeout':5000}},'bare':{'type':'call'},'many':{'type':'call','roams':true,"         \
+    "'circuit_breaker':{'failure_threshold':2}}},"                                                 \
     "'workflows':{'a two':{'type':'chain','sequence':['two']},"                                    \
     "'a same':{'type':'chain','sequence':['same']},"                                               \
     "'a three':{'type':'chain','sequence':['three']},"                                             \
     "'a there':{'type':'chain','sequence':['there']},"                                             \
+    "'a many':{'type':'chain','sequence':['many']},"                                               \
     "'a bare':{'type':'chain','sequence':['bare']}}}"
 
 static struct err *
@@ -145,6 +149,37 @@ probes_play(struct scene *s)
 }
 
 static void
+one_more(void *ctx, const struct breaker_stats *b)
+{
+    (void)b;
+    ++*(int *)ctx;
+}
+
+/* Thousands of targets: those that are well are forgotten, the one that is not stays. */
+static void
+crowd_play(struct scene *s)
+{
+    int kept = 0;
+    finish(s, call(s, "many", "fail"));
+    for (int i = 0; i < 4200; i++) {
+        AUTO(freep) char *where = xasprintf("%d", i);
+        struct run *r = call(s, "many", where);
+        err_drop(run_wait(r, DEADLINE_NONE));
+        run_unref(r);
+    }
+    engine_breakers(s->e, one_more, &kept);
+    str_addf(&s->out, "%d kept\n", kept);
+    finish(s, call(s, "many", "fail"));
+    finish(s, call(s, "many", "fail"));
+}
+
+static void
+crowd_scene(struct scene *s)
+{
+    with_calls(s, crowd_play);
+}
+
+static void
 sharing_scene(struct scene *s)
 {
     with_calls(s, sharing_play);
@@ -162,6 +197,10 @@ probes_scene(struct scene *s)
 #define FAILED(who, why) ENDED("failed", who, "-", "node '" who "': " why) why "\n"
 #define OPEN(when)                                                                                 \
     FAILED("two", "circuit breaker is open: 'peer' failed 2 times in a row (it broke); " when)
+
+#define OPENED                                                                                     \
+    "circuit breaker is open: 'peer' failed 2 times in a row (it broke); it is tried again in "    \
+    "60000 ms"
 
 static void
 sharing(void **state)
@@ -192,4 +231,12 @@ probes(void **state)
                                                          "1, refused 2, last 'it broke'\n");
 }
 
-TESTS(guards_test, cmocka_unit_test(sharing), cmocka_unit_test(probes))
+static void
+crowd(void **state)
+{
+    (void)state;
+    scene(crowd_scene, FAILED("many", "it broke") "106 kept\n" FAILED("many", "it broke")
+                           ENDED("failed", "many", "-", "node 'many': " OPENED) OPENED "\n");
+}
+
+TESTS(guards_test, cmocka_unit_test(sharing), cmocka_unit_test(probes), cmocka_unit_test(crowd))

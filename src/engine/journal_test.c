@@ -112,6 +112,7 @@ event_names(void **state)
         {REC_STEP_INTENT, "", "step.started"},
         {REC_STEP_DONE, "", "step.completed"},
         {REC_STEP_FAILED, "", "step.failed"},
+        {REC_STEP_RESERVED, "", "budget.reserved"},
         {99, "", "unknown"}, /* of a later version */
     };
     for (size_t i = 0; i < COUNT(row); i++) {
@@ -434,9 +435,47 @@ damaged_records(void **state)
     }
 }
 
+/* What steps of former lives took, and may have taken: the last word of each counts. */
+static void
+costs(void **state)
+{
+    (void)state;
+    static const struct line lines[] = {
+        {REC_RUN_STARTED, "", "{\"at\":1}"},
+        {REC_STEP_RESERVED, "a", "{\"held\":{\"usd\":0.5,\"tokens\":50}}"},
+        {REC_STEP_DONE, "a", "{\"usage\":{\"input_tokens\":7,\"cost_usd\":0.25}}"},
+        {REC_STEP_RESERVED, "b", "{\"held\":{\"usd\":0.5,\"tokens\":50}}"},
+        {REC_STEP_RESERVED, "b", "{\"held\":{\"usd\":0.75,\"tokens\":-1}}"},
+        {REC_STEP_FAILED, "c", "{\"error\":{},\"held\":{\"usd\":0.125,\"tokens\":3}}"},
+        {REC_STEP_RESERVED, "c", "{\"held\":{\"usd\":9}}"}, /* it has an end */
+        {REC_STEP_INTENT, "d", "{\"target\":\"x\"}"}};
+    struct view *v = view_new("R1");
+    struct view_cost cost;
+    struct amount held;
+    AUTO(str_fini) struct str all = STR_INIT;
+    bool more = true;
+    feed(v, view_recall, lines, COUNT(lines));
+    for (size_t i = 0; more;) {
+        assert_ok(view_step_cost(v, &i, &cost, &more));
+        if (more)
+            str_addf(&all, "%s %lld %g+%g %lld\n", cost.path, (long long)cost.usage.input_tokens,
+                     cost.usage.cost_usd, usd_of(cost.held.nusd), (long long)cost.held.tokens);
+    }
+    assert_string_equal(all.p, "a 7 0.25+0 0\nb 0 0+0.75 0\nc 0 0+0.125 3\n");
+    assert_ok(view_step_held(v, "b", &held));
+    assert_int_equal(held.nusd, 750000000);
+    assert_ok(view_step_held(v, "a", &held));
+    assert_true(amount_is_zero(held));
+    AUTO(json_freep) json_t *body = NULL;
+    bool failed;
+    assert_ok(view_step(v, "b", &body, &failed)); /* it has no end: it is done again */
+    assert_null(body);
+    view_free(v);
+}
+
 TESTS(journal_test, cmocka_unit_test(codec), cmocka_unit_test(deep), cmocka_unit_test(damaged),
       cmocka_unit_test(event_names), cmocka_unit_test(document_waiting),
       cmocka_unit_test(document_ends), cmocka_unit_test(document_small),
       cmocka_unit_test(document_numbers), cmocka_unit_test(document_cut_off),
       cmocka_unit_test(recall), cmocka_unit_test(node_members), cmocka_unit_test(former_lives),
-      cmocka_unit_test(damaged_records))
+      cmocka_unit_test(damaged_records), cmocka_unit_test(costs))
