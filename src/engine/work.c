@@ -229,7 +229,7 @@ end_record(struct run *r, const struct work *w, struct work_end *end, struct err
 static json_t *
 item_body(const struct reply *reply, const struct err *e, int64_t started_wall_ms)
 {
-    static const struct usage none;
+    const struct usage *u = &reply->usage;
     const int64_t took = rt_wall_ms() - started_wall_ms;
     AUTO(freep) char *error = e ? err_text(e) : NULL;
     json_t *body = json_pack("{sI sO* so*}", "at", rt_wall_ms(), "output", e ? NULL : reply->output,
@@ -238,8 +238,8 @@ item_body(const struct reply *reply, const struct err *e, int64_t started_wall_m
         json_object_set_new(body, "kind", json_string(err_kind_name(err_kind(e))));
     if (took > 0)
         json_object_set_new(body, "duration_ms", json_integer(took));
-    if (memcmp(&reply->usage, &none, sizeof none) != 0)
-        json_object_set_new(body, "usage", usage_to_json(&reply->usage));
+    if (u->model_calls || u->tool_calls || u->input_tokens || u->output_tokens || u->cost_usd > 0)
+        json_object_set_new(body, "usage", usage_to_json(u));
     return body;
 }
 

@@ -209,8 +209,10 @@ list_job(void *arg)
     char **all = NULL;
     size_t n = 0;
     l->e = dir_list(l->path, &all, &n);
-    f->names = l->e ? NULL : xcalloc(n + 1, sizeof *f->names);
-    f->sizes = l->e ? NULL : xcalloc(n + 1, sizeof *f->sizes);
+    if (l->e)
+        return;
+    f->names = xcalloc(n + 1, sizeof *f->names);
+    f->sizes = xcalloc(n + 1, sizeof *f->sizes);
     for (size_t i = 0; i < n; i++) {
         struct stat st;
         if (!is_meant(l, all[i], &st))
@@ -220,7 +222,7 @@ list_job(void *arg)
         all[i] = NULL;
     }
     file_names_free(all, n);
-    if (!l->e && f->n > l->max)
+    if (f->n > l->max)
         l->e =
             FAIL(ERR_LIMIT, "'%s' has %zu files, more than %zu; write their names to a text file",
                  l->path, f->n, l->max);
