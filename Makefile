@@ -122,7 +122,7 @@ valgrind:
 # What takes longer than CI may: about an hour and a half.
 long:
 	@tools/deps test san fuzz
-	@SEEDS=50000 FUZZ_RUNS=2000000 FUZZ_SECONDS=1800 tests/all torture-long seeds valgrind fuzz
+	@SEEDS=50000 FUZZ_RUNS=2000000 FUZZ_SECONDS=1800 tests/all torture-long stream-long seeds valgrind fuzz
 .PHONY: unit-programs
 unit-programs: $(patsubst %,$(O)/test/%,$(TESTED))
 

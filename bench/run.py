@@ -49,6 +49,12 @@ PARKED = '''
 workflows:
   main: {nodes: [{id: ask, type: human, prompt: "May it go on?", approval: true}]}
 '''
+STREAM = '''
+agents:
+  echo: {type: lua, script: "return message"}
+workflows:
+  main: {nodes: [{id: each, type: foreach, items: {file: items.jsonl}, agent: echo, results: results.jsonl}]}
+'''
 rows = []
 
 
@@ -308,6 +314,17 @@ def tools(_):
         row('  ratio to a bare C loop with the same server', rate / limit(in_flight), 'x')
 
 
+def stream(folder):
+    n = 100000 if QUICK else 1000000
+    path = write(folder, STREAM)
+    with open(os.path.join(folder, 'items.jsonl'), 'w') as f:
+        f.writelines(f'{{"n": {i}}}\n' for i in range(n))
+    _, start = timed([TUTTI, 'version'])
+    ms, peak = timed([TUTTI, 'run', path, '-i', 'x', '--quiet'], cwd=folder)
+    row(f'foreach over a file of {n} items', n / ms * 1000, 'items/s', '>= 20000', n / ms * 1000 >= 20000)
+    row('  memory above that of an empty process', peak - start, 'MB', '<= 64', peak - start <= 64)
+
+
 def binary(folder):
     stripped = os.path.join(folder, 'tutti.stripped')
     subprocess.run(['strip', '-o', stripped, TUTTI], check=True)
@@ -320,7 +337,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
     folder = tempfile.mkdtemp(prefix='tutti-bench.')
     try:
-        for part in (binary, cold, throughput, fan, scale, durable, resume, parked, tools):
+        for part in (binary, cold, throughput, fan, scale, durable, resume, stream, parked, tools):
             part(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -10,3 +10,8 @@ $(O)/test/mcp_real: tests/e2e/mcp_real.c $(call archives,$(call allowed,mcp) net
 .PHONY: e2e
 e2e: all $(filter-out %.py,$(E2E))
 	@TUTTI=$(O)/tutti tests/e2e/run.py $(E2E)
+
+# A million items, killed five times on the way.
+.PHONY: stream-long
+stream-long: all
+	@BATCH_ITEMS=1000000 TUTTI=$(O)/tutti tests/e2e/run.py tests/e2e/test_batch.py
