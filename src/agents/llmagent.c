@@ -1,10 +1,9 @@
 /* llmagent.c - an agent that is a language model: asks it, runs the tools it wants, until it
  * answers. */
 #include "agents/agentlib.h"
-#include "agents/circles.h"
+#include "agents/batchcall.h"
+#include "agents/conversation.h"
 #include "agents/modellimit.h"
-#include "agents/toolbox.h"
-#include "llm/llm.h"
 #include "model/status.h"
 #include "rt/rt.h"
 #include <stdlib.h>
@@ -12,24 +11,6 @@
 
 #define ITERATIONS 15
 #define REPAIRS    3
-
-struct conversation {
-    struct host *host;
-    const struct task *task;
-    struct llm *llm;
-    json_t *def; /* ${} resolved */
-    json_t *messages;
-    json_t *said; /* to it, as it will remember it; NULL: it has no history */
-    struct toolbox tools;
-    const json_t *output_schema;
-    struct loopguard circles;
-    unsigned turn, repairs, repairs_max;
-    json_t *profile_def; /* of the call under way, resolved */
-    const char *profile_name;
-    bool streaming;
-    size_t nth,
-        fallbacks; /* of the profile under way, 0 the agent's own; how many come after that */
-};
 
 static void
 conversation_fini(struct conversation *c)
@@ -40,123 +21,6 @@ conversation_fini(struct conversation *c)
     json_decref(c->profile_def);
     loopguard_fini(&c->circles);
     toolbox_fini(&c->tools);
-}
-
-/* ---- what is said first ---------------------------------------------------- */
-
-static bool
-is_parts(const json_t *v)
-{
-    static const char *const types[] = {"text", "image", "audio", "file"};
-    const json_t *part;
-    size_t i;
-    json_array_foreach (v, i, part) {
-        bool known = false;
-        for (size_t k = 0; k < COUNT(types); k++)
-            known |= part_is(part, types[k]);
-        if (!known)
-            return false;
-    }
-    return json_array_size(v) > 0;
-}
-
-static json_t *
-first_user_message(const struct task *t)
-{
-    json_t *parts = json_array();
-    if (t->instruction && *t->instruction)
-        json_array_append_new(parts, part_text(t->instruction, strlen(t->instruction)));
-    if (is_parts(t->input)) {
-        json_array_extend(parts, (json_t *)(uintptr_t)t->input);
-    } else if (t->message && *t->message) {
-        if (json_array_size(parts)) {
-            AUTO(freep) char *both = xasprintf("%s\n\n%s", t->instruction, t->message);
-            json_array_clear(parts);
-            json_array_append_new(parts, part_text(both, strlen(both)));
-        } else {
-            json_array_append_new(parts, part_text(t->message, strlen(t->message)));
-        }
-    }
-    if (!json_array_size(parts))
-        json_array_append_new(parts, part_text("", 0));
-    return message_new("user", parts);
-}
-
-/* seeds' `ai_agent` with an endpoint: `parameters` are the request in chat-completions form. */
-static void
-messages_from_params(struct conversation *c, const json_t *given)
-{
-    const json_t *m, *part;
-    size_t i, k;
-    json_array_foreach (given, i, m) {
-        const json_t *content = json_object_get(m, "content");
-        json_t *parts = json_array();
-        if (json_is_string(content))
-            json_array_append_new(
-                parts, part_text(json_string_value(content), json_string_length(content)));
-        json_array_foreach (content, k, part) {
-            const char *url = json_str(json_object_get(part, "image_url"), "url", NULL);
-            const char *text = json_str(part, "text", "");
-            json_array_append_new(parts, url ? part_media("image", NULL, NULL, NULL, url)
-                                             : part_text(text, strlen(text)));
-        }
-        const char *role = json_str(m, "role", "user");
-        json_array_append_new(c->messages,
-                              message_new(strcmp(role, "developer") == 0 ? "system" : role, parts));
-    }
-}
-
-/* What was said before: the messages and the answers, without the tools that were used. */
-static void
-history_add(struct conversation *c, const json_t *exchanges)
-{
-    const json_t *one;
-    size_t i;
-    json_array_foreach (exchanges, i, one) {
-        json_t *user = json_object_get(one, "user");
-        json_array_append_new(c->messages, json_is_array(user)
-                                               ? message_new("user", json_incref(user))
-                                               : message_text("user", json_str(one, "user", "")));
-        json_array_append_new(c->messages,
-                              message_text("assistant", json_str(one, "assistant", "")));
-    }
-}
-
-static struct err *
-conversation_begin(struct conversation *c)
-{
-    AUTO(json_freep) json_t *before = NULL;
-    const json_t *given = json_object_get(c->task->params, "messages");
-    const char *instruction = json_str(c->def, "instruction", NULL);
-    c->messages = json_array();
-    if (instruction && *instruction)
-        json_array_append_new(c->messages, message_text("system", instruction));
-    if (json_is_array(given)) { /* a whole conversation of its own */
-        messages_from_params(c, given);
-        return NULL;
-    }
-    json_t *message = first_user_message(c->task);
-    if (c->task->use_history || json_bool(c->def, "use_history", false)) {
-        c->said = json_incref(json_object_get(message, "content"));
-        struct err *e = c->host->ops->recall(c->host, &before);
-        if (e) {
-            json_decref(message);
-            return e;
-        }
-        history_add(c, before);
-    }
-    json_array_append_new(c->messages, message);
-    return NULL;
-}
-
-static struct err *
-conversation_end(struct conversation *c, const struct reply *reply)
-{
-    const char *text = reply_text(reply);
-    if (!c->said)
-        return NULL;
-    return c->host->ops->remember(c->host, json_pack("{sO so}", "user", c->said, "assistant",
-                                                     json_string_lossy(text, strlen(text))));
 }
 
 /* ---- whom to ask ----------------------------------------------------------- */
@@ -216,6 +80,8 @@ profile_of_endpoint(struct conversation *c, json_t *def)
 struct asking {
     struct conversation *c;
     struct llm_profile profile;
+    struct batching batching;
+    bool batched; /* gathered before it is sent */
 };
 
 static void
@@ -293,16 +159,41 @@ tokens_expected(void *ctx, int64_t *ret_most)
 }
 
 static struct err *
+ask_request(void *ctx, int64_t deadline_ms, struct llm_request *ret_req)
+{
+    const struct asking *a = ctx;
+    PASS(tools_ready(a->c, deadline_ms));
+    *ret_req = request_of(a->c);
+    return NULL;
+}
+
+static json_t *
+ask_record(void *ctx, const struct llm_reply *reply, struct usage *usage)
+{
+    const struct conversation *c = ((struct asking *)ctx)->c;
+    json_t *value = llm_reply_to_json(reply);
+    if (c->profile_name)
+        json_object_set_new(value, "profile", json_string(c->profile_name));
+    if (reply->tool_calls)
+        json_object_set_new(value, "routes", routes_used(c, reply->tool_calls));
+    usage_take(usage, &reply->usage);
+    return value;
+}
+
+static struct err *
 ask_once(void *ctx, const struct step_call *step, json_t **ret_value, struct usage *usage)
 {
     struct asking *a = ctx;
     struct conversation *c = a->c;
     struct llm_reply reply = {0};
     struct llm_limits told = LLM_LIMITS_NONE;
-    PASS(tools_ready(c, step->deadline_ms));
+    struct llm_request req;
+    int64_t group;
+    PASS(ask_request(a, step->deadline_ms, &req));
+    if (a->batched && !step->second) /* who is to be quicker waits for nobody */
+        PASS(llm_gather(c->llm, &a->profile, &a->batching, step->deadline_ms, &group));
     if (step->attempt > 1)
         c->host->ops->chunk(c->host, CHUNK_RESET, "", 0);
-    struct llm_request req = request_of(c);
     req.attempt = step->attempt;
     req.key = step->key;
     req.limits = &told;
@@ -315,12 +206,7 @@ ask_once(void *ctx, const struct step_call *step, json_t **ret_value, struct usa
         c->host->ops->chunk(c->host, CHUNK_RESET, "", 0);
         on_text(c, reply.text, strlen(reply.text));
     }
-    *ret_value = llm_reply_to_json(&reply);
-    if (c->profile_name)
-        json_object_set_new(*ret_value, "profile", json_string(c->profile_name));
-    if (reply.tool_calls)
-        json_object_set_new(*ret_value, "routes", routes_used(c, reply.tool_calls));
-    usage_take(usage, &reply.usage);
+    *ret_value = ask_record(a, &reply, usage);
     llm_reply_fini(&reply);
     return NULL;
 }
@@ -371,8 +257,13 @@ ask_profile(struct conversation *c, const json_t *which, const char *name, json_
                      .elsewhere = c->nth < c->fallbacks,
                      .limits = json_object_get(c->profile_def, "limits"),
                      .tokens = tokens_expected};
+    PASS(llm_batching(c->llm, &a.profile, c->profile_def, &a.batching, &a.batched));
     *ret_asked = true;
-    return c->host->ops->step(c->host, &s, ret_value);
+    if (!a.batched || !a.batching.endpoint)
+        return c->host->ops->step(c->host, &s, ret_value);
+    return batch_call(&(struct batch_call){c->host, c->llm, &a.profile, &a.batching, &s,
+                                           ask_request, ask_record, &a},
+                      ret_value);
 }
 
 /* Somebody else may do better: the provider is down, slow, full, refuses us, has no such model any

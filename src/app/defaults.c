@@ -119,12 +119,5 @@ void
 without_effect(struct spec *spec)
 {
     static const char *const of_settings[] = {"enable_tracing", "metrics_port", NULL};
-    static const char *const of_profiles[] = {"batch", NULL};
-    const char *name;
-    json_t *def;
     warn_in(spec, json_object_get(spec->doc, "settings"), "/settings", of_settings);
-    json_object_foreach (json_object_get(spec->doc, "profiles"), name, def) {
-        AUTO(freep) char *at = xasprintf("/profiles/%s", name);
-        warn_in(spec, def, at, of_profiles);
-    }
 }

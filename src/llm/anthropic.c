@@ -5,6 +5,7 @@
  * take turns, so that neighbours of one role become one message. Thinking is kept unread, with its
  * signature, and goes back where it came from: without it a tool loop is refused. */
 #include "base/log.h"
+#include "llm/batchwire.h"
 #include "llm/provider.h"
 #include <stdlib.h>
 #include <string.h>
@@ -542,4 +543,5 @@ const struct llm_provider provider_anthropic = {
     .whole = anthropic_whole,
     .event = anthropic_event,
     .fault = refusal_read,
+    .batch = &batch_anthropic,
 };

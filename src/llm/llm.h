@@ -112,7 +112,7 @@ struct llm_opts {
     const char *replay; /* file to answer every call from; or NULL. Not both */
 };
 struct err *MUST llm_new(const struct llm_opts *opts, struct llm **OWN ret_llm); /* NULL: none */
-void llm_free(struct llm *OWN llm);
+void llm_free(struct llm *OWN llm); /* may wait when calls were gathered: batch.h */
 struct err *MUST llm_call(struct llm *llm, const struct llm_profile *profile,
                           const struct llm_request *req, int64_t deadline_ms,
                           struct llm_reply *ret) YIELDS;

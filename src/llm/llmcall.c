@@ -1,5 +1,6 @@
 /* llmcall.c - one call from request to reply: send, read whole or streamed, classify, put right. */
 #include "base/log.h"
+#include "llm/batchwire.h"
 #include "llm/cassette.h"
 #include "llm/llm.h"
 #include "llm/provider.h"
@@ -14,10 +15,6 @@
 #define STREAM_BYTES_MAX (256 << 20) /* an event wraps a few letters in hundreds of bytes */
 #define EVENT_BYTES_MAX  (16 << 20)  /* an event may hold an image */
 #define LINGER_MS        200         /* for the end of the body behind the end mark: keep-alive */
-
-struct llm {
-    struct cassette *cassette; /* or NULL */
-};
 
 struct exchange { /* one HTTP exchange of one call */
     const struct llm_provider *provider;
@@ -45,6 +42,7 @@ llm_free(struct llm *llm)
 {
     if (!llm)
         return;
+    batches_free(llm->batches);
     cassette_close(llm->cassette);
     free(llm);
 }

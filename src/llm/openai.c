@@ -3,6 +3,7 @@
  * Format: the reference of POST /v1/chat/completions. Compatible servers differ in small ways that
  * are all taken here: no ids, arguments encoded twice or as an object, usage in odd places or not
  * at all, every streamed call under index 0, no "[DONE]", errors with status 200. */
+#include "llm/batchwire.h"
 #include "llm/openai_build.h"
 #include <stdlib.h>
 #include <string.h>
@@ -221,4 +222,5 @@ const struct llm_provider provider_openai = {
     .whole = openai_whole,
     .event = openai_event,
     .fault = refusal_read,
+    .batch = &batch_openai,
 };

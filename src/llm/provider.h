@@ -20,6 +20,7 @@ struct llm_call { /* one call being made */
     bool stream;
 };
 
+struct batch_wire;
 struct llm_provider {
     const char *name;
     const char *key_env;  /* where the key usually is; NULL: none is needed */
@@ -35,6 +36,7 @@ struct llm_provider {
                          struct answer *a)MUST;
     /* Reads what went wrong out of a body of another status, or of an error in a stream. */
     void (*fault)(const json_t *body, struct refusal *f);
+    const struct batch_wire *batch; /* batchwire.h; NULL: it takes none */
     /* Instead of all of the above. */
     struct err *(*answer)(const struct llm_call *c, int64_t deadline_ms,
                           struct answer *a)MUST YIELDS;

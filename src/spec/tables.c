@@ -132,8 +132,11 @@ const struct param spec_profile_params[] = {
     LIMITS("of this profile"),
     {"price", P_OBJECT, 0, "what tokens cost", .fields = price_params},
     {"batch", P_OBJECT, 0, "gather calls before sending",
-     .fields = FIELDS({"size", P_INT, 0, "calls at most", .min = 1, .max = 100000},
-                      {"flush_interval", P_DURATION, 0, "wait at most this long"})},
+     .fields = FIELDS(
+         {"size", P_INT, 0, "calls at most", .min = 1, .max = 50000, .def = 10},
+         {"flush_interval", P_DURATION, 0, "wait at most this long", .def = 1000},
+         {"endpoint", P_BOOL, 0, "the provider's own batches: cheaper, and they take up to a day"},
+         {"poll_interval", P_DURATION, 0, "first wait until a batch is looked at", .def = 30000})},
     {"extra", P_ANY, 0, "merged into the request as it is"},
     {"replies", P_ANY, 0, "script: replies by pattern"},
     {"echo", P_ANY, 0, "script: the message is the reply"},

@@ -30,6 +30,7 @@ Fault: a name, a number (status) or an object {kind | status, times, ...}: statu
 overloaded; context; hang {ms}; slow {first_ms, chunk_ms}; reset; drop {after}: in the middle, after so many pieces
 (streams) or bytes; late_error {after}: an error event in the stream; no_end: the stream ends without its last
 piece; malformed; content_type; no_usage; empty; big {bytes}; trickle: byte by byte.
+Batches of OpenAI and Anthropic, and how they go wrong (`batch` of the script): llm_batch.py.
 Control: GET /_log, /_stats; POST /_script (a new script), /_reset (forget log and counts), /_stop.
 """
 
@@ -51,6 +52,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import http_api  # noqa: E402
+import llm_batch  # noqa: E402
 import llm_wire  # noqa: E402
 
 BODY_MAX = 64 << 20
@@ -90,7 +92,7 @@ FAULTS = {
 }
 REPLIES = {'text', 'json', 'echo', 'thinking', 'tool_calls', 'finish', 'usage', 'fault', 'first_ms', 'chunk_ms'}
 RULES = {'match', 'times', 'reply', 'replies', 'fault', 'first_ms', 'chunk_ms', 'name'}
-SCRIPTS = {'keys', 'models', 'context_tokens', 'chunk', 'strict_roles', 'strict', 'rules', 'default'}
+SCRIPTS = {'batch', 'keys', 'models', 'context_tokens', 'chunk', 'strict_roles', 'strict', 'rules', 'default'}
 
 
 def fault_of(value):
@@ -370,6 +372,8 @@ class Handler(BaseHTTPRequestHandler):
         return self.send(404, {'error': 'no such control path'})
 
     def answer(self, number):
+        if self.server.batches.takes(self):
+            return None
         service = llm_wire.service_of(self.path_only)
         if service and self.command == 'POST':
             return self.complete(service, number)
@@ -648,11 +652,14 @@ class Server(ThreadingHTTPServer):
         super().__init__(('127.0.0.1', port), Handler)
         self.script = Script(script or {})
         self.api = http_api.Api(token_seconds)
+        self.batches = llm_batch.Batches()
         self.stopping = threading.Event()
         self.lock = threading.Lock()
         self.file = open(log, 'a', encoding='utf-8') if log else None
         self.count = self.in_flight = self.in_flight_max = 0
         self.log = collections.deque(maxlen=LOG_KEPT)
+
+    reply_of = staticmethod(reply_of)
 
     @property
     def url(self):
