@@ -1,6 +1,7 @@
 /* again.c - stored runs once more: forked or replayed. */
 #include "app/again.h"
 #include "app/defaults.h"
+#include "app/sealed.h"
 #include "base/vec.h"
 #include "engine/journal.h"
 #include "rt/rt.h"
@@ -200,6 +201,7 @@ play_main(void *arg)
 {
     struct playing *p = arg;
     struct app *a = NULL;
+    sealed_install("a replay calls nothing");
     p->e = app_open(&(struct app_opts){.replaying = true}, &a);
     if (!p->e)
         p->e = play(a, p);

@@ -66,7 +66,7 @@ app_expand(void *ctx, const char *text, char **ret_text)
     struct app *a = ctx;
     struct str out = STR_INIT;
     struct err *e = spec_expand(text, &a->env, &out);
-    if (e && a->opts.replaying) { /* whoever needed it has been called already */
+    if (e && (a->opts.replaying || a->opts.unresolved)) { /* nobody will be called with it */
         err_drop(e);
         str_reset(&out);
         str_add(&out, text);
@@ -379,6 +379,8 @@ app_load_text(struct app *a, const char *path, const char *text, size_t n, struc
         spec_free(l.spec);
         return e;
     }
+    if (!a->opts.testing)
+        json_object_del(l.spec->doc, "tests"); /* no part of what runs */
     keys_default(l.spec->doc);
     app_secrets_of(a, l.spec->doc);
     profile_default(l.spec->doc);

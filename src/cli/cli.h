@@ -11,7 +11,7 @@ struct command {
 extern const struct command cmd_run, cmd_validate, cmd_schema, cmd_graph, cmd_runs, cmd_mcp,
     cmd_doctor, cmd_init, cmd_send, cmd_version, cmd_torture, cmd_bench, cmd_gate, cmd_batch;
 
-extern const struct command cmd_stats;
+extern const struct command cmd_stats, cmd_test;
 
 /* Options of one command. Values follow as the next word or after '='. */
 struct option_def {

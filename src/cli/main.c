@@ -10,7 +10,7 @@ static const struct command *const commands[] = {
     &cmd_validate,
     &cmd_graph,
     &cmd_schema,
-    &cmd_runs, &cmd_stats,
+    &cmd_runs, &cmd_stats, &cmd_test,
     &cmd_gate,
     &cmd_send,
     &cmd_mcp,

@@ -1,8 +1,8 @@
 /* sim.h - the simulated world: scripted peers, virtual time, faults, crashes.
  *
- * Only for tests and `tutti torture`. Peers are functions that run in a fiber of their own, so they
- * can sleep (in virtual time), stream, drop and hang. The same seed gives the same run, switch by
- * switch. */
+ * Only for tests, `tutti torture`, and what runs without a world (`tutti test`, replays). Peers are
+ * functions that run in a fiber of their own, so they can sleep (in virtual time), stream, drop and
+ * hang. The same seed gives the same run, switch by switch. */
 #ifndef RT_SIM_H
 #define RT_SIM_H
 #include "rt/http.h"

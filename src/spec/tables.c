@@ -68,6 +68,38 @@ static const struct param hedge_params[] = {
                              {"limits", P_OBJECT, .fields = spec_limit_params})                    \
     }
 
+/* ---- tests ----------------------------------------------------------------- */
+#define TEXTS(name, doc_text)                                                                      \
+    {                                                                                              \
+        name, P_LIST, PARAM_ONE, doc_text, .fields = ITEM("text", P_STRING, PARAM_PLAIN)           \
+    }
+static const struct param expect_params[] = {
+    {"status", P_ENUM, 0, "how the run ends (completed; with `error`: failed)",
+     .choices = NAMES("completed", "partial", "failed", "cancelled", "compensated", "waiting")},
+    {"output", P_ANY, 0, "the whole output"},
+    TEXTS("contains", "texts that are in the output"),
+    TEXTS("excludes", "texts that are not"),
+    TEXTS("matches", "regular expressions that the output matches"),
+    {"json", P_ANY, 0, "values of members of the output, by their path"},
+    {"when", P_LIST, PARAM_ONE, "conditions over output, steps, inputs and vars",
+     .fields = ITEM("condition", P_COND)},
+    {"error", P_STRING, 0, "a part of the error's text"},
+    {"nodes", P_ANY, 0, "state of nodes by path, or their status and output"},
+    {0}};
+static const struct param test_params[] = {
+    {"description", P_STRING, 0, "for people"},
+    {"workflow", P_STRING, PARAM_NONEMPTY, "which workflow (default as of a run)"},
+    {"input", P_ANY, 0, "the run's input"},
+    {"inputs", P_ANY, 0, "the run's inputs"},
+    {"context", P_ANY, 0, "further inputs"},
+    {"replies", P_ANY, 0, "what agents answer: by name, or a list for all of them"},
+    {"recording", P_PATH, PARAM_NONEMPTY, "models answer from this file"},
+    {"answers", P_ANY, 0, "what people answer, by the path of the question"},
+    {"signals", P_ANY, 0, "signals that the run is sent, by name"},
+    {"clock", P_ENUM, 0, "whose time it is (virtual)", .choices = NAMES("virtual", "real")},
+    {"expect", P_OBJECT, 0, "what has to come of it", .fields = expect_params},
+    {0}};
+
 /* ---- a file ---------------------------------------------------------------- */
 const struct param spec_top_params[] = {
     {"$schema", P_STRING, 0, "for editors; not kept"},
@@ -89,6 +121,8 @@ const struct param spec_top_params[] = {
      .fields = ITEM("price", P_OBJECT, .fields = price_params), .also = NAMES("prices")},
     {"mcp_servers", P_MAP, 0, "named MCP servers",
      .fields = ITEM("server", P_OBJECT, .fields = spec_server_params)},
+    {"tests", P_MAP, 0, "runs and what has to come of them, for `tutti test`",
+     .fields = ITEM("test", P_OBJECT, .fields = test_params)},
     {"agents", P_ANY, 0, "named workers"},
     {"workflows", P_ANY, 0, "named patterns over agents"},
     {0}};

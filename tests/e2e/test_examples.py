@@ -181,6 +181,10 @@ class Examples(Case):
         self.assertEqual(doc['nodes']['notes']['output'], ['Explain ebb', 'Explain flood'])
         self.assertEqual(doc['nodes']['merge']['status'], 'completed')
 
+    def test_greeting(self):
+        done = self.tutti('test', 'greeting.test.yaml', code=0)
+        self.assertIn('4 passed, 0 failed', done.out)
+
     def test_nested(self):
         doc = self.run_ok('nested.yaml', '-i', 'Collect')
         self.assertIn('data_prep/transformer', doc['nodes'])
