@@ -86,6 +86,8 @@ request_make(const struct work *w, json_t *output, json_t *self_view)
             json_object_set(m.request, limits[i], limit);
     }
     rt_deep(make_deep, &m);
+    if (w->item && output && !undo->input) /* of such an item nothing else is kept */
+        json_object_set(m.request, "input", output);
     if (m.e) {
         AUTO(freep) char *text = err_text(m.e);
         json_object_set_new(m.request, "error", json_string_lossy(text, strlen(text)));

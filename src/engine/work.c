@@ -252,20 +252,28 @@ item_run(struct run *r, const struct work *w, struct reply *ret_reply)
     int64_t started;
     uint64_t begun = 0;
     PASS(view_node_started(r->view, w->path, &started));
+    const size_t mark = started ? 0 : saga_mark(r);
     if (!started) {
         started = rt_wall_ms();
         run_append(r, REC_NODE_STARTED, w->path,
                    json_pack("{ss ss* sI}", "type", w->type, "agent", w->worker, "at", started),
                    true);
         begun = r->appended;
+        saga_note_begun(r, w);
     }
-    struct err *e = within_total(r, w, started, ret_reply, &attempts);
+    struct err *e = saga_cause(r, w->path);
+    if (!e)
+        e = within_total(r, w, started, ret_reply, &attempts);
+    if (e && w->child && control_may_go_on(e))
+        e = saga_failed(r, w->path, mark, e);
     if (!e && !ret_reply->output)
         reply_set_json(ret_reply, json_null());
     if (e && (!control_may_go_on(e) || r->broken || r->interrupted))
         return e;
     if (begun)
         run_retract(r, begun);
+    if (!e)
+        saga_note_ready(r, w, ret_reply); /* in the same commit */
     if (run_append_soon(r, e ? REC_ITEM_FAILED : REC_ITEM_DONE, w->path,
                         item_body(ret_reply, e, started)))
         return e;
