@@ -417,11 +417,12 @@ saga_cause(const struct run *r, const char *path)
 struct err *
 saga_failed(struct run *r, const char *path, size_t mark, struct err *e)
 {
+    const char *reason = err_kind(e) == ERR_CANCELLED ? "cancelled" : "failed";
     if (!plan_undoes(r->flow->plan) || r->broken || r->interrupted)
         return e;
     struct err *undone = notes_commit(r);
     if (!undone && undolog_is_due(view_undo(r->view), path, mark))
-        undone = undo_all(r, path, mark, cause_body("failed", RUN_FAILED, e));
+        undone = undo_all(r, path, mark, cause_body(reason, RUN_FAILED, e));
     if (!undone)
         return e;
     err_free(e);

@@ -1,10 +1,10 @@
 /* sched.c - the one routine that runs a graph.
  *
  * A node is ready when all it waits for have settled. Ready nodes start by priority, then in order
- * of declaration, up to the graph's concurrency; each runs in a fiber, or right here when nothing
- * could run beside it.
+ * of declaration, up to the graph's concurrency; each in a fiber, or here when it would be alone.
  */
 #include "engine/message.h"
+#include "engine/saga.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -301,22 +301,28 @@ parked_note(struct graph_state *gs, struct err *e)
     gs->parked = FAIL(ERR_PARKED, "%s; %s", before, more);
 }
 
+/* Not needed any more, in this life or a former one; while the graph goes on. */
+static bool
+is_cut_off(const struct graph_state *gs, const struct node *n, const struct err *e)
+{
+    return e && err_kind(e) == ERR_CANCELLED && gs->g->quorum && is_branch(gs, n) &&
+           !scope_is_cancelled(&gs->scope);
+}
+
 static void
 node_finished(struct graph_state *gs, const struct node *n, struct err *e)
 {
-    struct node_state *s = &gs->nodes[n->index];
     if (!e) {
         gs->partial |= s->reply.partial && !n->continue_on_failure;
         node_settled(gs, n, NODE_COMPLETED);
     } else if (err_kind(e) == ERR_PARKED) {
         parked_note(gs, e);
         waitq_wake_all(&gs->changed); /* not settled: what depends on it waits too */
-    } else if (err_kind(e) == ERR_CANCELLED && gs->g->quorum && is_branch(gs, n) &&
-               !scope_is_cancelled(&gs->scope)) {
-        err_free(e); /* not needed any more, in this life or a former one */
+    } else if (is_cut_off(gs, n, e)) {
+        err_free(e);
         node_settled(gs, n, NODE_CANCELLED);
     } else if (err_kind(e) == ERR_CANCELLED) {
-        s->status = NODE_CANCELLED;
+        gs->nodes[n->index].status = NODE_CANCELLED;
         if (!gs->stopping && !gs->cut)
             gs->cut = e;
         else
@@ -363,16 +369,16 @@ node_main(void *arg)
     AUTO(freep) struct node_fiber *f = arg;
     struct graph_state *gs = f->gs;
     AUTO(freep) char *path = node_path(gs, f->node);
-    struct err *e;
     if (gs->enough && is_branch(gs, f->node)) {
         gs->running--;
         node_leave_out(gs, f->node, path);
         return;
     }
-    if (is_branch(gs, f->node))
-        e = branch_run(f, path);
-    else
-        e = node_run(gs, f->node, path, &gs->nodes[f->node->index].reply);
+    struct err *e = is_branch(gs, f->node)
+                        ? branch_run(f, path)
+                        : node_run(gs, f->node, path, &gs->nodes[f->node->index].reply);
+    if (is_cut_off(gs, f->node, e))
+        e = saga_failed(gs->run, path, 0, e);
     gs->running--;
     node_finished(gs, f->node, e);
 }
@@ -452,6 +458,8 @@ node_start(struct graph_state *gs, const struct node *n)
     if ((!gs->running && (!gs->nready || gs->g->max_concurrency == 1)) ||
         (gs->g->quorum && view_node_ended(gs->run->view, path))) {
         e = node_run(gs, n, path, &gs->nodes[n->index].reply);
+        if (is_cut_off(gs, n, e))
+            e = saga_failed(gs->run, path, 0, e);
         node_finished(gs, n, e);
         return;
     }
