@@ -313,7 +313,7 @@ static void
 node_finished(struct graph_state *gs, const struct node *n, struct err *e)
 {
     if (!e) {
-        gs->partial |= s->reply.partial && !n->continue_on_failure;
+        gs->partial |= gs->nodes[n->index].reply.partial && !n->continue_on_failure;
         node_settled(gs, n, NODE_COMPLETED);
     } else if (err_kind(e) == ERR_PARKED) {
         parked_note(gs, e);
