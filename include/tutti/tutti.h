@@ -94,8 +94,8 @@ tutti_resume(struct tutti *engine, const char *run_id, const char *in_doubt, str
              char **error);
 /* Undoes a run that has ended: what completed in it and has `compensate`, newest first; it ends
  * `compensated`. One that is being undone so goes on. */
-TUTTI_API enum tutti_status tutti_rollback(struct tutti *engine, const char *run_id,
-                                           struct tutti_run **run, char **error);
+TUTTI_API enum tutti_status
+tutti_rollback(struct tutti *engine, const char *run_id, struct tutti_run **run, char **error);
 /* Waits until the run is over; timeout_ms < 0: for ever. Sets *document (JSON) unless it timed out.
  * The status tells how the run ended. One that only waits for a time is gone on with when it has
  * come; one that waits for somebody is TUTTI_WAITING, and is resumed once it was told. */
@@ -129,6 +129,21 @@ TUTTI_API char *tutti_result(struct tutti_run *run);
 TUTTI_API const char *tutti_run_id(const struct tutti_run *run);
 TUTTI_API enum tutti_status tutti_cancel(struct tutti_run *run, char **error);
 TUTTI_API void tutti_release(struct tutti_run *run); /* the run itself goes on. Accepts NULL */
+
+/* Registers an agent that is in no file: definition is what would stand below its name in `agents`,
+ * in YAML or JSON. It is there for every run started afterwards. TUTTI_INVALID: the mistakes;
+ * TUTTI_USAGE: the name is taken. */
+TUTTI_API enum tutti_status
+tutti_register(struct tutti *engine, const char *name, const char *definition, char **error);
+/* The agents and workflows of a file (NULL: those that are registered), as a JSON list: name, kind,
+ * description, profile, provider, model, servers, tools, capabilities, multimodal, max_tokens,
+ * context_window (null: unknown), and what they do in this process: status (idle, busy, error,
+ * offline), run, task, done, failed, error. */
+TUTTI_API enum tutti_status
+tutti_agents(struct tutti *engine, const char *file, char **list, char **error);
+/* One of them by its name. TUTTI_USAGE: there is none. */
+TUTTI_API enum tutti_status
+tutti_agent(struct tutti *engine, const char *file, const char *name, char **row, char **error);
 
 /* Forgets what was said: in one conversation or all (NULL), by one agent or all (NULL). */
 TUTTI_API enum tutti_status tutti_clear_history(struct tutti *engine, const char *conversation,

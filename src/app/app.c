@@ -4,6 +4,7 @@
 #include "app/defaults.h"
 #include "app/hedgecheck.h"
 #include "app/kinds.h"
+#include "app/registry.h"
 #include "app/secrets.h"
 #include "base/log.h"
 #include "net/client.h"
@@ -362,11 +363,15 @@ app_load_text(struct app *a, const char *path, const char *text, size_t n, struc
     root_set(a, real);
     PASS(dotenv_read(a, dir));
     struct spec_files files = {read_under_root, list_under_root, a};
+    size_t ntexts;
+    const struct spec_text *texts = registry_texts(a->opts.registry, &ntexts);
     struct loading l = {.source = {.path = path,
                                    .text = text,
                                    .len = n,
                                    .env = &a->env,
                                    .files = &files,
+                                   .texts = texts,
+                                   .ntexts = ntexts,
                                    .space = engine_space(a->engine),
                                    .more = check_partial,
                                    .more_ctx = a}};

@@ -11,6 +11,7 @@
 #define TUTTI_VERSION "0.1.0"
 
 struct app;
+struct registry;
 struct app_opts {          /* strings borrowed for the app's life */
     const char *store_dir; /* NULL: memory */
     struct store_mem *mem; /* store_dir NULL: this memory, which outlives the app; or NULL */
@@ -19,6 +20,7 @@ struct app_opts {          /* strings borrowed for the app's life */
     bool debug, stream;
     bool testing;    /* a file's `tests` are kept in what is loaded */
     bool unresolved; /* ${NAME} of a variable that is not set stays as it is written */
+    const struct registry *registry; /* agents beside those of the files; or NULL */
     bool replaying; /* nothing leaves the process: a step that the journal does not have parks */
 };
 struct err *MUST app_open(const struct app_opts *opts, struct app **OWN ret_app) YIELDS;

@@ -1,5 +1,6 @@
 /* tutti.c - the public API: each call is one turn of the runtime with a fiber that does the work.
  */
+#include "app/registry.h"
 #include "app/tutticore.h"
 #include "rt/fiber.h"
 #include "rt/file.h"
@@ -277,6 +278,7 @@ tutti_open(const struct tutti_options *options, struct tutti **engine, char **er
     static const struct tutti_options none;
     const struct tutti_options *o = options ? options : &none;
     struct tutti *t = xcalloc(1, sizeof *t);
+    t->opts.registry = t->registry = registry_new();
     t->store_option = copy_of(o->store);
     t->memory = o->memory;
     t->opts.model = t->model = copy_of(o->model);
@@ -316,6 +318,7 @@ tutti_close(struct tutti *engine)
             rt_run(t->rt, close_main, t);
         rt_close(t->rt);
     }
+    registry_free(t->registry);
     free(t->store_dir);
     free(t->store_option);
     free(t->model);

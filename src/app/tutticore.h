@@ -10,6 +10,7 @@ struct tutti {
     struct rt *rt;
     struct app *app; /* NULL until the first file says where the store is */
     struct app_opts opts;
+    struct registry *registry;
     char *store_dir, *model, *record, *replay, *store_option;
     bool memory, handle_signals, following; /* following: the engine's events */
     bool stay;

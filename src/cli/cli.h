@@ -9,7 +9,8 @@ struct command {
     int (*run)(int argc, char **argv); /* argv[0] is the command; returns the exit code */
 };
 extern const struct command cmd_run, cmd_validate, cmd_schema, cmd_graph, cmd_runs, cmd_mcp,
-    cmd_doctor, cmd_init, cmd_send, cmd_version, cmd_torture, cmd_bench, cmd_gate, cmd_batch;
+    cmd_doctor, cmd_init, cmd_send, cmd_agents, cmd_version, cmd_torture, cmd_bench, cmd_gate,
+    cmd_batch;
 
 extern const struct command cmd_stats, cmd_test;
 

@@ -11,6 +11,7 @@ static const struct command *const commands[] = {
     &cmd_graph,
     &cmd_schema,
     &cmd_runs, &cmd_stats, &cmd_test,
+    &cmd_agents,
     &cmd_gate,
     &cmd_send,
     &cmd_mcp,

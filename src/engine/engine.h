@@ -126,6 +126,10 @@ struct err *MUST engine_stored_flow(struct engine *e, const char *id,
  * what it has done stays. */
 struct err *MUST engine_cancel_stored(struct engine *e, const char *id, bool force) YIELDS;
 
+/* What the agents of this process are doing: a list of {agent, status, running, done, failed, run,
+ * task, error, at} (roster.h). */
+json_t *OWN engine_roster(const struct engine *e);
+
 /* What was said in conversations: exchange by exchange, by conversation, workflow and speaker (an
  * agent; "router[NAME]", "chain[NAME]"), each in order. Names of more than about a hundred bytes
  * are told shortened. */

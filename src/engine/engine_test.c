@@ -265,7 +265,7 @@ reading(void **state)
     scene(find, "start: ok\none run: 1, of send\nfound: 1\nfound: 1\nfound: 1\n"
                 "find: there is no run 'order'\nfind: there is no run 'nowhere'\nwait: ok\n");
     scene(read_back, "wait: ok\n"
-                     "heard 6 and 0\n"
+                     "heard 10 and 0\n"
                      "document: ok\n"
                      "the same: 1\n"
                      "completed hello ! -\n"

@@ -1,5 +1,6 @@
 /* flow.c - the engine itself, and definitions shared by runs. */
 #include "engine/broker.h"
+#include "engine/roster.h"
 #include "engine/runcore.h"
 #include "schema/schema.h"
 #include <assert.h>
@@ -19,6 +20,7 @@ engine_new(const struct engine_opts *opts)
     e->flights = map_new();
     e->broker = broker_new(opts->store);
     e->nothing = json_object();
+    e->roster = roster_new();
     scope_open_detached(&e->scope);
     return e;
 }
@@ -47,6 +49,7 @@ engine_free(struct engine *e)
     vec_fini(&e->runs);
     vec_fini(&e->subscribers);
     json_decref(e->nothing);
+    roster_free(e->roster);
     expr_space_free(e->space);
     free(e);
 }

@@ -162,6 +162,7 @@ guards_admit(struct stepping *st, uint64_t *ret_pass)
     const enum breaker_state before = b->state;
     *ret_pass = breaker_allow(b, rt_now_ms());
     if (!*ret_pass) {
+        st->h->refused = true;
         st->final = true; /* it fails at once: that is what it is for */
         return refusal(st->health);
     }

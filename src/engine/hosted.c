@@ -1,5 +1,6 @@
 /* hosted.c - what an agent gets from the engine, and running one. */
 #include "engine/history.h"
+#include "engine/roster.h"
 #include "engine/runcore.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -234,7 +235,11 @@ agent_run(struct run *r, const struct work *w, int64_t started_wall_ms, struct r
     t.effect = w->node ? w->node->effect : -1;
     if (t.effect < 0 && said && effect_parse(said, &effect))
         t.effect = (int)effect;
+    struct roster_work working = {.agent = t.name, .path = w->path};
+    roster_begin(r, &working);
     struct err *e = kind->run(&h.base, &t, ret_reply);
+    working.refused = h.refused;
+    roster_end(r, &working, e);
     ret_reply->usage = h.usage;
     *ret_attempts = h.attempts;
     return e;

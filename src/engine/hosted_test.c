@@ -141,7 +141,7 @@ static void
 hosting(void **state)
 {
     (void)state;
-    scene(asking, ASKED_RUN ASKED_RUN "heard 7\n");
+    scene(asking, ASKED_RUN ASKED_RUN "heard 9\n");
     scene(picking, "wait: ok\n"
                    "completed a ! -\n"
                    "  a completed a ! -\n"

@@ -33,6 +33,7 @@ struct engine {
     struct scope scope; /* of the runs' fibers */
     struct engine_stats stats;
     struct str encoding;      /* where a record is encoded */
+    struct roster *roster;
     json_t *nothing;          /* an empty object to lend */
     bool watching;            /* the fiber that looks for cancels is there */
     VEC(struct run *) unsafe; /* those with results that are not committed; a reference each */
@@ -92,6 +93,7 @@ struct hosted {
     struct usage usage;      /* of its steps */
     unsigned attempts;       /* the most tries a step of it took */
     int64_t started_wall_ms;
+    bool refused;   /* a circuit breaker let a call of it not pass */
     unsigned depth; /* of agents calling agents */
     json_t *inputs; /* of the workflow around it; borrowed */
 };

@@ -47,6 +47,7 @@ bool run_status_parse(const char *name, enum run_status *ret_status);
 #define EVENT_STEP_COMPLETED "step.completed"
 #define EVENT_STEP_FAILED    "step.failed"
 #define EVENT_AGENT_CHUNK    "agent.chunk"
+#define EVENT_AGENT_STATUS   "agent.status" /* idle, busy, error or offline */
 
 #define EVENT_STEP_HEDGED       "step.hedged"
 #define EVENT_LOOP_REPEATED     "loop.repeated"

@@ -205,5 +205,7 @@ files_read(struct loader *l)
 {
     AUTO(freep) char *path = include_path("", l->source->path);
     file_read(l, path, l->source->text, l->source->len);
+    for (size_t i = 0; i < l->source->ntexts; i++)
+        file_read(l, l->source->texts[i].path, l->source->texts[i].text, l->source->texts[i].len);
     cards_read(l);
 }

@@ -113,7 +113,7 @@ spec_load(const struct spec_tables *tables, const struct spec_source *source,
     override_apply(c, s->doc);
     shorthand_profiles(c, json_object_get(s->doc, "profiles"));
     shorthand_servers(c, json_object_get(s->doc, "mcp_servers"));
-    if (!l.incomplete)
+    if (!l.incomplete && !source->is_part)
         refs_check(c, s->doc);
     s->places = c->places;
     deferred_check(c, s);

@@ -48,13 +48,20 @@ struct spec_files {
     void *ctx;
 };
 
+struct spec_text { /* a file that is not on disk */
+    const char *path, *text;
+    size_t len;
+};
 struct spec_source {  /* all borrowed for the call */
     const char *path; /* as messages show it; includes are relative to its folder */
     const char *text;
     size_t len;
     const struct spec_env *env;     /* NULL: nothing is set */
     const struct spec_files *files; /* NULL: include and cards are errors, respectively none */
-    struct expr_space *space;       /* compiles templates and conditions; NULL: a passing one */
+    const struct spec_text *texts;  /* read as if it included them */
+    size_t ntexts;
+    bool is_part;             /* of a configuration: what it names may be defined elsewhere */
+    struct expr_space *space; /* compiles templates and conditions; NULL: a passing one */
     /* Called when there are mistakes, with what was understood: who knows more than this folder can
      * find others that do not follow from them, as a list with positions. May be NULL. */
     struct err *(*more)(void *ctx, struct spec *partial)MUST;
