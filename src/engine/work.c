@@ -225,6 +225,12 @@ end_record(struct run *r, const struct work *w, struct work_end *end, struct err
     return e;
 }
 
+static struct err *
+too_deep(void)
+{
+    return FAIL(ERR_LIMIT, "it is nested too deep: its path has more than %d bytes", PATH_LEN_MAX);
+}
+
 /* Small, because there are very many. */
 static json_t *
 item_body(const struct reply *reply, const struct err *e, int64_t started_wall_ms)
@@ -294,11 +300,10 @@ work_run(struct run *r, const struct work *w, struct reply *ret_reply)
 {
     unsigned attempts = 1;
     int64_t started;
-    if (strlen(w->path) > PATH_LEN_MAX)
-        return FAIL(ERR_LIMIT, "it is nested too deep: its path has more than %d bytes",
-                    PATH_LEN_MAX);
+    struct err *deep = strlen(w->path) > PATH_LEN_MAX ? too_deep() : NULL;
     if (w->item)
-        return item_run(r, w, ret_reply);
+        return deep ? item_refuse(r, w->path, deep) : item_run(r, w, ret_reply);
+    PASS(deep);
     if (view_node_ended(r->view, w->path))
         return recorded(r->view, w->path, ret_reply);
     PASS(view_node_started(r->view, w->path, &started));
