@@ -59,9 +59,11 @@ gone_run(struct host *h, const struct task *t, struct reply *ret)
 static const struct kind gone_kind = {.name = "gone", .roles = ROLE_AGENT, .run = gone_run};
 static const struct kind echo_kind = {.name = "echo", .roles = ROLE_AGENT, .run = echo_run};
 static const struct kind once_kind = {.name = "once", .roles = ROLE_AGENT, .run = once_run};
-static const struct kind *const agents[] = {&echo_kind, &once_kind, &gone_kind, &asks_kind, NULL};
-static const struct kind *const workflows[] = {&dag_kind,   &task_kind, &chain_kind, &parallel_kind,
-                                               &human_kind, &wait_kind, NULL};
+static const struct kind *const agents[] = {&echo_kind, &once_kind, &gone_kind,
+                                            &asks_kind, &slow_kind, NULL};
+static const struct kind *const workflows[] = {&dag_kind,      &task_kind,  &chain_kind,
+                                               &parallel_kind, &human_kind, &wait_kind,
+                                               &foreach_kind,  NULL};
 
 #define DOC                                                                                        \
     "{\"agents\":{\"say\":{\"type\":\"echo\"},\"mail\":{\"type\":\"once\"},"                       \
@@ -110,25 +112,46 @@ scene_main(void *arg)
     store_close(s->store);
 }
 
-void
-scene(void (*play)(struct scene *s), const char *want)
+static void
+scene_of(struct scene s, const char *want)
 {
     struct rt *rt;
-    struct scene s = {.play = play};
     assert_ok(rt_open(&(struct rt_opts){.simulated = true, .seed = 1}, &rt));
     rt_run(rt, scene_main, &s);
     rt_close(rt);
     for (char *id = s.out.p; id && (id = strstr(id, "'01")); id++)
         memmove(id + 1, id + RUN_ID_LEN, strlen(id + RUN_ID_LEN) + 1); /* ids: '' */
+    for (char *dir = s.out.p; s.dir && dir && (dir = strstr(dir, s.dir)); dir += 3) {
+        const size_t n = strlen(s.dir);
+        memmove(dir + 3, dir + n, strlen(dir + n) + 1);
+        memcpy(dir, "DIR", 3);
+    }
     assert_string_equal(s.out.p ? s.out.p : "", want);
     str_fini(&s.out);
+}
+
+void
+scene(void (*play)(struct scene *s), const char *want)
+{
+    scene_of((struct scene){.play = play}, want);
+}
+
+void
+scene_in_folder(const char *doc, void (*play)(struct scene *s), const char *want)
+{
+    char dir[] = "/tmp/tutti-engine-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    scene_of((struct scene){.play = play, .doc = doc, .dir = dir}, want);
+    AUTO(freep) char *rm = xasprintf("rm -r %s", dir);
+    assert_int_equal(system(rm), 0);
 }
 
 struct err *
 flow_of(struct scene *s, const char *workflow, struct flow **ret_flow)
 {
     AUTO(json_freep) json_t *doc = NULL;
-    PASS(json_parse(DOC, strlen(DOC), &doc));
+    const char *text = s->doc ? s->doc : DOC;
+    PASS(json_parse(text, strlen(text), &doc));
     return engine_flow(s->e, &(struct flow_source){.doc = doc, .workflow = workflow}, ret_flow);
 }
 
@@ -141,7 +164,8 @@ begin(struct scene *s, const char *workflow, const char *input)
     bool existing;
     struct err *e = flow_of(s, workflow, &f);
     if (!e)
-        e = engine_start(s->e, &(struct run_request){.flow = f, .input = value}, &r, &existing);
+        e = engine_start(s->e, &(struct run_request){.flow = f, .input = value, .dir = s->dir}, &r,
+                         &existing);
     flow_unref(f);
     if (e)
         note(s, "start", e);

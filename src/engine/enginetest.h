@@ -10,9 +10,13 @@ struct scene {
     struct store *store;
     struct engine *e;
     void (*play)(struct scene *s);
+    const char *doc; /* other workflows than the usual ones; or NULL */
+    char *dir;       /* of runs; or NULL: in what is compared it is DIR */
 };
 /* Plays it; ids are cut out of what it wrote, which must be `want`. */
 void scene(void (*play)(struct scene *s), const char *want);
+/* The same with other workflows, and a folder of its own. */
+void scene_in_folder(const char *doc, void (*play)(struct scene *s), const char *want);
 void note(struct scene *s, const char *what, struct err *OWN e);
 void show(struct scene *s, const char *id); /* the run's document, a line for it and each node */
 struct err *MUST flow_of(struct scene *s, const char *workflow, struct flow **OWN ret_flow);
@@ -22,6 +26,7 @@ struct run *OWN begin(struct scene *s, const char *workflow, const char *input);
 void finish(struct scene *s, struct run *OWN r);
 void heard(void *ctx, const struct run_event *ev); /* a subscriber that counts */
 
+extern const struct kind slow_kind; /* itemstream_test.c: an agent of type "slow" */
 extern const struct kind asks_kind; /* an agent of type "asks" */
 
 #endif

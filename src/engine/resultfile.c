@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WRITE_BYTES   ((size_t)64 << 10) /* written at once, when there is no hurry */
+#define WRITE_BYTES   ((size_t)64 << 10) /* written at once; fewer when they are a second old */
+#define WRITE_MS      1000
 #define CURSOR_LINES  2000
 #define CURSOR_BYTES  ((size_t)4 << 20)
 #define WAITING_BYTES ((size_t)8 << 20) /* of lines that wait for their commit */
@@ -24,6 +25,7 @@ struct resultfile {
     size_t head, waiting_bytes;
     struct str out;      /* committed, not written */
     size_t lines, bytes; /* since the last cursor */
+    int64_t written_ms;
     bool writing;
     struct waitq written;
     struct err *broken;
@@ -74,6 +76,7 @@ resultfile_open(struct run *r, struct viewstream *known, struct resultfile **ret
     struct resultfile *f = xcalloc(1, sizeof *f);
     f->run = r;
     f->known = known;
+    f->written_ms = rt_now_ms();
     struct err *e = datafile_append_to(path, known->bytes, &f->file);
     if (!e)
         e = lines_again(f);
@@ -148,12 +151,14 @@ static struct err *
 out_write(struct resultfile *f, bool all)
 {
     const bool cursor = f->lines >= CURSOR_LINES || f->bytes + f->out.len >= CURSOR_BYTES;
-    if (!all && !cursor && f->out.len < WRITE_BYTES)
+    const bool late = f->out.len && rt_now_ms() - f->written_ms >= WRITE_MS;
+    if (!all && !cursor && !late && f->out.len < WRITE_BYTES)
         return NULL;
     PASS(datafile_add(f->file, f->out.p, f->out.len, all || cursor));
     f->known->bytes += (int64_t)f->out.len;
     f->bytes += f->out.len;
     str_reset(&f->out);
+    f->written_ms = rt_now_ms();
     if (cursor && !all)
         cursor_record(f);
     return NULL;
