@@ -242,8 +242,8 @@ node_worker(struct lowering *l, struct node *n, const json_t *def, const char *p
         lower_inline(l, n, worker, at);
     else if (worker)
         lower_worker(l, n, worker, at);
-    else if (n->server_name)
-        n->worker = ""; /* the default llm agent, with that one server */
+    else if (n->server_name || reduces)
+        n->worker = ""; /* the default llm agent, with that one server or none */
     else
         lower_fail(l, n->at, "node '%s': an agent or a workflow is needed", n->id);
 }

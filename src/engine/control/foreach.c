@@ -72,6 +72,10 @@ foreach_lower(struct lowering *l, const json_t *def, const char *pointer)
     struct node *member = lower_member(l, def, pointer, "agent");
     if (!member)
         member = lower_member(l, def, pointer, "workflow");
+    if (!member && json_object_get(def, "server_name")) { /* the default agent, with that server */
+        member = lower_node(l, "assistant", false, lower_pos(l, pointer));
+        member->worker = "";
+    }
     if (!member) {
         lower_fail(l, lower_pos(l, pointer), "an agent or a workflow is needed for each item");
     } else {
