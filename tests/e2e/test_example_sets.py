@@ -28,7 +28,8 @@ exec python3 '{fake}/mcp_pages.py' fetch
 
 def says(system, text, **more):
     """The agent whose instruction has these words answers so."""
-    return {'match': dict({'system': system}, **more), 'reply': {'text': text} if isinstance(text, str) else {'json': text}}
+    reply = {'text': text} if isinstance(text, str) else {'json': text}
+    return {'match': dict({'system': system}, **more), 'reply': reply}
 
 
 def calls(tool, arguments, **match):
@@ -89,7 +90,11 @@ class Sets(Case):
 
     def test_multi_perspective_without_one(self):
         doc, _ = self.run_with(
-            [{'match': {'system': 'technical'}, 'fault': 400}, says('perspective', 'seen'), says('Synthesize', '$user')],
+            [
+                {'match': {'system': 'technical'}, 'fault': 400},
+                says('perspective', 'seen'),
+                says('Synthesize', '$user'),
+            ],
             'advanced-agent-system/multi-perspective-analysis.yaml', '-i', 'AI',
         )
         self.assertEqual((doc['status'], doc['text'].count('seen')), ('partial', 2))
@@ -112,8 +117,8 @@ class Sets(Case):
         )
         self.assertEqual([text.split(':')[0] for text in doc['output']], ['code', 'facts', 'story'])
         self.assertEqual(doc['nodes']['each/intelligent_router[0]/choose']['output']['confidence'], 0.9)
-        asked = next(entry['body'] for entry in server.log if 'routing assistant' in json.dumps(entry['body']['messages'][0]))
-        self.assertEqual(asked['temperature'], 0.1)
+        asked = [e['body'] for e in server.log if 'routing assistant' in json.dumps(e['body']['messages'][0])]
+        self.assertEqual([body['temperature'] for body in asked], [0.1] * 3)
 
     def test_content_creation(self):
         def planned(after, **answer):
@@ -180,7 +185,8 @@ class Sets(Case):
     # ---- Advanced Agent Patterns -----------------------------------------------------------------
     def test_manager(self):
         path = 'agent-patterns/manager.yaml'
-        doc, _ = self.run_with([says('You are a manager', {'type': 'coding'}), says('Implement', 'code')], path, '-i', 'x')
+        rules = [says('You are a manager', {'type': 'coding'}), says('Implement', 'code')]
+        doc, _ = self.run_with(rules, path, '-i', 'x')
         self.assertEqual((doc['text'], doc['nodes']['classify']['output']), ('code', {'type': 'coding'}))
         doc, server = self.run_with(
             [says('You are a manager', {'type': 'complex'}), says('', 'part of $n')], path, '-i', 'Build a login form'
@@ -210,7 +216,8 @@ class Sets(Case):
 
     def test_circuit_breaker(self):
         server = self.model()
-        done = self.tutti('run', 'agent-patterns/circuit-breaker.yaml', '--json', env={'API_URL': server.url + '/api'}, code=1)
+        path, env = 'agent-patterns/circuit-breaker.yaml', {'API_URL': server.url + '/api'}
+        done = self.tutti('run', path, '--json', env=env, code=1)
         self.assertEqual(sum('/status/503' in entry['path'] for entry in server.log), 5)
         self.assertIn('circuit breaker is open', json.dumps(done.json['nodes']))
 
@@ -268,7 +275,8 @@ class Sets(Case):
         self.assertEqual(doc['usage']['tool_calls'], 5)
 
     def test_basic_orchestration(self):
-        doc, _ = self.run_with([says('paragraph', 'text of $user')], 'agent-orchestra/basic-orchestration.yaml', '-i', 'x')
+        path = 'agent-orchestra/basic-orchestration.yaml'
+        doc, _ = self.run_with([says('paragraph', 'text of $user')], path, '-i', 'x')
         self.assertIn('[history]', doc['text'])
         self.assertIn('[today]', doc['text'])
 
@@ -280,7 +288,8 @@ class Sets(Case):
         self.assertEqual((doc['status'], doc['output']), ('partial', ['echo: 1: tides', 'echo: 2: currents', None]))
 
     def test_reduce(self):
-        doc, server = self.run_with([says('minutes', 'minutes of $user')], 'agent-orchestra/reduce.yaml', '-i', 'We met')
+        path = 'agent-orchestra/reduce.yaml'
+        doc, server = self.run_with([says('minutes', 'minutes of $user')], path, '-i', 'We met')
         self.assertTrue(doc['text'].startswith('minutes of Write the minutes'))
         self.assertEqual(server.count, 4)
 
@@ -306,7 +315,8 @@ class Sets(Case):
         self.assertEqual(offered, {'fs_sales', 'fs_reports'})
 
     def test_rate_limiting(self):
-        doc, server = self.run_with([{'match': {}, 'first_ms': 60, 'reply': {'text': 'yes'}}], 'agent-orchestra/rate-limiting.yaml')
+        slow = {'match': {}, 'first_ms': 60, 'reply': {'text': 'yes'}}
+        doc, server = self.run_with([slow], 'agent-orchestra/rate-limiting.yaml')
         self.assertEqual(doc['output'], ['yes'] * 6)
         self.assertEqual(server.stats()['in_flight_max'], 2)
 

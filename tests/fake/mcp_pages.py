@@ -21,8 +21,8 @@ def result_of(method, params):
             'serverInfo': {'name': 'pages', 'version': '1'},
         }
     if method == 'tools/list':
-        tool = {'name': TOOL, 'description': 'Reads a page.', 'inputSchema': SCHEMA, 'annotations': {'readOnlyHint': True}}
-        return {'tools': [tool]}
+        hints = {'readOnlyHint': True}
+        return {'tools': [{'name': TOOL, 'description': 'Reads a page.', 'inputSchema': SCHEMA, 'annotations': hints}]}
     if method == 'tools/call':
         return {'content': [{'type': 'text', 'text': 'page: ' + params['arguments']['url']}]}
     return {} if method == 'ping' else None
