@@ -1,0 +1,184 @@
+/* batchgather_test.c - who waits for whom before a batch is sent, and what is remembered of
+ * batches. */
+#include "llm/batchworld_test.h"
+
+/* ---- gathering
+ * ----------------------------------------------------------------------------------------- */
+
+static void
+by_size_and_by_time(struct scene *s)
+{
+    struct member m[] = {{.id = "a"}, {.id = "b"}, {.id = "c"}, {.id = "d", .at_ms = 60}};
+    members_run(s, m, 3); /* two at once, the third when it has waited */
+    members_run(s, &m[3], 1);
+}
+
+static void
+somebody_stays_away(struct scene *s)
+{
+    struct member m[] = {{.id = "a"}, {.id = "b", .only_gathers = true}};
+    members_run(s, m, 2);
+    struct member late[] = {{.id = "c", .not_gathered = true}, {.id = "d", .not_gathered = true}};
+    members_run(s, late, 2); /* of another life: gathered as they come */
+}
+
+static void
+cut_off(struct scene *s)
+{
+    struct member m[] = {{.id = "a", .cut_ms = 50}, {.id = "b", .at_ms = 60}};
+    members_run(s, m, 2); /* a leaves while it waits: b is alone */
+    struct member n[] = {{.id = "c", .cut_ms = 10}, {.id = "d"}};
+    members_run(s, n, 2); /* c leaves when it is sent: it is in doubt, d has it */
+    struct member o[] = {{.id = "e", .cut_ms = 1000}, {.id = "f", .only_gathers = true}};
+    members_run(s, o, 2); /* e leaves while it waits for f: its item goes with it */
+    err_drop(fiber_sleep(601000));
+    struct member p[] = {{.id = "g"}, {.id = "h"}};
+    members_run(s, p, 2); /* groups nobody came for are forgotten by now */
+}
+
+static void
+gathering(void **state)
+{
+    (void)state;
+#define TAKEN .rules = { {"POST /v1/messages/batches", "{'id':'mb_1'}", .delay_ms = 20} }
+    static const struct row rows[] = {
+        {"by size and by time",
+         {.provider = "anthropic", .play = by_size_and_by_time, TAKEN},
+         "POST /v1/messages/batches @1\n"
+         "b: mb_1 @21\n"
+         "a: mb_1 @21\n"
+         "POST /v1/messages/batches @102\n"
+         "c: mb_1 @122\n"
+         "POST /v1/messages/batches @282\n"
+         "d: mb_1 @302\n"},
+        {"somebody stays away",
+         {.provider = "anthropic", .play = somebody_stays_away, TAKEN},
+         "b: cancelled: it goes away @1\n"
+         "POST /v1/messages/batches @5001\n"
+         "a: mb_1 @5021\n"
+         "POST /v1/messages/batches @5022\n"
+         "c: mb_1 @5042\n"
+         "d: mb_1 @5042\n"},
+        {"cut off",
+         {.provider = "anthropic", .play = cut_off, TAKEN},
+         "a: timeout: waiting for other calls of its batch: timed out @50\n"
+         "POST /v1/messages/batches @160\n"
+         "b: mb_1 @180\n"
+         "POST /v1/messages/batches @181\n"
+         "c: timeout?: timed out @190\n"
+         "d: mb_1 @201\n"
+         "f: cancelled: it goes away @202\n"
+         "e: timeout: timed out @1201\n"
+         "POST /v1/messages/batches @602202\n"
+         "g: mb_1 @602222\n"
+         "h: mb_1 @602222\n"},
+    };
+    rows_check(rows, COUNT(rows));
+}
+
+static void
+many_batches(struct scene *s)
+{
+    const struct batch_item item = {.profile = &s->profile, .batching = &s->batching};
+    for (int i = 0; i < 100; i++) {
+        bool ended;
+        char name[8];
+        snprintf(name, sizeof name, "b%d", i % 70);
+        struct err *e = llm_batch_ended(s->llm, &item, name, rt_after(5000), &ended);
+        if (e)
+            scene_say(s, name, e, "");
+    }
+    struct str seen = s->log;
+    int asked = 0;
+    for (const char *at = str_c(&seen); (at = strstr(at, "GET ")); at++)
+        asked++;
+    str_reset(&s->log);
+    str_addf(&s->log, "asked %d times\n", asked);
+    bool ended;
+    struct err *e = llm_batch_ended(s->llm, &item, "../x", rt_after(5000), &ended);
+    scene_say(s, "a name", e, "");
+}
+
+static void
+forgetting(void **state)
+{
+    (void)state;
+    struct scene s = {.provider = "anthropic",
+                      .play = many_batches,
+                      .rules = {{"GET /v1/messages/batches/", "{'processing_status':'ended'}"}}};
+    scene_check(&s, "many",
+                "asked 100 times\n"
+                "a name: transient: anthropic sent a garbled answer: it names no batch @0\n");
+}
+
+/* ---- what is wanted
+ * --------------------------------------------------------------------------------------- */
+
+static void
+wanted(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *def, *want;
+    } row[] = {
+        {"{'provider':'openai','model':'m'}", "no"},
+        {"{'provider':'openai','model':'m','batch':{}}", "10 1000 30000 1"},
+        {"{'provider':'anthropic','model':'m','batch':{'size':3,'flush_interval':7}}",
+         "3 7 30000 1"},
+        {"{'provider':'openai','model':'m','batch':{'endpoint':false,'poll_interval':5}}",
+         "10 1000 5 0"},
+        {"{'provider':'openai','model':'m','base_url':'http://x','batch':{}}", "10 1000 30000 0"},
+        {"{'provider':'openai','model':'m','base_url':'http://x','batch':{'endpoint':true}}",
+         "10 1000 30000 1"},
+        {"{'provider':'groq','model':'m','batch':{}}", "10 1000 30000 0"},
+        {"{'provider':'groq','model':'m','batch':{'endpoint':true}}", "10 1000 30000 1"},
+        {"{'provider':'gemini','model':'m','batch':{}}", "10 1000 30000 0"},
+        {"{'provider':'gemini','model':'m','batch':{'endpoint':true}}",
+         "profile 'p': 'gemini' has no endpoint for batches that is known; leave out 'endpoint', "
+         "and "
+         "gathered calls are sent one by one"},
+    };
+    struct llm *llm;
+    assert_ok(llm_new(NULL, &llm));
+    for (size_t i = 0; i < COUNT(row); i++) {
+        AUTO(json_freep) json_t *def = json_of(row[i].def);
+        AUTO(freep) char *text = NULL;
+        struct llm_profile p;
+        struct batching b;
+        bool yes = false;
+        assert_ok(llm_profile_read("p", def, &p));
+        struct err *e = llm_batching(llm, &p, def, &b, &yes);
+        if (e)
+            text = err_text(e);
+        else if (yes)
+            text = xasprintf("%u %d %d %d", b.size, (int)b.flush_ms, (int)b.poll_ms, b.endpoint);
+        else
+            text = xstrdup("no");
+        err_free(e);
+        assert_string_equal(text, row[i].want);
+    }
+    llm_free(llm);
+    static const struct {
+        int64_t poll_ms;
+        unsigned k;
+        int64_t want;
+    } wait[] = {{30000, 0, 30000},
+                {30000, 1, 45000},
+                {30000, 2, 67500},
+                {30000, 20, 600000},
+                {30000, 400, -1},
+                {3600000, 0, 3600000},
+                {3600000, 5, 3600000},
+                {3600000, 26, 3600000},
+                {3600000, 27, -1},
+                {1, 0, 1},
+                {1, 1, 1},
+                {4, 2, 9}};
+    for (size_t i = 0; i < COUNT(wait); i++)
+        assert_int_equal(
+            llm_batch_wait_ms(&(struct batching){.poll_ms = wait[i].poll_ms}, wait[i].k),
+            wait[i].want);
+}
+
+TESTS(batchgather_test, cmocka_unit_test(gathering), cmocka_unit_test(forgetting),
+      cmocka_unit_test(wanted))
