@@ -2,6 +2,7 @@
 #include "app/again.h"
 #include "app/defaults.h"
 #include "app/sealed.h"
+#include "base/map.h"
 #include "base/vec.h"
 #include "engine/journal.h"
 #include "rt/rt.h"
@@ -44,7 +45,8 @@ struct tape {
     struct str def;
     json_t *doc; /* of the run, as it is stored */
     VEC(struct store_record) records;
-    struct flow *flow; /* while it is read */
+    struct flow *flow;   /* while it is read */
+    struct map *streams; /* likewise: paths of what reads and writes files; value: it has ended */
     int64_t steps;
 };
 
@@ -101,6 +103,20 @@ end_is_believed(const struct tape *t, const struct store_record *rec, bool *ret)
     return NULL;
 }
 
+/* What worked a file off is not done again, and what is below it neither: that would write its
+ * results anew. */
+static bool
+in_stream(const struct tape *t, const char *path)
+{
+    AUTO(freep) char *above = xstrdup(path);
+    for (char *slash; map_len(t->streams) && (slash = strrchr(above, '/'));) {
+        *slash = '\0';
+        if (map_has(t->streams, above))
+            return true;
+    }
+    return false;
+}
+
 /* Of the run itself its start alone; of nodes when they started, not what they made. */
 static struct err *
 tape_take(void *ctx, const struct store_record *rec)
@@ -110,9 +126,13 @@ tape_take(void *ctx, const struct store_record *rec)
     t->steps += rec->kind == REC_STEP_DONE || rec->kind == REC_STEP_FAILED;
     if (!*rec->path && rec->kind != REC_RUN_STARTED && rec->kind != REC_RUN_FORKED)
         return NULL;
-    if (rec->kind == REC_NODE_ENDED)
+    if (rec->kind == REC_STREAM_OPENED)
+        map_put(t->streams, rec->path, t);
+    if (rec->kind == REC_NODE_ENDED && map_has(t->streams, rec->path))
+        map_put(t->streams, rec->path, NULL); /* it has ended */
+    else if (rec->kind == REC_NODE_ENDED)
         TRY(end_is_believed(t, rec, &believed), "record %lld", (long long)rec->seq);
-    if (!believed)
+    if (!believed || in_stream(t, rec->path))
         return NULL;
     struct store_record copy = *rec;
     void *body = xmalloc(rec->body_len);
@@ -124,6 +144,19 @@ tape_take(void *ctx, const struct store_record *rec)
 }
 
 static struct err *
+streams_check(const struct tape *t)
+{
+    const char *path;
+    void *open;
+    for (size_t i = 0; map_next(t->streams, &i, &path, &open);) {
+        if (open)
+            return FAIL(ERR_INVALID,
+                        "'%s' works a file off and has not ended: it cannot be replayed", path);
+    }
+    return NULL;
+}
+
+static struct err *
 tape_fill(struct app *a, const char *run, struct tape *t)
 {
     struct store *s = app_store(a);
@@ -131,7 +164,11 @@ tape_fill(struct app *a, const char *run, struct tape *t)
     PASS(engine_document(app_engine(a), t->row.id, &t->doc));
     TRY(store_get_def(s, t->row.def_hash, &t->def), "its definition");
     PASS(engine_stored_flow(app_engine(a), t->row.id, &t->flow));
+    t->streams = map_new();
     struct err *e = store_read(s, t->row.id, 1, tape_take, t);
+    if (!e)
+        e = streams_check(t);
+    map_free(t->streams);
     flow_unref(t->flow);
     return e;
 }

@@ -20,8 +20,8 @@ struct app_opts {          /* strings borrowed for the app's life */
     bool debug, stream;
     bool testing;    /* a file's `tests` are kept in what is loaded */
     bool unresolved; /* ${NAME} of a variable that is not set stays as it is written */
+    bool replaying;  /* nothing leaves the process: a step that the journal does not have parks */
     const struct registry *registry; /* agents beside those of the files; or NULL */
-    bool replaying; /* nothing leaves the process: a step that the journal does not have parks */
 };
 struct err *MUST app_open(const struct app_opts *opts, struct app **OWN ret_app) YIELDS;
 void app_close(struct app *OWN a) YIELDS; /* accepts NULL */

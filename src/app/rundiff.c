@@ -245,7 +245,7 @@ ends_diff(json_t *to, const json_t *a, const json_t *b)
 
 struct nodes_diffing {
     json_t *list;
-    size_t same, left_out;
+    size_t same, told, left_out; /* told: of those that differ */
     bool differ;
 };
 
@@ -258,10 +258,11 @@ node_diff(struct nodes_diffing *d, const char *path, const json_t *a, const json
     json_object_set_new(j, "differs", json_boolean(differs));
     d->differ |= differs;
     d->same += !differs;
-    if (json_array_size(d->list) < RUNDIFF_NODES_MAX) {
+    const size_t told = differs ? d->told++ : d->same - 1;
+    if (told < (differs ? RUNDIFF_NODES_MAX : RUNDIFF_SAME_MAX)) {
         json_array_append_new(d->list, j);
     } else {
-        d->left_out++;
+        d->left_out += differs;
         json_decref(j);
     }
 }

@@ -8,6 +8,7 @@
 
 #define RUNDIFF_CHANGES_MAX 1000
 #define RUNDIFF_NODES_MAX   2000
+#define RUNDIFF_SAME_MAX    100 /* nodes that do not differ and are told all the same */
 
 /* {"a", "b", "same", "definition": {"same", "nodes": {"added", "removed", "changed"}, "changes":
  * [{"path", "a", "b"}]}, "inputs": [change], "run": {member: {"a", "b"}}, "nodes": [{"path",

@@ -127,7 +127,8 @@ report_print(const json_t *r)
         node_print(str_c(&path), n);
     }
     if (json_int(r, "left_out", 0))
-        printf("  ... and %lld more nodes\n", (long long)json_int(r, "left_out", 0));
+        printf("  ... and %lld more nodes that differ\n", (long long)json_int(r, "left_out", 0));
+    printf("  %lld nodes are the same\n", (long long)json_int(r, "nodes_same", 0));
     printf("run\n");
     node_print("the whole", json_object_get(r, "run"));
     printf("%s\n", json_bool(r, "same", false) ? "the same" : "they differ");

@@ -103,8 +103,12 @@ fork_marks_feed(struct fork_marks *m, const struct store_record *stored)
     AUTO(json_freep) json_t *agent = NULL;
     AUTO(json_freep) json_t *target = NULL;
     AUTO(json_freep) json_t *state = NULL;
-    const struct json_want want[] = {
-        {"status", &status}, {"agent", &agent}, {"target", &target}, {"state", &state}};
+    AUTO(json_freep) json_t *results = NULL;
+    const struct json_want want[] = {{"status", &status},
+                                     {"agent", &agent},
+                                     {"target", &target},
+                                     {"state", &state},
+                                     {"results", &results}};
     if (!*rec.path)
         return run_feed(m, &rec);
     struct spot *s = spot_make(m, rec.path);
@@ -116,8 +120,13 @@ fork_marks_feed(struct fork_marks *m, const struct store_record *stored)
             s->ended = true;
             node_status_parse(json_is_string(status) ? json_string_value(status) : "", &s->status);
         }
+    } else if (rec.kind == REC_ITEM_DONE || rec.kind == REC_ITEM_FAILED) {
+        s->is_node = s->ended = true;
+        s->status = rec.kind == REC_ITEM_DONE ? NODE_COMPLETED : NODE_FAILED;
     } else if (rec.kind == REC_STEP_INTENT) {
         take_text(&s->target, target);
+    } else if (rec.kind == REC_STREAM_OPENED && json_is_string(results)) {
+        take_text(&s->target, results); /* a file that will be written anew */
     } else if (rec.kind == REC_UNDO) {
         undo_note(s, state);
     }
@@ -249,7 +258,7 @@ mark_sequence(struct marking *k, struct spot *s, const struct graph *g, const ch
     }
     for (size_t i = 0; i < s->below.len; i++) {
         struct spot *b = s->below.at[i];
-        if (b == it || !broken || !broke(b))
+        if ((it && b == it) || !broken || !broke(b))
             continue;
         after = MIN(after, end_of(b));
         mark_inside(k, b, member_graph(k, g, b), NULL);
@@ -324,7 +333,7 @@ fork_takes(const struct fork_marks *m, const struct store_record *rec)
     if (rec->kind == REC_UNDO || rec->kind == REC_UNDOING || undo_part(rec->path))
         return false;
     const struct spot *s = *rec->path ? map_get(m->spots, rec->path) : NULL;
-    if (!s || s->fate == SPOT_AGAIN)
+    if (!s || (s->fate == SPOT_AGAIN && rec->kind != REC_STREAM_OPENED)) /* items rest on that */
         return false;
     for (; s; s = s->up) {
         if (s->fate == SPOT_ANEW)

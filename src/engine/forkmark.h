@@ -13,7 +13,8 @@ struct spot { /* a place of the journal: of a node, of a step, or on the way to 
     const char *name; /* its last part */
     struct spot *up;
     VEC(struct spot *) below;
-    char *worker, *target;       /* of a node; of a `once` step that was begun */
+    char *worker,
+        *target; /* of a node; of a `once` step that was begun, or a file that is written */
     bool is_node, ended, undone; /* undone: or it was tried */
     enum node_status status;
     int64_t first, last; /* numbers of its records and of those below it */

@@ -136,10 +136,10 @@ static void
 node_ended(struct stats *s, const struct run_event *ev)
 {
     const char *agent = json_str(ev->detail, "agent", "");
-    enum node_status status = NODE_COMPLETED;
+    enum node_status status;
     struct usage u;
-    node_status_parse(json_str(ev->detail, "status", ""), &status);
-    if (!*agent || status == NODE_SKIPPED)
+    if (!*agent || !node_status_parse(ev->name + strlen("node."), &status) ||
+        status < NODE_COMPLETED || status == NODE_SKIPPED)
         return;
     struct row *r = row_at(s, AGENTS, "", agent);
     r->count[status == NODE_COMPLETED ? COMPLETED : status == NODE_FAILED ? FAILED : CANCELLED]++;
@@ -189,7 +189,7 @@ stats_event(struct stats *s, const struct run_event *ev)
         step_ended(s, ev, true);
     else if (strcmp(ev->name, EVENT_STEP_FAILED) == 0)
         step_ended(s, ev, false);
-    else if (str_starts(ev->name, "node.") && strcmp(ev->name, EVENT_NODE_STARTED) != 0)
+    else if (str_starts(ev->name, "node."))
         node_ended(s, ev);
 }
 

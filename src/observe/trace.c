@@ -183,22 +183,29 @@ ended(struct trace_place *p, enum node_status status, const json_t *detail)
     usage_add(&p->usage, &u);
 }
 
-static void
-node_ended(struct trace *t, struct trace_place *p, const struct run_event *ev)
+/* How a node ended; false: the event says something else of it. */
+static bool
+end_of(const char *event, enum node_status *ret_status)
 {
-    enum node_status status = NODE_COMPLETED;
+    return str_starts(event, "node.") && node_status_parse(event + 5, ret_status) &&
+           *ret_status >= NODE_COMPLETED;
+}
+
+static void
+node_ended(struct trace *t, struct trace_place *p, enum node_status status,
+           const struct run_event *ev)
+{
     const json_t *steps = json_object_get(json_object_get(ev->detail, "output"), "steps");
-    node_status_parse(json_str(ev->detail, "status", ""), &status);
     p->what = TRACE_NODE;
     text_set(&p->type, json_str(ev->detail, "type", NULL));
     text_set(&p->who, json_str(ev->detail, "agent", NULL));
     text_set(&p->error, json_str(ev->detail, "error", NULL));
     ended(p, status, ev->detail);
-    const int64_t from = json_int(ev->detail, "started", 0);
-    const int64_t took = json_int(ev->detail, "duration_ms", 0);
-    p->busy_ms = add_saturating(p->busy_ms, MAX(took, 0));
+    const int64_t took = MAX(json_int(ev->detail, "duration_ms", 0), 0);
+    const int64_t from = json_int(ev->detail, "started", ev->wall_ms - took); /* of items: at */
+    p->busy_ms = add_saturating(p->busy_ms, took);
     if (status != NODE_SKIPPED)
-        time_seen(t, p, from, add_saturating(from, MAX(took, 0)));
+        time_seen(t, p, from, add_saturating(from, took));
     if (str_eq(p->type, "judge") && json_is_array(steps) &&
         json_array_size(steps) <= PLANNED_STEPS_MAX) {
         json_decref(p->steps);
@@ -297,14 +304,15 @@ trace_event(struct trace *t, const struct run_event *ev)
         return;
     }
     struct trace_place *p = place_at(t, ev->path);
+    enum node_status status;
     if (p == &t->root)
         return;
     if (strcmp(ev->name, EVENT_NODE_STARTED) == 0)
         begun(t, p, TRACE_NODE, ev);
     else if (strcmp(ev->name, EVENT_STEP_STARTED) == 0)
         begun(t, p, TRACE_STEP, ev);
-    else if (str_starts(ev->name, "node."))
-        node_ended(t, p, ev);
+    else if (end_of(ev->name, &status))
+        node_ended(t, p, status, ev);
     else if (strcmp(ev->name, EVENT_STEP_COMPLETED) == 0)
         step_ended(t, p, ev, true);
     else if (strcmp(ev->name, EVENT_STEP_FAILED) == 0)

@@ -106,6 +106,22 @@ class Again(Case):
             report = self.tutti('runs', 'replay', run, '--json', '--store', 's', code=0).json
             self.assertTrue(report['same'] and report['steps'], (workflow, report))
 
+    def test_a_file_that_is_worked_off(self):
+        """Its results belong to the run that wrote them: looking at it, or replaying it, leaves them alone."""
+        self.write('in.jsonl', '\n'.join(f'{{"q": {i}}}' for i in range(25)))
+        self.tutti('batch', 'flow.yaml', 'panel', '--input', 'in.jsonl', '--output', 'out.jsonl', '--json', code=0)
+        run = self.runs()[0]['run']
+        self.write('out.jsonl', 'mine')
+        self.assertTrue(self.tutti('runs', 'replay', run, '--json', code=0).json['same'])
+        drawn = self.tutti('graph', '--run', run, code=0).out
+        self.assertRegex(drawn, r'panel  25 of 25 completed \d')
+        self.assertEqual(self.tutti('stats', '--json', code=0).json['agents'][0]['count'], 25)
+        done = self.tutti('runs', 'fork', run, '--from', 'lines/panel[3]', code=2)
+        self.assertIn('out.jsonl', done.err)
+        self.assertEqual(self.read('out.jsonl'), 'mine')
+        self.tutti('runs', 'fork', run, '--from', 'lines/panel[3]', '--yes', '-q', code=0)
+        self.assertEqual(len(self.read('out.jsonl').splitlines()), 25)
+
     def test_a_damaged_journal_is_told(self):
         run = self.ran()
         name = next(n for n in os.listdir(self.path('.tutti')) if n.endswith('.db'))
