@@ -126,6 +126,23 @@ model_message(struct chaos *w, const json_t *ask)
     return json_pack("{ss so}", "role", "assistant", "content", text);
 }
 
+/* Most of what a token for each byte would be. */
+static size_t
+prompt_tokens(const json_t *ask)
+{
+    AUTO(freep) char *text = json_text(json_object_get(ask, "messages"));
+    return strlen(text) * 3 / 4;
+}
+
+/* Also when its caller is gone: who would know? */
+static void
+charge(struct chaos *w, const struct http_req *r)
+{
+    AUTO(json_freep) json_t *ask = NULL;
+    err_drop(json_parse(r->body, r->body_len, &ask));
+    w->charged += (int64_t)prompt_tokens(ask) + CHAOS_REPLY_TOKENS;
+}
+
 static char *
 model_reply(struct chaos *w, const struct http_req *r)
 {
@@ -134,7 +151,8 @@ model_reply(struct chaos *w, const struct http_req *r)
     AUTO(json_freep)
     json_t *reply = json_pack("{ss ss s[{si so ss}] s{sisi}}", "id", "x", "model", "m", "choices",
                               "index", 0, "message", model_message(w, ask), "finish_reason", "stop",
-                              "usage", "prompt_tokens", 10, "completion_tokens", 5);
+                              "usage", "prompt_tokens", (int)prompt_tokens(ask),
+                              "completion_tokens", CHAOS_REPLY_TOKENS);
     return json_text(reply);
 }
 
@@ -248,6 +266,8 @@ answer(struct chaos *w, struct sim_http *x)
     enum fate fate = fate_draw(w);
     int status = fate_status(w, fate);
     bool slow = fate == FATE_SLOW;
+    if (str_starts(sim_http_req(x)->url, "http://ai") && (status == 200 || fate == FATE_BROKEN))
+        charge(w, sim_http_req(x));
     if (sim_http_gone(x)) /* before anybody listened */
         return;
     if (!pause_ms(w, slow ? 1000 : 1, slow ? 90000 : 200) || sim_http_gone(x))

@@ -7,12 +7,16 @@
 #include "dice.h"
 #include "rt/sim.h"
 
+#define CHAOS_REPLY_TOKENS 40     /* that the model counts for each reply */
+#define CHAOS_TOKEN_USD    (1e-3) /* that it takes for each token, in and out */
+
 struct chaos {
     struct dice dice;
     unsigned percent;                /* of requests that go wrong */
     json_t *ledger;                  /* idempotency key -> how often it was carried out */
     VEC(struct sim_http *) requests; /* being answered */
     unsigned requests_max, programs;
+    int64_t charged; /* tokens of calls of the model that were not refused, answered or not */
     /* Told of each effect of a `once` call before it is carried out. */
     void (*on_once)(void *ctx, const char *what, const char *key);
     void *ctx;

@@ -130,7 +130,8 @@ on_record(void *ctx, const struct run_event *ev)
                                                : ev->name;
     AUTO(freep) char *once = xasprintf("%s %s", what, ev->path);
     bool repeats = str_eq(ev->name, EVENT_RUN_RESUMED) || str_eq(ev->name, EVENT_RUN_WAITING) ||
-                   str_eq(ev->name, EVENT_STEP_STARTED); /* told to try again, it says so again */
+                   str_eq(ev->name, EVENT_STEP_STARTED) || /* told to try again, it says so again */
+                   str_eq(ev->name, EVENT_BUDGET_RESERVED); /* for each call that may add to it */
     str_addf(&r->s->out->journal, "%lld %s %s %s\n", (long long)ev->seq, ev->name, ev->path,
              detail);
     if (ev->seq != ++r->seq)

@@ -131,7 +131,12 @@ bound_of_graph(const json_t *spec, const json_t *def)
 unsigned
 seedplan_http_max(const json_t *spec)
 {
-    return bound_of_graph(spec, json_at(spec, "workflows", "main", NULL));
+    const char *name;
+    json_t *agent;
+    bool hedges = false;
+    json_object_foreach (json_object_get(spec, "agents"), name, agent)
+        hedges |= json_object_get(agent, "hedge") != NULL;
+    return (hedges ? 2 : 1) * bound_of_graph(spec, json_at(spec, "workflows", "main", NULL));
 }
 
 /* ---- states of nodes ------------------------------------------------------------------------- */

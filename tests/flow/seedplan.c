@@ -44,6 +44,29 @@ add_guards(struct dice *d, struct str *s)
     str_addc(s, '}');
 }
 
+/* What may be sent twice may have a second call beside it. */
+static void
+add_hedge(struct dice *d, struct str *s, const char *agent)
+{
+    static const char *const twice[] = {"api/get", "api/it", "free/x", "'instruction'"};
+    for (size_t i = 0; i < COUNT(twice); i++) {
+        if (strstr(agent, twice[i]) && dice_chance(d, 15))
+            str_addf(s, ", \"hedge\": {\"after\": \"%ums\"}", 1 + dice_below(d, 3000));
+    }
+}
+
+static void
+add_budget(struct dice *d, struct str *s)
+{
+    if (dice_chance(d, 30))
+        str_addf(s, ", \"budget\": {\"usd\": 0.%u}", 1 + dice_below(d, 9));
+    else if (dice_chance(d, 15))
+        str_addf(s, ", \"budget\": {\"tokens\": %u, \"time\": %u}", 500 + dice_below(d, 5000),
+                 1 + dice_below(d, 200));
+    else if (dice_chance(d, 10))
+        str_add(s, ", \"budget\": {\"usd\": 0.01, \"mode\": \"audit\"}");
+}
+
 static void
 add_agents(struct dice *d, struct str *s)
 {
@@ -74,6 +97,7 @@ add_agents(struct dice *d, struct str *s)
         str_add(s, i ? ",\n  " : "\n  ");
         for (const char *p = agents[i]; *p; p++)
             str_addc(s, *p == '\'' ? '"' : *p);
+        add_hedge(d, s, agents[i]);
         add_guards(d, s);
     }
     str_addc(s, '}');
@@ -354,11 +378,14 @@ add_dag(struct dice *d, struct str *s, unsigned max, unsigned depth)
 {
     add_nodes(d, s, max, depth);
     add_common(d, s);
+    add_budget(d, s);
     if (dice_chance(d, 20))
         str_addf(s, ", \"timeout\": \"%ums\"", 200 + dice_below(d, 120000));
     if (dice_chance(d, 15))
         str_add(s, ", \"parallel_execution\": false");
 }
+
+#define PRICED ", \"max_tokens\": 40, \"price\": {\"input\": 1000, \"output\": 1000}"
 
 static void
 add_head(struct dice *d, struct str *s)
@@ -370,11 +397,11 @@ add_head(struct dice *d, struct str *s)
     str_add(
         s,
         "\"profiles\": {\"main\": {\"provider\": \"openai\", \"model\": \"m\", "
-        "\"base_url\": \"http://ai/v1\", \"api_key\": \"k\"},\n"
+        "\"base_url\": \"http://ai/v1\", \"api_key\": \"k\"" PRICED "},\n"
         "  \"canned\": {\"provider\": \"script\", \"replies\": [{\"delay\": \"30ms\", "
-        "\"text\": \"echo {{last}}\"}]},\n"
+        "\"text\": \"echo {{last}}\"}]" PRICED "},\n"
         "  \"two\": {\"provider\": \"openai\", \"model\": \"n\", \"base_url\": \"http://ai/v2\", "
-        "\"api_key\": \"k\", \"fallbacks\": [\"main\", \"canned\"]}},\n"
+        "\"api_key\": \"k\"" PRICED ", \"fallbacks\": [\"main\", \"canned\"]}},\n"
         "\"default_profile\": \"main\", \"mcp_servers\": {\"box\": {\"command\": \"fake-mcp\"");
     if (dice_chance(d, 50)) {
         str_addf(s, ", \"connect_timeout\": \"%us\"", 1 + dice_below(d, 10));

@@ -456,6 +456,18 @@ seed_end(struct seed *s)
     json_decref(s->doc);
 }
 
+/* By the count of the model itself. */
+static void
+audit_money(struct seed *s)
+{
+    const json_t *budget =
+        json_object_get(json_object_get(json_object_get(s->spec, "workflows"), "main"), "budget");
+    const double spent = (double)s->world.charged * CHAOS_TOKEN_USD,
+                 limit = json_num(budget, "usd", 1e9);
+    if (!json_object_get(budget, "mode") && spent > limit + 1e-9)
+        seed_fault(s, "%g USD were spent of a budget of %g", spent, limit);
+}
+
 void
 seed_run(uint64_t seed, struct seed_result *ret)
 {
@@ -471,6 +483,7 @@ seed_run(uint64_t seed, struct seed_result *ret)
     unsigned most = seedplan_http_max(s.spec);
     if (s.world.requests_max > most)
         seed_fault(&s, "%u requests at once, where %u are allowed", s.world.requests_max, most);
+    audit_money(&s);
     seed_end(&s);
 }
 
