@@ -91,6 +91,8 @@ static const struct {
      "3:58: workflow 'main': there is no state 'aks' (did you mean 'ask'?)\n"},
     {"{type: session, start: here, states: {ask: {wait: text, next: end}}}",
      "3:32: workflow 'main': there is no state 'here'\n"},
+    {"{type: session, start: end, states: {ask: {wait: text}}}",
+     "3:32: workflow 'main': a session cannot start where it ends\n"},
     {"{type: session, on_error: gone, states: {ask: {wait: text}}}",
      "3:35: workflow 'main': there is no state 'gone'\n"},
     {"{type: session, states: {end: {wait: text}}}",

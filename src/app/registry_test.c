@@ -170,6 +170,55 @@ used(void **state)
     unlink(path);
 }
 
+/* A session and a conversation, by the library. */
+static void
+talked(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/registry_test.XXXXXX";
+    static const char flow[] = "profiles: {s: {provider: script, default: '{{turn}} before'}}\n"
+                               "agents: {a: {use_history: true}}\n"
+                               "workflows:\n"
+                               "  main: {type: session, busy: Later., states: {ask: {say: 'Who?', "
+                               "wait: text, next: do}, do: "
+                               "{agent: a, next: end}}}\n"
+                               "  chat: {type: chain, sequence: [a]}\n";
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, flow, sizeof flow - 1), (ssize_t)sizeof flow - 1);
+    close(fd);
+    struct tutti *t;
+    struct tutti_run *run, *again;
+    char *error = NULL, *text = NULL;
+    assert_int_equal(tutti_open(&(struct tutti_options){.memory = 1}, &t, NULL), TUTTI_OK);
+    struct tutti_request chat = {
+        .file = path, .workflow = "chat", .input = "x", .conversation = "c"};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(tutti_start(t, &chat, &run, NULL), TUTTI_OK);
+        assert_int_equal(tutti_wait(run, -1, &text, NULL), TUTTI_OK);
+        AUTO(json_freep) json_t *doc = parsed(text);
+        AUTO(freep) char *want = xasprintf("%d before", i % 2);
+        assert_string_equal(json_str(doc, "text", ""), want);
+        tutti_release(run);
+        if (i == 1)
+            assert_int_equal(tutti_clear_history(t, "c", "a", NULL), TUTTI_OK);
+    }
+    struct tutti_request q = {.file = path, .workflow = "main", .input = "hi", .run_id = "s"};
+    assert_int_equal(tutti_start(t, &q, &run, NULL), TUTTI_OK);
+    assert_int_equal(tutti_wait(run, -1, NULL, NULL), TUTTI_WAITING);
+    assert_int_equal(tutti_send(t, "s", "me", NULL), TUTTI_OK);
+    assert_int_equal(tutti_send(t, "s", "me too", &error), TUTTI_BUSY); /* it has one */
+    assert_string_equal(error, "Later.");
+    tutti_free(error);
+    assert_int_equal(tutti_send(t, "s", "me too", NULL), TUTTI_BUSY);
+    assert_int_equal(tutti_send(t, "nobody", "x", NULL), TUTTI_USAGE);
+    assert_int_equal(tutti_resume(t, "s", NULL, &again, NULL), TUTTI_OK);
+    assert_int_equal(tutti_wait(again, -1, &text, NULL), TUTTI_OK);
+    AUTO(json_freep) json_t *doc = parsed(text);
+    assert_string_equal(json_str(json_object_get(doc, "output"), "ask", ""), "me");
+    tutti_close(t);
+    unlink(path);
+}
+
 static void
 models(void **state)
 {
@@ -194,4 +243,4 @@ models(void **state)
 }
 
 TESTS(registry_test, cmocka_unit_test(refusals), cmocka_unit_test(many), cmocka_unit_test(used),
-      cmocka_unit_test(models))
+      cmocka_unit_test(talked), cmocka_unit_test(models))

@@ -59,20 +59,22 @@ gone_run(struct host *h, const struct task *t, struct reply *ret)
 static const struct kind gone_kind = {.name = "gone", .roles = ROLE_AGENT, .run = gone_run};
 static const struct kind echo_kind = {.name = "echo", .roles = ROLE_AGENT, .run = echo_run};
 static const struct kind once_kind = {.name = "once", .roles = ROLE_AGENT, .run = once_run};
-static const struct kind *const agents[] = {&echo_kind, &once_kind, &gone_kind,
-                                            &asks_kind, &slow_kind, NULL};
+static const struct kind *const agents[] = {&echo_kind, &once_kind,    &gone_kind, &asks_kind,
+                                            &slow_kind, &recalls_kind, NULL};
 static const struct kind *const workflows[] = {&dag_kind,      &task_kind,  &chain_kind,
                                                &parallel_kind, &human_kind, &wait_kind,
                                                &foreach_kind,  NULL};
 
 #define DOC                                                                                        \
     "{\"agents\":{\"say\":{\"type\":\"echo\"},\"mail\":{\"type\":\"once\"},"                       \
-    "\"gone\":{\"type\":\"gone\"},\"asker\":{\"type\":\"asks\"},\"odd\":{\"type\":\"of a later "   \
+    "\"gone\":{\"type\":\"gone\"},\"asker\":{\"type\":\"asks\"},\"who\":{\"type\":\"recalls\"},"   \
+    "\"odd\":{\"type\":\"of a later "                                                              \
     "version\"}},\"workflows\":{"                                                                  \
     "\"main\":{\"type\":\"chain\",\"sequence\":[\"say\",\"say\"]},"                                \
     "\"send\":{\"type\":\"chain\",\"sequence\":[\"mail\"]},"                                       \
     "\"leaves\":{\"type\":\"chain\",\"sequence\":[\"gone\",\"say\"]},\"strange\":{\"type\":"       \
     "\"chain\",\"sequence\":[\"odd\"]},"                                                           \
+    "\"recall\":{\"type\":\"chain\",\"sequence\":[\"who\"]},"                                      \
     "\"ask\":{\"type\":\"chain\",\"sequence\":[\"asker\"]},"                                       \
     "\"pick\":{\"nodes\":[{\"id\":\"a\",\"agent\":\"say\"}],\"output\":"                           \
     "\"{{ steps[input] and steps[input].text or 'no such step' }}\"},"                             \
@@ -569,7 +571,7 @@ refusing(void **state)
           "failed - ! the servers are being stopped\n"
           "  gone cancelled - ! the servers are being stopped\n"
           "start: there is no workflow 'nothing'; the file has 'main', 'send', 'leaves', "
-          "'strange', 'ask', 'pick', 'none'\n"
+          "'strange', 'recall', 'ask', 'pick', 'none'\n"
           "start: the input is larger than 16 MB\n");
     scene(
         strange,

@@ -26,7 +26,8 @@ struct run *OWN begin(struct scene *s, const char *workflow, const char *input);
 void finish(struct scene *s, struct run *OWN r);
 void heard(void *ctx, const struct run_event *ev); /* a subscriber that counts */
 
-extern const struct kind slow_kind; /* itemstream_test.c: an agent of type "slow" */
-extern const struct kind asks_kind; /* an agent of type "asks" */
+extern const struct kind slow_kind;    /* itemstream_test.c: an agent of type "slow" */
+extern const struct kind asks_kind;    /* an agent of type "asks" */
+extern const struct kind recalls_kind; /* "recalls": says how much it remembers */
 
 #endif

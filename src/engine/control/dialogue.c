@@ -9,6 +9,7 @@
 #include "engine/control_node.h"
 #include "model/status.h"
 #include "plan/lower.h"
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,6 +136,9 @@ session_lower(struct lowering *l, const json_t *def, const char *pointer)
         state_lower(l, name, state, arena_printf(l->arena, "%s/states/%s", pointer, name));
     json_object_foreach (states, name, state)
         state_ways(l, state, arena_printf(l->arena, "%s/states/%s", pointer, name));
+    if (strcmp(json_str(def, "start", ""), END) == 0)
+        lower_fail(l, lower_pos(l, arena_printf(l->arena, "%s/start", pointer)),
+                   "a session cannot start where it ends");
     target(l, def, pointer, "start");
     target(l, def, pointer, "on_error");
     return NULL;
@@ -410,6 +414,7 @@ session_control(struct control *c, struct reply *ret_reply)
                         .start = state_by_name(c, json_str(c->def, "start", NULL))};
     if (!s.start)
         s.start = c->graph->nodes[0];
+    assert(s.start); /* the first, if there is no other */
     s.at = s.start;
     json_object_set_new(s.vars, MESSAGE,
                         json_string_lossy(c->task->message, strlen(c->task->message)));

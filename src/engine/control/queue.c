@@ -8,6 +8,7 @@
 #include "engine/control_node.h"
 #include "plan/lower.h"
 #include "rt/fiber.h"
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -178,6 +179,7 @@ can_do(const struct control *c, const struct queue_task *t, const struct node *m
 {
     const char *agent = json_str(t->def, "agent", NULL),
                *capability = json_str(t->def, "capability", NULL);
+    assert(member);
     if (agent)
         return strcmp(agent, member->id) == 0;
     const json_t *def = capability ? control_agent(c, member) : NULL;
