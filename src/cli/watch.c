@@ -128,7 +128,7 @@ waiting_show(const json_t *doc, const char *id)
         if (strcmp(json_str(q, "type", ""), "human") == 0)
             fprintf(stderr, "answer with: tutti gate respond %s %s ANSWER --resume\n", id,
                     json_str(q, "path", ""));
-        else if (strcmp(json_str(q, "signal", ""), "input") == 0)
+        else if (str_starts(json_str(q, "signal", ""), "input"))
             fprintf(stderr, "go on with: tutti send %s TEXT\n", id);
     }
 }
@@ -144,8 +144,6 @@ result_show(struct watch *w, const char *id, const json_t *doc, enum tutti_statu
         return status;
     }
     const char *text = json_str(doc, "text", ""), *error = json_str(doc, "error", NULL);
-    fputs(str_c(&w->spoken), stdout);
-    str_reset(&w->spoken);
     if (*text && !w->opts.events && !w->said && !w->opts.result)
         printf("%s\n", text);
     fflush(stdout);
@@ -211,6 +209,30 @@ question_ask(struct watch *w, const char *run, const json_t *q)
     return answered;
 }
 
+/* The next input of a session; false: the person has left. */
+static bool
+input_ask(struct watch *w, const char *run)
+{
+    char *line = NULL, *error = NULL;
+    size_t cap = 0;
+    bool told = false;
+    while (!told) {
+        fputs("> ", stderr);
+        if (getline(&line, &cap, stdin) < 0)
+            break;
+        line[strcspn(line, "\r\n")] = '\0';
+        if (!*line)
+            continue;
+        told = !tutti_send(w->engine, run, line, &error);
+        if (error)
+            fprintf(stderr, "%s\n", error);
+        tutti_free(error);
+        error = NULL;
+    }
+    free(line);
+    return told;
+}
+
 /* What the run asks, if somebody sits there. False: it cannot go on here. */
 static bool
 questions_ask(struct watch *w, struct tutti_run *run)
@@ -225,6 +247,8 @@ questions_ask(struct watch *w, struct tutti_run *run)
     err_drop(json_parse(document, strlen(document), &doc));
     tutti_free(document);
     json_array_foreach (json_object_get(doc, "waits"), i, q) {
+        if (str_starts(json_str(q, "signal", ""), "input")) /* the others are next */
+            return input_ask(w, tutti_run_id(run));
         if (strcmp(json_str(q, "type", ""), "human") != 0)
             continue;
         if (!question_ask(w, tutti_run_id(run), q))
@@ -251,6 +275,9 @@ follow(struct watch *w, struct tutti_run *run, char **document, char **error)
     } while (status == TUTTI_TIMEOUT);
     if (w->progress)
         progress_finish(w->progress);
+    fputs(str_c(&w->spoken), stdout);
+    fflush(stdout);
+    str_reset(&w->spoken);
     return status;
 }
 

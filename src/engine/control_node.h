@@ -13,7 +13,7 @@
 #include "model/host.h"
 #include "plan/plan.h"
 
-#define SESSION_SIGNAL "input" /* what a session waits for */
+#define SESSION_SIGNAL "input" /* what a session waits for; inside of another: input@ITS/PATH */
 
 struct control {
     const struct graph *graph;

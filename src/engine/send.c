@@ -8,14 +8,21 @@
 
 #define BUSY "I'm currently processing your previous request. Please wait."
 
-/* The wait that an input ends; NULL: it works. */
+static bool
+is_input(const char *signal)
+{
+    const size_t n = strlen(SESSION_SIGNAL);
+    return strncmp(signal, SESSION_SIGNAL, n) == 0 && (!signal[n] || signal[n] == '@');
+}
+
+/* The wait that an input ends, the oldest of several; NULL: it works. */
 static const json_t *
 wait_find(const json_t *waits)
 {
     const json_t *one;
     size_t i;
     json_array_foreach (waits, i, one) {
-        if (strcmp(json_str(one, "signal", ""), SESSION_SIGNAL) == 0)
+        if (is_input(json_str(one, "signal", "")))
             return one;
     }
     return NULL;
@@ -26,7 +33,7 @@ put(struct engine *e, const char *run, const json_t *wait, const json_t *value, 
 {
     AUTO(json_freep) json_t *fitting = NULL;
     struct signal s = {.run = run,
-                       .name = SESSION_SIGNAL,
+                       .name = json_str(wait, "signal", SESSION_SIGNAL),
                        .value = value,
                        .dedupe = json_str(wait, "path", ""),
                        .by = "user"};

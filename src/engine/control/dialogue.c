@@ -269,9 +269,12 @@ pause_here(struct session *s, json_t **ret_value)
     }
     const bool idle = s->at == s->start && !s->at->say;
     PASS(condition_set(s, idle ? "idle" : "waiting"));
+    const char *path = s->control->path;
+    AUTO(freep)
+    char *signal = xasprintf(SESSION_SIGNAL "%s%s", *path ? "@" : "", path);
     struct pause p = {.name = name,
                       .type = PAUSE_SIGNAL,
-                      .signal = SESSION_SIGNAL,
+                      .signal = signal,
                       .for_ms = json_int(def, "timeout", -1),
                       .detail = detail};
     return control_pause(s->control, &p, ret_value);
