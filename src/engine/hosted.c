@@ -83,14 +83,14 @@ hosted_call(struct host *h, const char *name, const char *worker, const struct t
 {
     struct hosted *x = hosted_of(h);
     AUTO(freep) char *path = xasprintf("%s/%s", x->path, name);
-    if (x->depth >= CALL_DEPTH_MAX)
+    if (x->depth.calls >= CALL_DEPTH_MAX)
         return FAIL(ERR_LIMIT, "agents call each other deeper than %d", CALL_DEPTH_MAX);
     struct work w = {.path = path,
                      .type = "agent",
                      .worker = worker,
                      .child = plan_graph(x->run->flow->plan, worker),
                      .task = *t,
-                     .depth = x->depth + 1,
+                     .depth = {x->depth.all + 1, x->depth.calls + 1},
                      .inputs = x->inputs};
     struct err *e = work_run(x->run, &w, ret_reply);
     usage_add(&x->usage, &ret_reply->usage);

@@ -32,7 +32,7 @@ struct engine {
     int handles;
     struct scope scope; /* of the runs' fibers */
     struct engine_stats stats;
-    struct str encoding;      /* where a record is encoded */
+    struct str encoding; /* where a record is encoded */
     struct roster *roster;
     json_t *nothing;          /* an empty object to lend */
     bool watching;            /* the fiber that looks for cancels is there */
@@ -82,6 +82,11 @@ struct run {
     struct map *purses, *past; /* spend.c; NULL: it has no budget */
 };
 
+struct depth {
+    unsigned all;   /* of graphs and agents inside of each other; 0: the run's own graph */
+    unsigned calls; /* of agents that call agents */
+};
+
 /* What a kind gets as its host: one per agent call. */
 struct hosted {
     struct host base;
@@ -93,11 +98,12 @@ struct hosted {
     struct usage usage;      /* of its steps */
     unsigned attempts;       /* the most tries a step of it took */
     int64_t started_wall_ms;
-    bool refused;   /* a circuit breaker let a call of it not pass */
-    unsigned depth; /* of agents calling agents */
+    bool refused; /* a circuit breaker let a call of it not pass */
+    struct depth depth;
     json_t *inputs; /* of the workflow around it; borrowed */
 };
 #define CALL_DEPTH_MAX 16
+#define WORK_DEPTH_MAX 64 /* all of it is on one fiber's stack */
 
 /* Fills in the run and the time, and tells everybody. */
 void run_publish(struct run *r, struct run_event ev);
@@ -129,7 +135,7 @@ struct work {
     const json_t *agent;              /* a definition that the document does not have; or NULL */
     const struct expr_scope *outer;   /* what the node sees, for a graph inside of it; or NULL */
     struct task task;                 /* name, def and effect are filled in by agent_run */
-    unsigned depth;
+    struct depth depth;
     json_t *inputs; /* what `inputs` is for a graph; borrowed */
     bool item;      /* of a stream: its end is one small record, its start none if it can be */
 };
@@ -157,7 +163,7 @@ struct graph_call {
     const struct graph *g;
     const char *path;
     const struct task *task; /* the graph's own input */
-    unsigned depth;
+    struct depth depth;
     int64_t started_wall_ms;        /* in whatever life */
     const struct expr_scope *outer; /* of the node that it is inside; or NULL */
     json_t *inputs;                 /* the run's, or the item's that this workflow is for */

@@ -264,7 +264,7 @@ try_once(struct run *r, const struct undo_entry *x)
                      .worker = agent,
                      .child = plan_graph(r->flow->plan, agent),
                      .node = &node,
-                     .depth = 1,
+                     .depth = {1, 0},
                      .task = {.message = message,
                               .input = json_is_string(input) ? NULL : input,
                               .action = json_str(q, "action", NULL),

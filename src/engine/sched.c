@@ -16,7 +16,7 @@ struct graph_state {
     const struct task *task; /* the graph's own input */
     json_t *input;
     json_t *context; /* what every node sees beside its message; or NULL */
-    unsigned depth;
+    struct depth depth;
     struct node_state *nodes;
     unsigned *ready; /* indexes, those of higher priority first, then ascending */
     size_t nready;

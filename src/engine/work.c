@@ -36,7 +36,7 @@ work_end_body(const struct work *w, const struct work_end *end)
 int64_t
 graph_deadline(const struct run *r, const struct graph_call *call)
 {
-    if (!call->depth || !call->g->timeout_ms) /* the run's own is around it already */
+    if (!call->depth.all || !call->g->timeout_ms) /* the run's own is around it already */
         return DEADLINE_NONE;
     return run_deadline(r, call->started_wall_ms, call->g->timeout_ms);
 }
@@ -159,7 +159,7 @@ worker_do_it(struct run *r, const struct work *w, int64_t started_wall_ms, struc
         struct graph_call call = {.g = w->child,
                                   .path = w->path,
                                   .task = &w->task,
-                                  .depth = w->depth + 1,
+                                  .depth = {w->depth.all + 1, w->depth.calls},
                                   .started_wall_ms = started_wall_ms,
                                   .outer = w->outer,
                                   .inputs = w->inputs ? w->inputs : r->inputs};
@@ -226,9 +226,15 @@ end_record(struct run *r, const struct work *w, struct work_end *end, struct err
 }
 
 static struct err *
-too_deep(void)
+too_deep(const struct work *w)
 {
-    return FAIL(ERR_LIMIT, "it is nested too deep: its path has more than %d bytes", PATH_LEN_MAX);
+    if (strlen(w->path) > PATH_LEN_MAX)
+        return FAIL(ERR_LIMIT, "it is nested too deep: its path has more than %d bytes",
+                    PATH_LEN_MAX);
+    if (w->depth.all > WORK_DEPTH_MAX)
+        return FAIL(ERR_LIMIT, "workflows and agents are inside of each other deeper than %d",
+                    WORK_DEPTH_MAX);
+    return NULL;
 }
 
 /* Small, because there are very many. */
@@ -300,7 +306,7 @@ work_run(struct run *r, const struct work *w, struct reply *ret_reply)
 {
     unsigned attempts = 1;
     int64_t started;
-    struct err *deep = strlen(w->path) > PATH_LEN_MAX ? too_deep() : NULL;
+    struct err *deep = too_deep(w);
     if (w->item)
         return deep ? item_refuse(r, w->path, deep) : item_run(r, w, ret_reply);
     PASS(deep);
