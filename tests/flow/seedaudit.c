@@ -46,7 +46,14 @@ static bool
 is_run_end(const char *name)
 {
     return str_eq(name, EVENT_RUN_COMPLETED) || str_eq(name, EVENT_RUN_FAILED) ||
-           str_eq(name, EVENT_RUN_CANCELLED);
+           str_eq(name, EVENT_RUN_CANCELLED) || str_eq(name, EVENT_RUN_COMPENSATED);
+}
+
+/* Of an undo, which comes after the end of its node, and is tried for ever. */
+static bool
+is_of_undo(const char *path)
+{
+    return strstr(path, "/undo[") != NULL;
 }
 
 /* ---- while it runs --------------------------------------------------------------------------- */
@@ -71,14 +78,14 @@ record_seen(struct seed *s, const struct run_event *ev)
 static void
 attempt_seen(struct seed *s, const struct run_event *ev)
 {
-    if (json_int(ev->detail, "attempt", 1) > ATTEMPTS_MAX)
+    if (json_int(ev->detail, "attempt", 1) > ATTEMPTS_MAX && !is_of_undo(ev->path))
         seed_fault(s, "step %s is tried more often than any retry says", ev->path);
     if (json_object_get(s->recorded, ev->path))
         seed_fault(s, "step %s has a recorded end and runs again", ev->path);
     AUTO(freep) char *path = xstrdup(ev->path);
     for (char *slash; (slash = strrchr(path, '/'));) {
         *slash = '\0';
-        if (json_object_get(s->ended, path))
+        if (json_object_get(s->ended, path) && (!is_of_undo(ev->path) || is_of_undo(path)))
             seed_fault(s, "step %s runs inside of %s, which has ended", ev->path, path);
     }
 }
@@ -117,7 +124,44 @@ struct reading {
     json_t *seen; /* records that come once */
     int64_t seq;
     bool over;
+    bool all;     /* the whole run is being undone */
+    int64_t last; /* and the one that was begun last became ready here */
 };
+
+/* What completed last is undone first, and each once. */
+static void
+undo_seen(struct reading *r, const struct run_event *ev)
+{
+    struct seed *s = r->s;
+    const int64_t ready = json_int(s->ready, ev->path, 0);
+    if (str_eq(ev->name, EVENT_RUN_COMPENSATING) && !*ev->path)
+        r->all = true;
+    if (str_eq(ev->name, EVENT_UNDO_READY))
+        json_object_set_new(s->ready, ev->path, json_integer(ev->seq));
+    if (str_eq(ev->name, EVENT_UNDO_STARTED) && r->all && json_int(ev->detail, "try", 0) == 1) {
+        if (ready && r->last && ready > r->last)
+            seed_fault(s, "%s was undone after one that was done before it", ev->path);
+        r->last = ready ? ready : r->last;
+    }
+    if (!str_eq(ev->name, EVENT_UNDO_COMPLETED) && !str_eq(ev->name, EVENT_UNDO_GIVEN_UP))
+        return;
+    if (json_object_get(s->undone, ev->path))
+        seed_fault(s, "%s was undone twice", ev->path);
+    set_add(s->undone, ev->path);
+}
+
+static void
+undo_judge(struct seed *s)
+{
+    const char *status = json_str(s->doc, "status", ""), *path;
+    json_t *value;
+    if (s->forced || str_eq(status, "completed") || str_eq(status, "partial"))
+        return;
+    json_object_foreach (s->ready, path, value) {
+        if (!json_object_get(s->undone, path))
+            seed_fault(s, "the run is %s, and %s is not undone", status, path);
+    }
+}
 
 static struct err *
 on_record(void *ctx, const struct run_event *ev)
@@ -131,7 +175,9 @@ on_record(void *ctx, const struct run_event *ev)
     AUTO(freep) char *once = xasprintf("%s %s", what, ev->path);
     bool repeats = str_eq(ev->name, EVENT_RUN_RESUMED) || str_eq(ev->name, EVENT_RUN_WAITING) ||
                    str_eq(ev->name, EVENT_STEP_STARTED) || /* told to try again, it says so again */
-                   str_eq(ev->name, EVENT_BUDGET_RESERVED); /* for each call that may add to it */
+                   str_eq(ev->name, EVENT_BUDGET_RESERVED) || /* for each call that may add to it */
+                   str_starts(ev->name, "compensation.");
+    undo_seen(r, ev);
     str_addf(&r->s->out->journal, "%lld %s %s %s\n", (long long)ev->seq, ev->name, ev->path,
              detail);
     if (ev->seq != ++r->seq)
@@ -163,6 +209,7 @@ read_main(void *arg)
         seed_fault_err(s, "reading it again", e);
     else if (s->doc && !json_equal(doc, s->doc))
         seed_fault(s, "a fresh process reads another document");
+    undo_judge(s);
     if (app && s->doc) {
         e = app_resume(app, s->id, NULL, &run);
         if (!e)

@@ -17,11 +17,15 @@ struct seed {
     json_t *ended;     /* path -> true: nodes with a committed end */
     json_t *keys;      /* key -> path: committed intents */
     json_t *key_of;    /* path -> key */
+    json_t *ready;     /* path -> place in the journal: what can be undone */
+    json_t *undone;    /* path -> true: nothing of it is left to be undone */
     unsigned troubles; /* lives that may still go wrong */
     unsigned doubts, retries;
     const char *in_doubt;
     int64_t wall_ms;
     bool cancelled; /* for good: the store has it */
+    bool forced;    /* by force: what it has done stays */
+    bool undoes;    /* the plan has undos */
     bool over;
     json_t *doc; /* of the ended run */
 };

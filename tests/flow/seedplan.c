@@ -323,6 +323,19 @@ add_deps(struct dice *d, struct str *s, unsigned i)
     return last;
 }
 
+/* With a pause that ends within the time of a seed. */
+static void
+add_compensate(struct dice *d, struct str *s)
+{
+    static const char *const who[] = {"put", "put", "free", "post", "low", "up", "wrong", "line"};
+    str_addf(s, ", \"compensate\": {\"agent\": \"%s\", \"input\": \"undo {{ output }}\"",
+             who[dice_below(d, COUNT(who))]);
+    str_add(s, ", \"retry\": {\"initial_delay\": \"100ms\", \"max_delay\": 20}");
+    if (dice_chance(d, 30))
+        str_add(s, ", \"tolerates_not_done\": true");
+    str_addc(s, '}');
+}
+
 static void
 add_node(struct dice *d, struct str *s, unsigned i, unsigned depth)
 {
@@ -357,6 +370,8 @@ add_node(struct dice *d, struct str *s, unsigned i, unsigned depth)
         str_addf(s, ", \"total_timeout\": \"%ums\"", 100 + dice_below(d, 60000));
     if (dice_chance(d, 20))
         add_retry(d, s);
+    if (dice_chance(d, 5))
+        add_compensate(d, s);
     str_addc(s, '}');
 }
 

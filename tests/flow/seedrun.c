@@ -3,6 +3,7 @@
  * A life is a runtime from opening to closing or crash. The store's memory, the world and the wall
  * clock go on; the run is started once and resumed until it has a lawful end. */
 #include "seedrun.h"
+#include "engine/tell.h"
 #include "rt/fiber.h"
 #include "rt/rt.h"
 #include "seedcore.h"
@@ -180,8 +181,10 @@ cancel_between(struct life *l)
     struct seed *s = l->s;
     if (!*s->id || s->cancelled || !dice_chance(&s->dice, 3))
         return;
-    struct err *e = engine_cancel_stored(app_engine(l->app), s->id, dice_chance(&s->dice, 50));
+    const bool force = dice_chance(&s->dice, 50);
+    struct err *e = engine_cancel_stored(app_engine(l->app), s->id, force);
     s->cancelled = !e;
+    s->forced = !e && force;
     str_addf(&s->out->story, "  cancelled in the store: %s\n", e ? "not" : "done");
     err_free(e);
 }
@@ -229,6 +232,8 @@ check_time(struct life *l, int64_t began_ms)
     const json_t *main = json_at(l->s->spec, "workflows", "main", NULL);
     const char *timeout = json_str(main, "timeout", NULL);
     long long took = rt_now_ms() - began_ms, after = rt_now_ms() - l->cancelled_ms;
+    if (l->s->undoes) /* neither ends that */
+        return;
     if (timeout && took > atoll(timeout) + GRACE_MS)
         seed_fault(l->s, "the workflow's timeout is %s and the run took %lld ms", timeout, took);
     if (l->cancelled_ms && after > GRACE_MS)
@@ -247,7 +252,8 @@ take_end(struct life *l, json_t *doc)
     else if (!e && !json_equal(stored, doc))
         seed_fault(s, "the journal tells another document than the run");
     err_free(e);
-    if (s->cancelled && !l->cancelled_ms && !str_eq(status, "cancelled")) /* it may end first */
+    if (s->cancelled && !l->cancelled_ms && !str_eq(status, "cancelled") &&
+        (!s->undoes || str_eq(status, "completed"))) /* it may end first */
         seed_fault(s, "it was cancelled, and is %s", status);
     json_decref(s->doc);
     s->doc = json_incref(doc);
@@ -259,7 +265,26 @@ static bool
 is_end(const char *status)
 {
     return str_eq(status, "completed") || str_eq(status, "partial") || str_eq(status, "failed") ||
-           str_eq(status, "cancelled");
+           str_eq(status, "cancelled") || str_eq(status, "compensated");
+}
+
+/* Whoever is asked about an undo says something. */
+static void
+questions_answer(struct life *l, const json_t *doc)
+{
+    const json_t *q;
+    size_t i;
+    json_array_foreach (json_object_get(doc, "waits"), i, q) {
+        const json_t *choices = json_object_get(q, "choices");
+        AUTO(json_freep) json_t *question = NULL;
+        if (!json_array_size(choices) || dice_chance(&l->s->dice, 20))
+            continue;
+        const uint32_t nth = dice_below(&l->s->dice, (unsigned)json_array_size(choices));
+        const struct answer a = {.run = l->s->id,
+                                 .path = json_str(q, "path", ""),
+                                 .value = json_array_get(choices, nth)};
+        err_free(engine_answer(app_engine(l->app), &a, &question)); /* the store may be broken */
+    }
 }
 
 /* The run is not going on here: has it ended, does it wait, or shall it go on in another life? */
@@ -279,6 +304,7 @@ take_outcome(struct life *l)
         take_end(l, doc);
     } else if (str_eq(status, "waiting")) {
         s->in_doubt = beliefs[dice_below(&s->dice, ++s->doubts < 8 ? 4 : 3)];
+        questions_answer(l, doc);
     } else if (!l->interrupted) {
         seed_fault(s, "it is %s, and nothing goes on", status);
         s->over = true;
@@ -431,7 +457,10 @@ seed_begin(struct seed *s, uint64_t seed, struct seed_result *ret)
                        .recorded = json_object(),
                        .ended = json_object(),
                        .keys = json_object(),
-                       .key_of = json_object()};
+                       .key_of = json_object(),
+                       .ready = json_object(),
+                       .undone = json_object(),
+                       .undoes = strstr(ret->plan, "\"compensate\"") != NULL};
     uint64_t of_world = dice_next(&d);
     chaos_init(&s->world, of_world, percents[dice_below(&d, COUNT(percents))]);
     s->world.on_once = audit_once;
@@ -453,6 +482,8 @@ seed_end(struct seed *s)
     json_decref(s->ended);
     json_decref(s->keys);
     json_decref(s->key_of);
+    json_decref(s->ready);
+    json_decref(s->undone);
     json_decref(s->doc);
 }
 

@@ -20,7 +20,7 @@
 #define SHOWN_MAX   3   /* failed seeds of a worker that are told in full */
 #define TWICE_EVERY 20
 
-static const char *const ends[] = {"completed", "partial", "failed", "cancelled"};
+static const char *const ends[] = {"completed", "partial", "failed", "cancelled", "compensated"};
 
 struct tally { /* in memory that all processes share */
     uint64_t at;
