@@ -160,6 +160,7 @@ batch_committed(struct run *r, struct pending *batch, size_t n, int64_t first_se
             continue;
         if (!batch[i].body) /* somebody came after it was appended */
             PASS(record_decode(&rec, &batch[i].body));
+        item_event_fill(batch[i].kind, batch[i].body);
         run_publish(r, (struct run_event){.name = record_event(batch[i].kind, batch[i].body),
                                           .path = batch[i].path,
                                           .seq = first_seq + (int64_t)i,

@@ -2,6 +2,7 @@
  * has. */
 #include "engine/runcore.h"
 #include "engine/undolog.h"
+#include "engine/viewstream.h"
 #include <string.h>
 
 static struct record
@@ -86,6 +87,7 @@ tell_record(void *ctx, const struct store_record *rec)
     AUTO(json_freep) json_t *body = NULL;
     struct record stored = record_of(rec);
     TRY(record_decode(&stored, &body), "record %lld", (long long)rec->seq);
+    item_event_fill(stored.kind, body);
     struct run_event ev = {.run = t->run,
                            .name = record_event(stored.kind, body),
                            .path = rec->path,

@@ -326,3 +326,16 @@ viewstream_document(struct viewstream *s)
     return json_pack("{sI sI so}", "completed", s->completed, "failed", s->failed, "failures",
                      failures);
 }
+
+void
+item_event_fill(enum record_kind kind, json_t *body)
+{
+    if (kind != REC_ITEM_DONE && kind != REC_ITEM_FAILED)
+        return;
+    const int64_t took = MAX(json_int(body, "duration_ms", 0), 0);
+    const enum node_status status = kind == REC_ITEM_DONE ? NODE_COMPLETED : NODE_FAILED;
+    json_object_set_new(body, "status", json_string(node_status_name(status)));
+    json_object_set_new(body, "started",
+                        json_integer(add_saturating(json_int(body, "at", 0), -took)));
+    json_object_set_new(body, "duration_ms", json_integer(took));
+}

@@ -59,6 +59,8 @@ void viewstreams_place(struct viewstreams *vs, const char *path);
 void viewstreams_ended(struct viewstreams *vs, const char *path, place_drop_fn drop, void *ctx);
 /* {completed, failed, failures}: counted, and told by themselves only the first that failed. */
 json_t *OWN viewstream_document(struct viewstream *s);
+/* The record of an item as that of any node, for whoever is told of it. */
+void item_event_fill(enum record_kind kind, json_t *body);
 void viewstream_written(struct viewstream *s); /* drops what was unwritten */
 
 #endif

@@ -239,13 +239,15 @@ too_deep(const struct work *w)
 
 /* Small, because there are very many. */
 static json_t *
-item_body(const struct reply *reply, const struct err *e, int64_t started_wall_ms)
+item_body(const char *worker, const struct reply *reply, const struct err *e,
+          int64_t started_wall_ms)
 {
     const struct usage *u = &reply->usage;
     const int64_t took = rt_wall_ms() - started_wall_ms;
     AUTO(freep) char *error = e ? err_text(e) : NULL;
-    json_t *body = json_pack("{sI sO* so*}", "at", rt_wall_ms(), "output", e ? NULL : reply->output,
-                             "error", error ? json_string_lossy(error, strlen(error)) : NULL);
+    json_t *body = json_pack("{sI ss* sO* so*}", "at", rt_wall_ms(), "agent", worker, "output",
+                             e ? NULL : reply->output, "error",
+                             error ? json_string_lossy(error, strlen(error)) : NULL);
     if (e)
         json_object_set_new(body, "kind", json_string(err_kind_name(err_kind(e))));
     if (took > 0)
@@ -287,17 +289,17 @@ item_run(struct run *r, const struct work *w, struct reply *ret_reply)
     if (!e)
         saga_note_ready(r, w, ret_reply); /* in the same commit */
     if (run_append_soon(r, e ? REC_ITEM_FAILED : REC_ITEM_DONE, w->path,
-                        item_body(ret_reply, e, started)))
+                        item_body(w->worker, ret_reply, e, started)))
         return e;
     e = too_large("its reply");
-    run_append_soon(r, REC_ITEM_FAILED, w->path, item_body(ret_reply, e, started));
+    run_append_soon(r, REC_ITEM_FAILED, w->path, item_body(w->worker, ret_reply, e, started));
     return e;
 }
 
 struct err *
 item_refuse(struct run *r, const char *path, struct err *e)
 {
-    run_append_soon(r, REC_ITEM_FAILED, path, item_body(&(struct reply){0}, e, rt_wall_ms()));
+    run_append_soon(r, REC_ITEM_FAILED, path, item_body(NULL, &(struct reply){0}, e, rt_wall_ms()));
     return e;
 }
 

@@ -189,7 +189,7 @@ stats_event(struct stats *s, const struct run_event *ev)
         step_ended(s, ev, true);
     else if (strcmp(ev->name, EVENT_STEP_FAILED) == 0)
         step_ended(s, ev, false);
-    else if (str_starts(ev->name, "node."))
+    else if (str_starts(ev->name, "node.") && strcmp(ev->name, EVENT_NODE_PROGRESS) != 0)
         node_ended(s, ev);
 }
 

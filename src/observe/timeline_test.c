@@ -24,6 +24,7 @@ story(void)
     tell(t, 900, EVENT_STEP_COMPLETED, "ask/turn[0]",
          "{\"type\":\"model\",\"target\":\"p:m\",\"at\":1767225600900,\"began\":1767225600100,"
          "\"attempts\":3,\"waited_ms\":300,\"usage\":{\"model_calls\":1,\"input_tokens\":5}}");
+    tell(t, 500, EVENT_NODE_PROGRESS, "ask", "{}"); /* nothing begins or ends */
     tell(t, 900, EVENT_NODE_COMPLETED, "ask",
          "{\"agent\":\"ann\",\"status\":\"completed\",\"started\":1767225600100,"
          "\"duration_ms\":800,\"attempts\":3,\"usage\":{\"model_calls\":1,\"input_tokens\":5}}");

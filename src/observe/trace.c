@@ -303,6 +303,8 @@ trace_event(struct trace *t, const struct run_event *ev)
         run_event(t, ev);
         return;
     }
+    if (strcmp(ev->name, EVENT_NODE_PROGRESS) == 0) /* it goes on: nothing began or ended */
+        return;
     struct trace_place *p = place_at(t, ev->path);
     enum node_status status;
     if (p == &t->root)

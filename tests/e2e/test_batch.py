@@ -90,6 +90,16 @@ class Command(Batch):
         shown = self.tutti('runs', 'show', strict['run'], code=0).out
         self.assertIn('1 items completed, 2 failed', shown)
         self.assertIn("item 2: node 'greet': its script: no bobs", shown)
+        timeline = self.tutti('runs', 'show', strict['run'], '--timeline', code=0).out
+        self.assertRegex(timeline, r'main\[1\] .*failed  node .greet.*')
+        logged = {
+            e['path']: e['detail']['status']
+            for e in self.tutti('runs', 'logs', strict['run'], '--json', code=0).lines
+            if e['path'].endswith(']')
+        }
+        self.assertEqual(
+            logged, {'lines/main[0]': 'completed', 'lines/main[1]': 'failed', 'lines/main[2]': 'failed'}
+        )
         few = self.tutti(*words, '--output', 'few.jsonl', '--max-failures', '1', code=1)
         self.assertIn('more than 1 items failed', few.err)
 
