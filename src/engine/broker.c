@@ -351,6 +351,18 @@ waited_note(struct target *t, int64_t ms)
     t->waited_ms_max = MAX(t->waited_ms_max, ms);
 }
 
+/* What the first of the line waits for: so do the others. */
+static struct limit_wait
+lane_wait(const struct lane *lane)
+{
+    const struct waiter *first = container_of(fairq_first(lane->queue), struct waiter, item);
+    const struct admission *a = first->admission;
+    int64_t ready;
+    enum limit_reason why;
+    struct target *on = short_of(a->need, a->tokens, &ready, &why);
+    return target_wait(on ? on : lane->targets[0], a->tokens);
+}
+
 static struct err *
 waiter_wait(struct waiter *w)
 {
@@ -369,11 +381,7 @@ waiter_wait(struct waiter *w)
         }
         err_free(e);
         told = true;
-        int64_t ready;
-        enum limit_reason why;
-        struct target *on = short_of(w->admission->need, w->admission->tokens, &ready, &why);
-        struct limit_wait wait =
-            target_wait(on ? on : w->admission->need->targets[0], w->admission->tokens);
+        struct limit_wait wait = lane_wait(w->lane);
         w->ask->slow(w->ask->ctx, &wait);
     }
     return STEAL(w->error);
@@ -386,7 +394,7 @@ queue_up(struct broker *b, const struct limit_ask *ask, struct admission *a, boo
     struct limit_need *need = a->need;
     struct target *first = need->targets[0];
     struct lane *lane = lane_of(need);
-    struct waiter w = {.fiber = fiber_self(), .ask = ask, .admission = a};
+    struct waiter w = {.fiber = fiber_self(), .lane = lane, .ask = ask, .admission = a};
     const int64_t since = rt_now_ms();
     lane->users++;
     first->waiting++;
@@ -430,6 +438,14 @@ broker_admit(struct broker *b, const struct limit_ask *ask, struct admission *a,
     return NULL;
 }
 
+/* The narrower ones first: who waited for them has his turn before those who came later. */
+static void
+need_changed(struct broker *b, const struct limit_need *need)
+{
+    for (size_t i = need->n; i-- > 0;)
+        target_changed(b, need->targets[i]);
+}
+
 void
 admission_cancel(struct broker *b, struct admission *a)
 {
@@ -438,8 +454,7 @@ admission_cancel(struct broker *b, struct admission *a)
     a->admitted = false;
     for (size_t i = 0; i < a->need->n; i++)
         limiter_cancel(&a->need->targets[i]->limiter, &a->grant[i]);
-    for (size_t i = 0; i < a->need->n; i++)
-        target_changed(b, a->need->targets[i]);
+    need_changed(b, a->need);
 }
 
 bool
@@ -458,7 +473,6 @@ admission_end(struct broker *b, struct admission *a, const struct call_end *end)
         limiter_refused(l, now, end->retry_after_ms);
     else if (end->well)
         limiter_well(l);
-    for (size_t i = 0; i < a->need->n; i++)
-        target_changed(b, a->need->targets[i]);
+    need_changed(b, a->need);
     return news;
 }

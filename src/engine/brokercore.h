@@ -53,6 +53,7 @@ enum waiter_state { WAITER_WAITS, WAITER_ADMITTED, WAITER_LATE, WAITER_FAILED };
 struct waiter { /* on its fiber's stack */
     struct fairq_item item;
     struct fiber *fiber;
+    struct lane *lane;
     const struct limit_ask *ask;
     struct admission *admission;
     enum waiter_state state;
