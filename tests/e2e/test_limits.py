@@ -83,7 +83,7 @@ class Killed(Limits):
             child = self.start('runs', 'resume', run)
             self.interrupt_when(child, lambda: self.asked(server) > before, signal.SIGKILL)
         child = self.start('runs', 'resume', run)
-        self.stays(server, 15, child, most=20)  # a death costs what is left of a block, one call here
+        self.stays(server, 12, child, most=20)  # a death costs what is left of a block, one call here
         self.assertEqual(self.interrupt_when(child, lambda: True).code, 130)
 
 
