@@ -248,6 +248,102 @@ leaving(void **state)
                     "close c1@100 ");
 }
 
+/* ---- in the middle of things -------------------------------------------------- */
+
+static void
+patience_drive(struct world *w)
+{
+    struct user first = {.hold_ms = 1}, crowd[] = {{.who = "1", .hold_ms = 5000},
+                                                   {.who = "2", .hold_ms = 10, .at_ms = 100},
+                                                   {.who = "3", .hold_ms = 10, .at_ms = 3200}};
+    world_use_all(w, &first, 1);
+    w->group[0].open_ms = 3000;
+    world_use_all(w, crowd, COUNT(crowd));
+}
+
+static void
+second_fails(struct world *w)
+{
+    struct user first = {.hold_ms = 1},
+                both[] = {{.who = "1", .hold_ms = 500}, {.who = "2", .hold_ms = 10, .at_ms = 100}};
+    world_use_all(w, &first, 1);
+    w->group[0].open_ms = 50;
+    w->group[0].fail = 2; /* the first failure of a row is tried again at once */
+    world_use_all(w, both, COUNT(both));
+}
+
+/* Whoever finds all busy waits for another one, not longer than a second, and not for one that
+ * cannot be opened. */
+static void
+patience(void **state)
+{
+    (void)state;
+    struct world w = {.drive = patience_drive, .members_max = 2};
+    world_check(&w, "a1@0 1:a1@1 2:a1@1101 3:a2@3201 close a1@5001 close a2@5001 ");
+    w = (struct world){.drive = second_fails, .members_max = 2};
+    world_check(&w, "a1@0 1:a1@1 2:a1@201 close a1@501 ");
+}
+
+static void
+lose_a_checked_one(struct world *w)
+{
+    struct user u = {.hold_ms = 1}, again = {.who = "again", .hold_ms = 1};
+    struct scope scope;
+    world_use_all(w, &u, 1);
+    err_drop(fiber_sleep(100));
+    again.w = w;
+    scope_open(&scope, DEADLINE_NONE);
+    scope_spawn(&scope, "again", world_use, &again);
+    err_drop(fiber_sleep(2));
+    pool_lost(w->things[0]->member, "killed");
+    err_drop(scope_close(&scope));
+}
+
+static void
+end_while_its_owner_waits(struct world *w)
+{
+    struct user waits = {.group = 1, .owner = "r", .who = "waits", .hold_ms = 1};
+    struct pool_member *m;
+    struct scope scope;
+    err_drop(world_take(w, 0, "r", DEADLINE_NONE, &m));
+    waits.w = w;
+    scope_open(&scope, DEADLINE_NONE);
+    scope_spawn(&scope, "waits", world_use, &waits);
+    err_drop(fiber_sleep(10));
+    pool_group_end(w->group[1].g);
+    pool_give(m, "r");
+    err_drop(scope_close(&scope));
+}
+
+static void
+free_while_held(struct world *w)
+{
+    struct user u = {.who = "held", .hold_ms = 100};
+    struct scope scope;
+    u.w = w;
+    scope_open(&scope, DEADLINE_NONE);
+    scope_spawn(&scope, "user", world_use, &u);
+    err_drop(fiber_sleep(10));
+    pool_free(w->pool);
+    world_say(w, "free");
+    w->pool = NULL;
+    pool_free(w->pool);
+    err_drop(scope_close(&scope));
+}
+
+static void
+meanwhile(void **state)
+{
+    (void)state;
+    struct world w = {.drive = lose_a_checked_one, .check_ms = 50};
+    world_check(&w, "a1@0 check a1@101 again:a2@103 broken a1@104 close a2@104 ");
+    w = (struct world){.drive = end_while_its_owner_waits, .limits.per_owner = 1};
+    world_check(&w, "close a1@10 waits: cancelled: the servers are being stopped@10 ");
+    w = (struct world){.drive = free_while_held};
+    world_check(&w, "held:a1@0 close a1@100 free@100 ");
+}
+
 TESTS(pool_test, cmocka_unit_test(sharing), cmocka_unit_test(failure_is_told_to_all),
       cmocka_unit_test(backoff), cmocka_unit_test(checked), cmocka_unit_test(lost),
-      cmocka_unit_test(ends), cmocka_unit_test(stopped), cmocka_unit_test(leaving))
+      cmocka_unit_test(ends), cmocka_unit_test(stopped), cmocka_unit_test(leaving),
+      cmocka_unit_test(patience), cmocka_unit_test(meanwhile))

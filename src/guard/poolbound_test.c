@@ -54,6 +54,27 @@ least_recently_used(void **state)
 }
 
 static void
+line_up(struct world *w)
+{
+    struct user users[] = {{.group = 0, .hold_ms = 100, .who = "1"},
+                           {.group = 1, .hold_ms = 10, .who = "2"},
+                           {.group = 2, .deadline_ms = 50, .who = "3"},
+                           {.group = 3, .hold_ms = 10, .who = "4"}};
+    world_use_all(w, users, COUNT(users));
+}
+
+/* Who leaves the line from the middle does not tear it. */
+static void
+a_line(void **state)
+{
+    (void)state;
+    struct world w = {.drive = line_up, .limits.total = 1};
+    world_check(&w, "1:a1@0 3: timeout: waiting for a connection: all 1 are in use (settings: "
+"max_connections): timed out@52 2:b1@100 close a1@100 4:d1@110 close b1@110 "
+"close d1@120 ");
+}
+
+static void
 raise_it(void *arg)
 {
     struct world *w = arg;
@@ -198,5 +219,5 @@ chance(void **state)
 }
 
 TESTS(poolbound_test, cmocka_unit_test(total), cmocka_unit_test(least_recently_used),
-      cmocka_unit_test(total_raised), cmocka_unit_test(per_owner), cmocka_unit_test(crashes),
-      cmocka_unit_test(chance))
+      cmocka_unit_test(total_raised), cmocka_unit_test(a_line), cmocka_unit_test(per_owner),
+      cmocka_unit_test(crashes), cmocka_unit_test(chance))

@@ -36,12 +36,65 @@ cut_off(struct scene *s)
     members_run(s, p, 2); /* groups nobody came for are forgotten by now */
 }
 
+/* Two look at once: one asks; who cannot wait for that leaves the turn to the next. */
+static void
+impatient_look(void *arg)
+{
+    struct member *m = arg;
+    const struct batch_item item = {.profile = &m->s->profile, .batching = &m->s->batching};
+    bool ended = false;
+    if (m->at_ms)
+        err_drop(fiber_sleep(m->at_ms));
+    struct err *e =
+        llm_batch_ended(m->s->llm, &item, "b1", rt_after(m->cut_ms ? m->cut_ms : 60000), &ended);
+    scene_say(m->s, m->id, e, ended ? "ended" : "goes on");
+}
+
+static void
+look_together(struct scene *s)
+{
+    struct member m[] = {
+        {.id = "a"}, {.id = "b", .at_ms = 1, .cut_ms = 5}, {.id = "c", .at_ms = 2}};
+    struct scope scope;
+    scope_open(&scope, DEADLINE_NONE);
+    for (size_t i = 0; i < COUNT(m); i++) {
+        m[i].s = s;
+        scope_spawn(&scope, "look", impatient_look, &m[i]);
+    }
+    err_drop(scope_close(&scope));
+}
+
+/* A profile that has no endpoint is told so, whatever was recorded of it in another life. */
+static void
+without_endpoint(struct scene *s)
+{
+    bool ended;
+    struct member m = {.s = s, .id = "a", .not_gathered = true};
+    s->profile.url = "http://x/v1/chat";
+    const struct batch_item item = {.profile = &s->profile, .batching = &s->batching};
+    scene_say(s, "look", llm_batch_ended(s->llm, &item, "b1", rt_after(10), &ended), "");
+    members_run(s, &m, 1);
+}
+
 static void
 gathering(void **state)
 {
     (void)state;
 #define TAKEN .rules = { {"POST /v1/messages/batches", "{'id':'mb_1'}", .delay_ms = 20} }
     static const struct row rows[] = {
+        {"together",
+         {.provider = "anthropic",
+          .play = look_together,
+          .rules = {{"GET /v1/messages/batches/b1", "{'processing_status':'in_progress'}",
+                     .delay_ms = 20}}},
+         "GET /v1/messages/batches/b1 @0\n"
+         "b: timeout: timed out @6\n"
+         "a: goes on @20\n"
+         "c: goes on @20\n"},
+        {"without an endpoint",
+         {.provider = "openai", .play = without_endpoint},
+         "look: invalid: 'openai' has no endpoint for batches @0\n"
+         "a: invalid: 'openai' has no endpoint for batches @0\n"},
         {"by size and by time",
          {.provider = "anthropic", .play = by_size_and_by_time, TAKEN},
          "POST /v1/messages/batches @1\n"

@@ -298,6 +298,49 @@ not_shared(void **state)
     fake_fini(&f);
 }
 
+static void
+two_servers(struct fake *f, struct servers *s)
+{
+    AUTO(json_freep) json_t *def = json_pack("{ss}", "command", "fake");
+    json_t *tools = NULL;
+    struct caller busy = {f, s, "slow", "x", 0, 9000};
+    struct scope scope;
+    fake_say(f, "adding", servers_add(s, "t", def), NULL);
+    servers_limit(s, 1, 0);
+    scope_open(&scope, DEADLINE_NONE);
+    scope_spawn(&scope, "caller", caller_run, &busy);
+    err_drop(fiber_sleep(10));
+    struct err *e = servers_tools(s, &(struct servers_whose){.server = "t"}, rt_after(50), &tools);
+    fake_say(f, "t", e, tools);
+    tools = NULL;
+    e = servers_tools(s, &(struct servers_whose){.server = "t"}, rt_after(500), &tools);
+    fake_say(f, "t", e, e ? NULL : json_integer((json_int_t)json_array_size(tools)));
+    json_decref(e ? NULL : tools);
+    err_drop(scope_close(&scope));
+    servers_limit(s, 0, 0);
+    fake_say(f, "known", NULL, json_boolean(servers_has(s, "t") && !servers_has(s, "u")));
+}
+
+/* One process at a time: the other server waits until the first one rests. */
+static void
+limited(void **state)
+{
+    (void)state;
+    static const struct fake_row rows[] = {
+        {"one process in all",
+         {.rules = {{.on = "tools/call:slow", .delay_ms = 200, .out = OK_TEXT("s")}},
+          .drive = two_servers},
+         "adding: ok @0\n"
+         "t: timeout: server 't': waiting for a connection: all 1 are in use (settings: "
+         "max_connections): timed out @60\n"
+         "slow: s @200\nt: 2 @200\nknown: true @200\n",
+         NULL,
+         2,
+         -1},
+    };
+    fake_rows(rows, COUNT(rows));
+}
+
 static struct err *
 elicit_never(void *ctx, const char *server, const json_t *params, json_t **ret_result)
 {
@@ -436,5 +479,5 @@ texts_resolved(void **state)
 }
 
 TESTS(servers_test, cmocka_unit_test(sharing), cmocka_unit_test(names_and_rest),
-      cmocka_unit_test(connections), cmocka_unit_test(not_shared), cmocka_unit_test(asked_too_much),
-      cmocka_unit_test(crashes), cmocka_unit_test(texts_resolved))
+      cmocka_unit_test(connections), cmocka_unit_test(not_shared), cmocka_unit_test(limited),
+      cmocka_unit_test(asked_too_much), cmocka_unit_test(crashes), cmocka_unit_test(texts_resolved))
