@@ -22,6 +22,27 @@ crowd_enter(struct host *child, void *arg)
     return e;
 }
 
+/* More than a record of the store may have. */
+static struct err *
+flood_once(void *ctx, const struct step_call *call, json_t **ret_value, struct usage *usage)
+{
+    const size_t n = RECORD_BODY_MAX + 1;
+    AUTO(freep) char *text = xmalloc(n);
+    (void)ctx, (void)call, (void)usage;
+    memset(text, 'x', n);
+    *ret_value = json_stringn_nocheck(text, n);
+    return NULL;
+}
+
+static struct err *
+flood(struct host *h)
+{
+    AUTO(json_freep) json_t *value = NULL;
+    const struct step s = {
+        .name = "flood", .type = "test", .target = "sea", .effect = EFFECT_PURE, .run = flood_once};
+    return h->ops->step(h, &s, &value);
+}
+
 /* Streams, does five things at most two at a time, calls who is not there; tells what came of it.
  */
 static struct err *
@@ -32,6 +53,8 @@ asks_run(struct host *h, const struct task *t, struct reply *ret)
     struct err *errs[COUNT(args)];
     struct reply none = {0};
     AUTO(str_fini) struct str said = STR_INIT;
+    if (strcmp(t->message, "flood") == 0)
+        return flood(h);
     h->ops->chunk(h, CHUNK_TEXT, "streamed", 8);
     h->ops->each(h, &(struct each){.name = "item",
                                    .n = COUNT(args),
@@ -66,6 +89,13 @@ asking(struct scene *s)
             engine_unsubscribe(s->e, who);
     }
     str_addf(&s->out, "heard %u\n", events);
+}
+
+/* What a step answered is too large to be kept: it fails, and so does who asked for it. */
+static void
+flooding(struct scene *s)
+{
+    finish(s, begin(s, "ask", "flood"));
 }
 
 /* A step that is named by a value: one that is there, and one that is not. */
@@ -142,6 +172,12 @@ hosting(void **state)
 {
     (void)state;
     scene(asking, ASKED_RUN ASKED_RUN "heard 9\n");
+    scene(flooding,
+          "wait: ok\n"
+          "failed - ! node 'asker': what 'sea' answered is too large to be kept: a record "
+          "has 64 MB at most\n"
+          "  asker failed - ! what 'sea' answered is too large to be kept: a record has 64 "
+          "MB at most\n");
     scene(picking, "wait: ok\n"
                    "completed a ! -\n"
                    "  a completed a ! -\n"
