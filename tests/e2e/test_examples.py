@@ -219,6 +219,12 @@ class Examples(Case):
             [('third time lucky', 3), ('the spare one answers', 1), ('third time lucky', 3)],
         )
 
+    def test_budget(self):
+        doc = self.tutti('run', os.path.join(EXAMPLES, 'budget.yaml'), '-i', 'a lighthouse', '--json', code=0).json
+        pages = doc['output']['pages']
+        self.assertEqual((doc['status'], [page is not None for page in pages]), ('partial', [True] * 4 + [False] * 4))
+        self.assertIn("budget of 0.0012 USD", doc['nodes']['pages/page[7]']['error'])
+
     def test_models(self):
         self.assertEqual(self.run_ok('models.yaml', '-i', 'q')['text'], 'q')
         server = self.model()

@@ -298,6 +298,21 @@ class Refusals(Models):
         done = self.tutti('run', file, '-i', 'x', code=1)
         self.assertIn(url[7:], done.err)
 
+    def test_a_slow_call_has_a_second_beside_it(self):
+        server = self.model({'rules': [{'fault': {'kind': 'hang', 'ms': 20000, 'times': 1}, 'reply': {'text': 'second'}}]})
+        file = self.flow(
+            'tutti.json',
+            profiles={'p': self.profile(server)},
+            agents={'a': {'hedge': {'after': '200ms'}}},
+            workflows={'main': {'type': 'chain', 'sequence': ['a']}},
+        )
+        done = self.tutti('run', file, '-i', 'x', '--json', code=0)
+        self.assertEqual(done.json['text'], 'second')
+        self.assertLess(done.seconds, 10)
+        self.assertEqual(done.json['usage']['model_calls'], 2)
+        self.assertIsNone(done.json['usage']['cost_usd'])
+        self.assertEqual(len(server.log), 2)
+
     def test_no_answer_in_time(self):
         server = self.model({'rules': [{'fault': {'kind': 'hang', 'times': 1}, 'reply': {'text': 'awake'}}]})
         doc = self.run_ok(self.one(server, agent={'timeout': '300ms'}), '-i', 'x')
