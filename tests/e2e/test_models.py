@@ -299,7 +299,8 @@ class Refusals(Models):
         self.assertIn(url[7:], done.err)
 
     def test_a_slow_call_has_a_second_beside_it(self):
-        server = self.model({'rules': [{'fault': {'kind': 'hang', 'ms': 20000, 'times': 1}, 'reply': {'text': 'second'}}]})
+        fault = {'kind': 'hang', 'ms': 20000, 'times': 1}
+        server = self.model({'rules': [{'fault': fault, 'reply': {'text': 'second'}}]})
         file = self.flow(
             'tutti.json',
             profiles={'p': self.profile(server)},
