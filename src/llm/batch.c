@@ -335,8 +335,10 @@ sent_wait(struct group *g, const char *id, int64_t deadline_ms)
         }
         if (e && !g->sending)
             item_take_back(g, id);
-        if (e)
+        if (e) {
+            e = WRAP(e, "submitting its batch");
             return g->sending ? err_set_in_doubt(e) : e;
+        }
     }
     return NULL;
 }

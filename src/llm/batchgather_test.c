@@ -88,7 +88,7 @@ gathering(void **state)
           .rules = {{"GET /v1/messages/batches/b1", "{'processing_status':'in_progress'}",
                      .delay_ms = 20}}},
          "GET /v1/messages/batches/b1 @0\n"
-         "b: timeout: timed out @6\n"
+         "b: timeout: waiting for a look at batch 'b1': timed out @6\n"
          "a: goes on @20\n"
          "c: goes on @20\n"},
         {"without an endpoint",
@@ -118,10 +118,10 @@ gathering(void **state)
          "POST /v1/messages/batches @160\n"
          "b: mb_1 @180\n"
          "POST /v1/messages/batches @181\n"
-         "c: timeout?: timed out @190\n"
+         "c: timeout?: submitting its batch: timed out @190\n"
          "d: mb_1 @201\n"
          "f: cancelled: it goes away @202\n"
-         "e: timeout: timed out @1201\n"
+         "e: timeout: submitting its batch: timed out @1201\n"
          "POST /v1/messages/batches @602202\n"
          "g: mb_1 @602222\n"
          "h: mb_1 @602222\n"},

@@ -122,7 +122,7 @@ known_enter(struct batches *b, const char *batch, int64_t deadline_ms, struct kn
         if (e) {
             k->users--;
             waitq_wake_one(&k->idle); /* perhaps the turn was this one's */
-            return e;
+            return WRAP(e, "waiting for a look at batch '%s'", batch);
         }
     }
     k->busy = true;

@@ -597,6 +597,85 @@ class PlainApi(Fake):
         self.assertRaises(ConnectionResetError, self.ask, '/api/reset')
 
 
+class BatchesTest(Fake):
+    """As strict as the services: a client that sends something else gets no batch."""
+
+    def line(self, name, text='hi', **more):
+        body = request_of('openai', text)
+        return json.dumps(dict({'custom_id': name, 'method': 'POST', 'url': PATHS['openai'], 'body': body}, **more))
+
+    def upload(self, text, purpose='batch', kind='multipart/form-data; boundary=b', name='; filename="x.jsonl"'):
+        form = (
+            f'--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\n{purpose}\r\n'
+            f'--b\r\nContent-Disposition: form-data; name="file"{name}\r\n\r\n{text}\r\n--b--\r\n'
+        )
+        headers = dict(HEADERS['openai'], **{'Content-Type': kind})
+        status, _, raw = self.ask('/v1/files', form, headers)
+        return status, json.loads(raw)
+
+    def create(self, file, **more):
+        body = {'input_file_id': file, 'endpoint': PATHS['openai'], 'completion_window': '24h'}
+        status, _, raw = self.ask('/v1/batches', dict(body, **more), HEADERS['openai'])
+        return status, json.loads(raw)
+
+    def test_openai_takes_and_answers(self):
+        self.start({'batch': {'seconds': 0, 'expired': 'late'}, 'rules': [{'match': {'user': 'bad'}, 'fault': 429}]})
+        file = self.upload('\n'.join([self.line('a'), self.line('b', 'bad'), self.line('c', 'late')]))[1]['id']
+        batch = self.create(file)[1]['id']
+        listed = json.loads(self.ask('/v1/batches?limit=5', None, HEADERS['openai'])[2])
+        self.assertEqual([one['input_file_id'] for one in listed['data']], [file])
+        seen = json.loads(self.ask(f'/v1/batches/{batch}', None, HEADERS['openai'])[2])
+        self.assertEqual(seen['status'], 'expired')
+        lines = {}
+        for key in ('output_file_id', 'error_file_id'):
+            raw = self.ask(f'/v1/files/{seen[key]}/content', None, HEADERS['openai'])[2]
+            lines.update({one['custom_id']: one for one in map(json.loads, raw.splitlines())})
+        self.assertEqual(reply_text('openai', lines['a']['response']['body']), 'echo: hi')
+        self.assertEqual(lines['b']['response']['status_code'], 429)
+        self.assertEqual(lines['c']['error']['code'], 'batch_expired')
+
+    def test_openai_refuses(self):
+        self.start()
+        good = self.upload(self.line('a'))[1]['id']
+        for status, value in (
+            self.upload('x', purpose='fine-tune'),
+            self.upload('x', kind='application/json'),
+            self.upload('x', name=''),
+            self.create('file-none'),
+            self.create(good, endpoint='/v1/embeddings'),
+            self.create(good, completion_window='1h'),
+            self.create(good, extra=1),
+            self.create(self.upload(self.line('a') + '\n' + self.line('a'))[1]['id']),
+            self.create(self.upload(self.line('a b'))[1]['id']),
+            self.create(self.upload(self.line('a', method='GET'))[1]['id']),
+            self.create(self.upload(self.line('a', body={'stream': True}))[1]['id']),
+        ):
+            self.assertEqual((status, value['error']['type']), (400, 'invalid_request_error'))
+        self.assertEqual(self.ask('/v1/batches', '{}', {})[0], 401)
+        self.assertEqual(self.ask('/v1/batches/none', None, HEADERS['openai'])[0], 404)
+        self.assertEqual(self.ask('/v1/files/none/content', None, HEADERS['openai'])[0], 404)
+        self.assertEqual(self.ask('/v1/batches', None, HEADERS['openai'], 'DELETE')[0], 405)
+
+    def test_anthropic(self):
+        self.start({'batch': {'seconds': 0.05, 'forgotten': 'lost'}})
+        path, headers = '/v1/messages/batches', HEADERS['anthropic']
+        items = [{'custom_id': name, 'params': request_of('anthropic', name)} for name in ('a', 'b', 'lost')]
+        status, _, raw = self.ask(path, {'requests': items}, headers)
+        batch = json.loads(raw)
+        self.assertEqual((status, batch['processing_status'], batch['results_url']), (200, 'in_progress', None))
+        self.assertEqual(self.ask(f'{path}/{batch["id"]}/results', None, headers)[0], 404)
+        threading.Event().wait(0.06)
+        self.assertEqual(
+            json.loads(self.ask(f'{path}/{batch["id"]}', None, headers)[2])['processing_status'], 'ended'
+        )
+        lines = [json.loads(one) for one in self.ask(f'{path}/{batch["id"]}/results', None, headers)[2].splitlines()]
+        self.assertEqual([one['custom_id'] for one in lines], ['b', 'a'])
+        self.assertEqual(reply_text('anthropic', lines[0]['result']['message']), 'echo: b')
+        for body in ({}, {'requests': []}, {'requests': [{'custom_id': 'a'}]}, {'requests': [items[0], items[0]]}):
+            self.assertEqual(self.ask(path, body, headers)[0], 400)
+        self.assertEqual(self.ask(path, {'requests': items}, {})[0], 401)
+
+
 class LedgerTest(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
