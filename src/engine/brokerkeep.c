@@ -123,8 +123,12 @@ target_load(struct broker *b, struct target *t)
 {
     while (t->loading)
         PASS(waitq_wait(&t->loads, DEADLINE_NONE));
-    if (t->loaded || !limiter_has_windows(&t->limiter))
+    if (!limiter_has_windows(&t->limiter))
         return NULL;
+    if (t->loaded) { /* the folder's owner may have gone, and it is ours now */
+        t->limiter.kept = is_ours(b);
+        return NULL;
+    }
     t->loading = true;
     struct err *e = load(b, t);
     t->loading = false;
@@ -195,7 +199,6 @@ target_save_soon(struct broker *b, struct target *t, int64_t tokens)
     if (t->saving)
         return;
     t->saving = true;
-    t->limiter.kept = is_ours(b); /* the folder's owner may have gone, and it is ours now */
     struct saving *s = xmalloc(sizeof *s);
     *s = (struct saving){b, t};
     scope_spawn(&b->scope, "limits.save", saver, s);
