@@ -70,7 +70,7 @@ class Budgets(Case):
         self.assertLessEqual(self.charged(server), budget)
 
     def test_what_is_refused_costs_nothing(self):
-        server = self.service(fault={'status': 429, 'times': 60})
+        server = self.service(fault={'status': 429, 'retry_after': 0, 'times': 60})
         budget = BRANCHES * COST + 0.4  # and room for the worst case of the last call
         self.tutti('run', self.panel(server, {'usd': budget}, max_concurrency=1), '-i', 'x', '--json')
         answered = [r for r in server.log if r.get('status') == 200]

@@ -230,11 +230,10 @@ workflows: {w: {type: chain, sequence: [critic, b]}}
                 self.assertIn(says, done.err)
 
     def test_keys_without_effect_are_told(self):
-        """A port that nobody listens on, a limit that is not obeyed: the file must not look as if they were."""
+        """A port that nobody listens on, traces that nobody gets: the file must not look as if they were."""
         for top, key in (
             ({'settings': {'metrics_port': 9}}, 'metrics_port'),
-            ({'limits': {'openai:m': {'rpm': 1}}}, 'limits'),
-            ({'agents': {'a': dict(LUA, max_concurrency=1)}}, 'max_concurrency'),
+            ({'settings': {'enable_tracing': True}}, 'enable_tracing'),
         ):
             with self.subTest(key=key):
                 base = {'agents': {'a': LUA}, 'workflows': {'w': {'type': 'chain', 'sequence': ['a']}}}
