@@ -104,7 +104,7 @@ unit: $(patsubst %,$(O)/test/%,$(TESTED))
 test:
 	@tools/deps test
 	@tools/fetch-servers
-	@tests/all schema-suite unit flow sagas seeds fakes e2e
+	@tests/all schema-suite unit flow replays sagas seeds fakes e2e
 quick:
 	@tests/all unit flow
 

@@ -59,7 +59,7 @@ note_add(const struct trace_place *p, struct str *to)
 {
     if (p->n > 1 || p->taken)
         trace_say_state(p, to);
-    else if (p->what != TRACE_PART && p->status != NODE_COMPLETED)
+    else if (p->what != TRACE_PART && p->status != NODE_COMPLETED && !p->waits_from_ms)
         str_add(to, p->what == TRACE_STEP && p->status == NODE_RUNNING
                         ? "in doubt or under way"
                         : node_status_name(p->status));

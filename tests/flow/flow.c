@@ -1,9 +1,11 @@
 /* flow.c - runs flow files: each once as it stands, then once for every commit with a crash there.
  *
- * usage: flow FILE...   UPDATE=1 writes the expected parts anew. The last line is "N passed, N
+ * usage: flow FILE...   UPDATE=1 writes the expected parts anew; REPLAYS=1: each is replayed from
+ * its journal instead of crashed. The last line is "N passed, N
  * failed". */
 #include "flowfiles.h"
 #include "flowplay.h"
+#include "replays.h"
 #include "rt/fiber.h"
 #include "rt/file.h"
 #include "rt/rt.h"
@@ -459,7 +461,10 @@ flow_run(const char *path, unsigned *passed, unsigned *failed)
     if (!same)
         fprintf(stderr, "%s: expected:\n%sgot:\n%s", path, f.expect, result);
     ++*(same ? passed : failed);
-    bool crashes = whole.doc && json_bool(f.request_json, "crash", true);
+    const bool replays = getenv("REPLAYS");
+    if (replays && *whole.id && json_bool(f.request_json, "replay", true))
+        ++*(replay_holds(path, mem, whole.id) ? passed : failed);
+    bool crashes = whole.doc && !replays && json_bool(f.request_json, "crash", true);
     for (int64_t n = 1; crashes && n <= whole.commits; n++) {
         ++*(crash_holds(&f, &whole, n, true) ? passed : failed);
         ++*(crash_holds(&f, &whole, n, false) ? passed : failed);
