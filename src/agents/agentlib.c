@@ -162,7 +162,7 @@ http_status_err(const char *who, const struct http_reply *reply)
     /* 503 and 429 say that nothing was done; other 5xx do not. */
     if (reply->status >= 500 && reply->status != 503)
         err_set_in_doubt(e);
-    return err_set_retry_after(e, reply->retry_after_ms);
+    return err_set_answered(err_set_retry_after(e, reply->retry_after_ms));
 }
 
 void

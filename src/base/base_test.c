@@ -32,8 +32,11 @@ err_chain(void **s)
     e = err_set_retry_after(err_set_in_doubt(FAIL(ERR_LIMIT, "slow down")), 1500);
     e = WRAP(e, "calling");
     assert_true(err_in_doubt(e));
+    assert_false(err_answered(e));
+    e = WRAP(err_set_answered(e), "asking");
+    assert_true(err_answered(e) && err_in_doubt(e));
     assert_int_equal(err_retry_after_ms(e), 1500);
-    assert_err(e, ERR_LIMIT, "calling: slow down");
+    assert_err(e, ERR_LIMIT, "asking: calling: slow down");
 }
 
 /* A text that is quoted up to a number of bytes may be cut within a character. */

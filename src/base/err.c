@@ -15,7 +15,7 @@ struct err {
     char *file; /* owned copy of at.file: the tree it came from may be gone when it is printed */
     const char *c_file;
     int c_line;
-    bool in_doubt;
+    bool in_doubt, answered;
     int64_t retry_after_ms;
     struct err *cause; /* the failure below */
     struct err *next;  /* a further, independent error of the same list */
@@ -82,6 +82,7 @@ err_wrap(struct err *cause, const char *c_file, int c_line, const char *fmt, ...
     va_end(ap);
     e->at = cause->at;
     e->in_doubt = cause->in_doubt;
+    e->answered = cause->answered;
     e->retry_after_ms = cause->retry_after_ms;
     e->cause = cause;
     return e;
@@ -159,6 +160,19 @@ struct err *
 err_set_retry_after(struct err *e, int64_t ms)
 {
     e->retry_after_ms = ms;
+    return e;
+}
+
+bool
+err_answered(const struct err *e)
+{
+    return e->answered;
+}
+
+struct err *
+err_set_answered(struct err *e)
+{
+    e->answered = true;
     return e;
 }
 

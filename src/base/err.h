@@ -2,9 +2,9 @@
  *
  * A function that can fail returns `struct err *`; NULL is success. Each caller that knows
  * something the callee did not adds one clause with TRY. Whoever handles the error frees it.
- * Callers branch on the kind and the two facts beside it (may the other side have acted? when may
- * we ask again?), and never on the text. Several errors can travel as one list (err_join): a file's
- * errors come together. */
+ * Callers branch on the kind and the facts beside it (may the other side have acted? did it answer?
+ * when may we ask again?), and never on the text. Several errors can travel as one list (err_join):
+ * a file's errors come together. */
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 #include "base/lang.h"
@@ -57,6 +57,10 @@ struct err *err_set_retry_after(struct err *e, int64_t ms); /* returns e */
 /* The request was sent and nobody knows whether it was carried out (a lost reply, a time-out). */
 bool err_in_doubt(const struct err *e);
 struct err *err_set_in_doubt(struct err *e); /* returns e */
+/* The peer itself said so, not somebody on the way to it: ERR_MISSING is then what was asked for.
+ */
+bool err_answered(const struct err *e);
+struct err *err_set_answered(struct err *e); /* returns e */
 
 /* Appends e to *list (either may be NULL). The list is handled and printed as one error. */
 void err_join(struct err **list, struct err *OWN e);

@@ -274,12 +274,12 @@ try_once(struct run *r, const struct undo_entry *x)
     return work_run(r, &w, &reply);
 }
 
-/* What is to be taken back is not there: a former try took it, or that is said to be fine. At the
- * first try of another undo it may as well be a slip. */
+/* What is to be taken back is not there, as whoever had it says: a former try took it, or that is
+ * said to be fine. At the first try of another undo it may as well be a slip. */
 static bool
 is_gone(const struct undo_entry *x, const struct err *e)
 {
-    return err_kind(e) == ERR_MISSING && (err_in_doubt(e) || x->tolerates);
+    return err_kind(e) == ERR_MISSING && err_answered(e) && (err_in_doubt(e) || x->tolerates);
 }
 
 static struct err *

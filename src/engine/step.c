@@ -340,7 +340,7 @@ hosted_step(struct host *base, const struct step *s, json_t **ret_value)
                     "in doubt: '%s' at %s may have been carried out (%s); " ASK_SOMEBODY, s->target,
                     path, text);
     }
-    if (st.repeated && acts(s) && err_kind(e) == ERR_MISSING)
+    if (st.repeated && acts(s) && err_kind(e) == ERR_MISSING && err_answered(e))
         e = err_set_in_doubt(e); /* gone: perhaps it was the try before that took it away */
     record_failed(&st, e);
     return e;
