@@ -143,6 +143,10 @@ run_graph(struct run *r, struct reply *reply, enum graph_end *ret_end)
         e = closed;
     else
         err_free(closed);
+    if (g->timeout_ms && !r->cancelled && !r->interrupted && cut_before(e)) {
+        e = timed_out(e);
+        deadline = 0;
+    }
     if (e && err_kind(e) == ERR_TIMEOUT && rt_now_ms() >= deadline)
         e = WRAP(e, "the workflow's timeout of %lld ms", (long long)g->timeout_ms);
     return e;

@@ -169,6 +169,10 @@ struct graph_call {
     json_t *inputs;                 /* the run's, or the item's that this workflow is for */
 };
 int64_t graph_deadline(const struct run *r, const struct graph_call *call);
+/* A part is recorded as cut off, though nobody here is: it was in a former life, by a limit of time
+ * whose own end was not recorded any more. The nearest such limit around it is the reason. */
+bool cut_before(const struct err *e);
+struct err *MUST timed_out(struct err *OWN e); /* what it became of; told if it is in doubt */
 /* When its own time is over, that is the reason for what its parts report. e may be NULL. */
 struct err *MUST graph_reason(const struct graph_call *call, int64_t deadline, struct err *OWN e);
 struct err *MUST graph_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,

@@ -182,7 +182,8 @@ purse_open(struct run *r, const struct purse_of *of, struct purse **ret_purse)
 static struct err *
 time_check(struct purse *p, struct err *OWN e)
 {
-    if (!p->time_ms || rt_now_ms() < p->deadline_ms)
+    const bool before = !p->audit && !p->run->cancelled && !p->run->interrupted && cut_before(e);
+    if (!p->time_ms || (rt_now_ms() < p->deadline_ms && !before))
         return e;
     if (!p->audit && (!e || (err_kind(e) != ERR_TIMEOUT && err_kind(e) != ERR_CANCELLED)))
         return e;

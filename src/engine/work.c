@@ -41,19 +41,34 @@ graph_deadline(const struct run *r, const struct graph_call *call)
     return run_deadline(r, call->started_wall_ms, call->g->timeout_ms);
 }
 
+bool
+cut_before(const struct err *e)
+{
+    if (!e || err_kind(e) != ERR_CANCELLED)
+        return false;
+    struct err *here = fiber_check();
+    err_free(here);
+    return !here;
+}
+
+struct err *
+timed_out(struct err *e)
+{
+    struct err *late = FAIL(ERR_TIMEOUT, "timed out");
+    if (err_in_doubt(e))
+        late = WRAP(late, "what was under way may have been carried out");
+    err_free(e);
+    return late;
+}
+
 struct err *
 graph_reason(const struct graph_call *call, int64_t deadline, struct err *e)
 {
-    if (!e || rt_now_ms() < deadline)
+    if (!e || deadline == DEADLINE_NONE || (rt_now_ms() < deadline && !cut_before(e)))
         return e;
     /* So it looks from further in; and what waits for somebody has no more time to wait. */
-    if (err_kind(e) == ERR_CANCELLED || err_kind(e) == ERR_PARKED) {
-        struct err *late = FAIL(ERR_TIMEOUT, "timed out");
-        if (err_in_doubt(e))
-            late = WRAP(late, "what was under way may have been carried out");
-        err_free(e);
-        e = late;
-    }
+    if (err_kind(e) == ERR_CANCELLED || err_kind(e) == ERR_PARKED)
+        e = timed_out(e);
     return err_kind(e) != ERR_TIMEOUT ? e
                                       : WRAP(e, "not done within its timeout of %.3g s",
                                              (double)call->g->timeout_ms / 1000.0);
@@ -203,6 +218,10 @@ within_total(struct run *r, const struct work *w, int64_t started_wall_ms, struc
     scope_open(&scope, deadline);
     struct err *e = true_reason(within_budget(r, w, started_wall_ms, ret, ret_attempts));
     err_free(scope_close(&scope));
+    if (cut_before(e)) {
+        e = timed_out(e);
+        deadline = 0;
+    }
     if (e && err_kind(e) == ERR_TIMEOUT && rt_now_ms() >= deadline)
         e = WRAP(e, "not done within the total of %.3g s", (double)total / 1000.0);
     return e;
