@@ -149,6 +149,11 @@ tutti_agent(struct tutti *engine, const char *file, const char *name, char **row
 TUTTI_API enum tutti_status tutti_clear_history(struct tutti *engine, const char *conversation,
                                                 const char *agent, char **error);
 
+/* What this process has done and holds, as JSON: {engine: {runs, steps, ...}, limits: [{limit, rpm:
+ * {used, limit}, in_flight, waiting, ...}], breakers: [{target, state, ...}], connections: [...]}.
+ */
+TUTTI_API enum tutti_status tutti_stats(struct tutti *engine, char **stats, char **error);
+
 struct tutti_event {               /* borrowed for the call */
     const char *run, *name, *path; /* name: "node.completed", ...; path "" for the run itself */
     int64_t seq;                   /* number of the journal record; 0: a passing notice */

@@ -29,6 +29,9 @@ struct engine *app_engine(struct app *a);
 struct store *app_store(struct app *a);
 json_t *OWN app_servers_status(struct app *a);
 struct servers *app_servers(struct app *a);
+/* What this process knows of itself: {engine, limits, breakers, connections}, each a list but the
+ * first. */
+json_t *OWN app_meters(struct app *a);
 json_t *OWN app_pools(struct app *a); /* servers_pools: what the pool of connections has done */
 /* Makes the tool servers of a document known; for commands that use them without a run. */
 struct err *MUST app_servers_know(struct app *a, const json_t *doc);

@@ -209,6 +209,46 @@ refusals(void **state)
     place_end(&p);
 }
 
+/* What the process knows of itself is there before any run, and counts them. */
+static void
+meters(void **state)
+{
+    (void)state;
+    struct place p;
+    struct tutti_run *run = NULL;
+    char *text = NULL;
+    place_make(&p);
+    place_open(&p);
+    assert_int_equal(tutti_stats(p.t, &text, NULL), TUTTI_OK);
+    assert_non_null(strstr(text, "\"runs\":0,"));
+    assert_non_null(strstr(text, "\"limits\":[],\"breakers\":[]"));
+    tutti_free(text);
+    struct tutti_request q = {.file = p.file, .workflow = "main", .input = "hi"};
+    assert_int_equal(tutti_start(p.t, &q, &run, NULL), TUTTI_OK);
+    assert_int_equal(tutti_wait(run, -1, NULL, NULL), TUTTI_OK);
+    assert_int_equal(tutti_stats(p.t, &text, NULL), TUTTI_OK);
+    assert_non_null(strstr(text, "\"runs\":1,"));
+    tutti_free(text);
+    tutti_release(run);
+    place_end(&p);
+}
+
+/* A store that cannot be opened is told here as anywhere. */
+static void
+meters_of_no_store(void **state)
+{
+    (void)state;
+    struct place p;
+    char *text = NULL;
+    place_make(&p);
+    write_file(p.store, "a file where a folder should be");
+    place_open(&p);
+    assert_int_not_equal(tutti_stats(p.t, &text, &p.error), TUTTI_OK);
+    assert_null(text);
+    assert_non_null(p.error);
+    place_end(&p);
+}
+
 static void
 no_file(void **state)
 {
@@ -521,4 +561,5 @@ nothing(void **state)
 TESTS(tutti_test, cmocka_unit_test(endings), cmocka_unit_test(refusals), cmocka_unit_test(no_file),
       cmocka_unit_test(store_unusable), cmocka_unit_test(same_run), cmocka_unit_test(cancelled),
       cmocka_unit_test(in_doubt), cmocka_unit_test(both_in_doubt), cmocka_unit_test(signalled),
-      cmocka_unit_test(events), cmocka_unit_test(secrets_hidden), cmocka_unit_test(nothing))
+      cmocka_unit_test(events), cmocka_unit_test(secrets_hidden), cmocka_unit_test(nothing),
+      cmocka_unit_test(meters), cmocka_unit_test(meters_of_no_store))

@@ -58,7 +58,8 @@ cmd_run_main(int argc, char **argv)
 {
     struct run_args a = {0};
     struct inputs in = {.keys = json_object()};
-    bool json = false, events = false, quiet = false, no_stream = false, stay = false;
+    bool json = false, events = false, quiet = false, no_stream = false, stay = false,
+         stats = false;
     const struct option_def defs[] = {
         {"--input", "-i", .each = inputs_add, .ctx = &in},
         {"--json", .flag = &json},
@@ -74,6 +75,7 @@ cmd_run_main(int argc, char **argv)
         {"--dry-run", .flag = &a.dry_run},
         {"--strict", .flag = &a.strict},
         {"--wait", .flag = &stay},
+        {"--stats", .flag = &stats},
         {"--no-stream", .flag = &no_stream},
         {"--debug", .flag = &a.debug},
     };
@@ -87,7 +89,7 @@ cmd_run_main(int argc, char **argv)
     }
     a.request.file = argc > 1 ? argv[1] : NULL;
     a.request.workflow = argc > 2 ? argv[2] : NULL;
-    a.watch = (struct watch_opts){.json = json, .events = events, .quiet = quiet};
+    a.watch = (struct watch_opts){.stats = stats, .json = json, .events = events, .quiet = quiet};
     a.options.debug = a.debug;
     a.options.handle_signals = 1;
     a.options.stay = stay;
@@ -111,7 +113,7 @@ const struct command cmd_run = {
     "run [FILE [WORKFLOW]] [-i TEXT|KEY=VALUE|@FILE] [--json] [--events] [-m MODEL] [--record "
     "F|--replay F]\n"
     "                 [--run-id ID] [--goal TEXT] [--conversation NAME] [--store DIR] [--dry-run] "
-    "[--strict] [--wait] [--quiet] "
+    "[--strict] [--wait] [--stats] [--quiet] "
     "[--debug]",
     "run a workflow",
     cmd_run_main,

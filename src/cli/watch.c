@@ -324,6 +324,8 @@ watch_run(struct watch *w, struct tutti_run *run, bool strict)
         status = TUTTI_OK;
     if (error)
         fprintf(stderr, "%s\n", error);
+    if (w->opts.stats)
+        meters_print(w->engine);
     tutti_free(document);
     tutti_free(error);
     tutti_release(run);

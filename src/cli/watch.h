@@ -8,6 +8,7 @@ struct watch_opts {
     bool json;   /* one JSON document on stdout and nothing else */
     bool events; /* JSON lines of events on stdout */
     bool quiet;  /* only the result */
+    bool stats;  /* then what the process used of limits, breakers and connections, on stderr */
     bool undoes; /* that it ends compensated or cancelled is what was asked for */
     /* What came of it, nodes and all; print: in words. False: not all was done. NULL: its text. */
     bool (*result)(const json_t *doc, bool print);
@@ -23,6 +24,9 @@ int run_rollback(const struct tutti_options *o, const char *id, const struct wat
 /* Opens an engine, resumes a run and watches it. Returns the exit code. */
 int run_resume(const struct tutti_options *o, const char *id, const char *in_doubt,
                const struct watch_opts *watch);
+
+/* meterprint.c: what the process used of limits, breakers and connections, on stderr. */
+void meters_print(struct tutti *t);
 
 /* How far a run is undone, in words; nothing for NULL. */
 void compensation_words(const json_t *compensation, struct str *to);

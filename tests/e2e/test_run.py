@@ -370,5 +370,25 @@ workflows: {main: {type: chain, sequence: [a]}}
         self.assertFalse(mode & (stat.S_IRWXG | stat.S_IRWXO), oct(mode))
 
 
+class Meters(Case):
+    def test_what_the_process_used(self):
+        """Limits, breakers and connections, once the run is over; nothing of it on stdout."""
+        server = self.model({'rules': [{'reply': {'echo': True}}]})
+        self.env['MODEL_KEY'] = 'k'
+        limits = {'rpm': 60, 'tpm': 90000, 'max_concurrency': 2}
+        path = self.flow(
+            'tutti.json',
+            profiles={'p': self.profile(server, limits=limits)},
+            default_profile='p',
+            agents={'a': {'instruction': 'x', 'circuit_breaker': {'failure_threshold': 3}}},
+            workflows={'main': {'type': 'parallel', 'fan_out': ['a', 'a', 'a']}},
+        )
+        done = self.tutti('run', path, '-i', 'x', '--stats', '--json', code=0)
+        self.assertEqual(done.json['status'], 'completed')
+        self.assertRegex(done.err, r'this process: 3 steps, 0 from the journal')
+        self.assertRegex(done.err, r'3 of 60 rpm, \d+ of 90000 tpm, 3 calls')
+        self.assertRegex(done.err, r'breaker openai:m-1: closed, opened 0 times')
+
+
 if __name__ == '__main__':
     unittest.main()
