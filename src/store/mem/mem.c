@@ -267,9 +267,11 @@ static void
 do_claim(struct mem *h, struct request *r)
 {
     struct mem_run *run = map_get(h->m->by_id, r->id);
-    if (!run)
+    if (!run) {
         r->err = err_no_run(r->id);
-    else if (run->row.status >= STATUS_ENDED && !r->force)
+        return;
+    }
+    if (run->row.status >= STATUS_ENDED && !r->force)
         r->err = err_ended(r->id);
     else if (run->row.owner && r->retry && run->batch == r->batch)
         lease_fill(run, &r->lease);
