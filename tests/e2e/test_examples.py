@@ -219,6 +219,16 @@ class Examples(Case):
             [('third time lucky', 3), ('the spare one answers', 1), ('third time lucky', 3)],
         )
 
+    def test_undo(self):
+        path = os.path.join(EXAMPLES, 'undo.yaml')
+        doc = self.tutti('run', path, '-i', 'x', '--json', code=1).json
+        self.assertEqual((doc['status'], doc['compensation']['undone']), ('compensated', 2))
+        self.assertEqual(doc['nodes']['hotel/undo[1]']['output'], 'give back hotel H3')
+        doc = self.tutti('run', path, '-i', 'x', '-i', 'car=yes', '--json', code=0).json
+        self.assertEqual(doc['output'], 'F7, H3, C1')
+        doc = self.tutti('runs', 'rollback', doc['run'], '--json', code=0).json
+        self.assertEqual((doc['status'], doc['compensation']['undone']), ('compensated', 3))
+
     def test_budget(self):
         doc = self.tutti('run', os.path.join(EXAMPLES, 'budget.yaml'), '-i', 'a lighthouse', '--json', code=0).json
         pages = doc['output']['pages']
