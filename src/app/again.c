@@ -4,9 +4,9 @@
 #include "app/sealed.h"
 #include "base/map.h"
 #include "base/vec.h"
-#include "engine/history.h"
-#include "engine/journal.h"
-#include "engine/undolog.h"
+#include "engine/talk/history.h"
+#include "engine/journal/journal.h"
+#include "engine/journal/undolog.h"
 #include "rt/rt.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* meters.c - what this process knows of itself: limits, circuit breakers, connections, counts. */
 #include "app/tutticore.h"
-#include "engine/broker.h"
+#include "engine/step/broker.h"
 #include "rt/rt.h"
 
 static void

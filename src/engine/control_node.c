@@ -1,7 +1,7 @@
 /* control_node.c - graphs that decide while they run: what their kinds get from the engine. */
 #include "engine/control_node.h"
-#include "engine/history.h"
 #include "engine/runcore.h"
+#include "engine/talk/history.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

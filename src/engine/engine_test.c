@@ -3,7 +3,7 @@
  * written down in the fiber and compared outside of it. */
 #include "engine/control_node.h"
 #include "engine/enginetest.h"
-#include "engine/journal.h"
+#include "engine/journal/journal.h"
 #include "plan/lower.h"
 #include "rt/fiber.h"
 #include "rt/rt.h"

@@ -1,7 +1,7 @@
 /* flow.c - the engine itself, and definitions shared by runs. */
-#include "engine/broker.h"
 #include "engine/roster.h"
 #include "engine/runcore.h"
+#include "engine/step/broker.h"
 #include "schema/schema.h"
 #include <assert.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* forkmark.c - which records of a journal a fork takes over. */
 #include "engine/forkmark.h"
 #include "base/near.h"
-#include "engine/undolog.h"
+#include "engine/journal/undolog.h"
 #include <stdlib.h>
 #include <string.h>
 

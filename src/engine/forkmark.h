@@ -3,7 +3,7 @@
 #define ENGINE_FORKMARK_H
 #include "base/map.h"
 #include "base/vec.h"
-#include "engine/journal.h"
+#include "engine/journal/journal.h"
 #include "plan/plan.h"
 #include "store/store.h"
 

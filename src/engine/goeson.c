@@ -1,7 +1,7 @@
 /* goeson.c - a chain with continue_with_final: once it has been gone through in a conversation,
  * what is said to it goes to its last node alone, who knows what it was told before. */
-#include "engine/history.h"
 #include "engine/runcore.h"
+#include "engine/talk/history.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* hosted.c - what an agent gets from the engine, and running one. */
-#include "engine/history.h"
 #include "engine/roster.h"
 #include "engine/runcore.h"
+#include "engine/talk/history.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* resume.c - taking up a run that another process left, or one that has ended and is to be undone.
  */
 #include "engine/fork.h"
+#include "engine/journal/undolog.h"
 #include "engine/runcore.h"
-#include "engine/undolog.h"
 #include <string.h>
 
 /* An answer that is for no step in doubt is a slip: somebody believes something was settled. */

@@ -1,11 +1,11 @@
 /* run.c - the life of a run: started or claimed, walked, committed, ended, parked or interrupted.
  */
 #include "base/units.h"
-#include "engine/history.h"
+#include "engine/journal/undolog.h"
 #include "engine/runcore.h"
 #include "engine/saga.h"
-#include "engine/spend.h"
-#include "engine/undolog.h"
+#include "engine/step/spend.h"
+#include "engine/talk/history.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* saga.c - what was done is noted so that it can be undone, and undone when it has to be. */
 #include "engine/saga.h"
+#include "engine/journal/undolog.h"
 #include "engine/message.h"
-#include "engine/undolog.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* stored.c - runs as the store has them: their documents, their history, and ending one that nobody
  * has. */
+#include "engine/journal/undolog.h"
+#include "engine/journal/viewstream.h"
 #include "engine/runcore.h"
-#include "engine/undolog.h"
-#include "engine/viewstream.h"
 #include <string.h>
 
 static struct record

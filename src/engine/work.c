@@ -2,7 +2,7 @@
 #include "engine/control_node.h"
 #include "engine/runcore.h"
 #include "engine/saga.h"
-#include "engine/spend.h"
+#include "engine/step/spend.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* foreach.c - one agent or workflow for each item of a list, several at once. */
 #include "base/near.h"
-#include "engine/itemstream.h"
-#include "engine/source.h"
+#include "engine/stream/itemstream.h"
+#include "engine/stream/source.h"
 #include "plan/lower.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,0 +1,43 @@
+/* commit.h - a run's journal: appended in memory, committed in batches, told afterwards.
+ *
+ * Records are committed in the order in which they were appended. The first whose commit fails
+ * breaks the run: it stays as it is stored, and can be resumed. */
+#ifndef ENGINE_COMMIT_H
+#define ENGINE_COMMIT_H
+#include "engine/engine.h"
+#include "engine/journal/journal.h"
+
+struct run;
+struct pending { /* a record that is not committed yet */
+    enum record_kind kind;
+    uint64_t number;    /* as run->appended counts them: one more each */
+    char *path, *bytes; /* path NULL: it was taken back */
+    size_t len;
+    json_t *body;          /* for subscribers, if there are any */
+    char *signal, *dedupe; /* that is used up with it; or NULL */
+};
+/* Appends to the journal; `lazy` records need not be committed before the next effect.
+ * False: nothing was, because the store takes no record so large; only what holds a reply can be.
+ */
+bool
+run_append(struct run *r, enum record_kind kind, const char *path, json_t *OWN body, bool lazy);
+/* The same for what nothing rests on but itself: committed a moment later, or with others. */
+bool run_append_soon(struct run *r, enum record_kind kind, const char *path, json_t *OWN body);
+/* Takes a lazy record back (r->appended when it was appended), if no commit has it yet. */
+void run_retract(struct run *r, uint64_t number);
+struct err *MUST too_large(const char *what); /* ERR_LIMIT, in words for the reader */
+/* The same, using up a signal in the same commit. */
+void run_append_using(struct run *r, enum record_kind kind, const char *path, json_t *OWN body,
+                      const struct store_signal *signal);
+struct err *MUST run_barrier(struct run *r) YIELDS; /* all that matters so far is committed */
+struct err *MUST run_flush(struct run *r) YIELDS;   /* and what flush would commit */
+struct err *MUST run_commit_all(struct run *r) YIELDS;
+void pending_free(struct pending *OWN p, size_t n);
+struct err *MUST broken_again(const struct run *r); /* a copy of r->broken */
+void flush_soon(struct run *r); /* flush.c: commits what was appended, if nobody else does */
+
+void run_encode(const struct engine *e, const json_t *body,
+                struct str *to);               /* a record as it is stored, secrets taken out */
+int64_t engine_expiry(const struct engine *e); /* of a run that ends now, for the store */
+
+#endif

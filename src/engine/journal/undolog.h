@@ -1,0 +1,69 @@
+/* undolog.h - what a run has done that can be undone, and how far undoing it is.
+ *
+ * A node with `compensate` notes its undo when it begins and again when it has completed: a request
+ * that is ready to be carried out, so that undoing needs neither the plan nor the steps around the
+ * node. Fed from the journal, like the rest of the view; in the order in which it has to be undone:
+ * what completed last comes first. */
+#ifndef ENGINE_UNDOLOG_H
+#define ENGINE_UNDOLOG_H
+#include "engine/journal/journal.h"
+
+enum undo_state {
+    UNDO_BEGUN,    /* the node began, and did not complete */
+    UNDO_READY,    /* it completed */
+    UNDO_UNSURE,   /* it did not, but may have been carried out: somebody has to look */
+    UNDO_TRYING,   /* its nth try is under way */
+    UNDO_FAILED,   /* which failed: somebody has to look */
+    UNDO_DONE,     /* from here on nothing is left to do */
+    UNDO_BY_HAND,  /* somebody did it */
+    UNDO_NOTHING,  /* somebody looked: the node was not carried out */
+    UNDO_GIVEN_UP, /* somebody said so: what the node did stays */
+    UNDO_STATES
+};
+const char *undo_state_name(enum undo_state s);
+const char *undo_event(const json_t *body); /* the event that a REC_UNDO is */
+
+struct undo_entry {
+    char *path; /* of the node */
+    enum undo_state state;
+    unsigned tries;
+    unsigned doubts; /* steps of the node that nobody knows the end of */
+    bool tolerates;  /* undone also when nobody knows whether it was carried out */
+    size_t place;    /* in the log */
+    char *error;     /* of the last try; or NULL */
+    char *body;      /* of the record with the request */
+    size_t body_len;
+};
+
+struct undolog;
+struct undolog *OWN undolog_new(void);
+void undolog_free(struct undolog *OWN log); /* accepts NULL, as all of these do */
+struct err *MUST undolog_feed(struct undolog *log, const struct record *rec);
+/* A step was begun, or its end is known now: it counts for the nearest node around it. */
+void undolog_doubt(struct undolog *log, const char *step_path, bool begun);
+
+size_t undolog_len(const struct undolog *log);
+/* Walks from the newest to the place `from`, those below a path ("": all) only: for (size_t i =
+ * undolog_len(log); (x = undolog_before(log, &i, from, below));). Entries stay where they are. */
+struct undo_entry *
+undolog_before(const struct undolog *log, size_t *i, size_t from, const char *below);
+struct undo_entry *undolog_at(const struct undolog *log, const char *path);
+/* Is there something that has to be done before it is all undone? */
+bool undo_is_due(const struct undo_entry *x);
+/* Is there such a one, in the places from `from` on and below a path? */
+bool undolog_is_due(const struct undolog *log, const char *below, size_t from);
+/* {agent, server_name, action, instruction, parameters, input, ...}, or {error}: it could not be
+ * made. */
+struct err *MUST undo_request(const struct undo_entry *x, json_t **OWN ret_request);
+
+/* The body of REC_UNDOING of the run ("") or the workflow at a path; NULL: nothing is undone there.
+ */
+const json_t *undolog_begun(const struct undolog *log, const char *path);
+/* {reason, undone, by_hand, not_done, given_up, left}, or NULL: nothing was ever undone. */
+json_t *OWN undolog_document(const struct undolog *log);
+
+/* The path of a step or node of an undo has a part that no node's id can be: "pay/undo[1]/request".
+ * NULL: it has none; else from that part on. */
+const char *undo_part(const char *path);
+
+#endif
