@@ -218,7 +218,8 @@ ask_profile(struct conversation *c, const json_t *which, const char *name, json_
             bool *ret_asked)
 {
     *ret_asked = false;
-    struct asking a = {.c = c};
+    AUTO(freep) struct asking *a = xcalloc(1, sizeof *a); /* large, and it waits */
+    a->c = c;
     const char *endpoint = json_str(c->def, "endpoint", NULL);
     json_freep(&c->profile_def);
     if (endpoint && !which) {
@@ -229,16 +230,16 @@ ask_profile(struct conversation *c, const json_t *which, const char *name, json_
     }
     if (c->nth == 0)
         c->fallbacks = json_array_size(json_object_get(c->profile_def, "fallbacks"));
-    PASS(llm_profile_read(c->profile_name, c->profile_def, &a.profile));
-    a.profile.url = which ? NULL : endpoint;
-    a.profile.stream |= c->streaming;
-    a.profile.dir = c->host->ops->service(c->host, "dir");
-    AUTO(freep) char *target = xasprintf("%s:%s", a.profile.provider, a.profile.model);
-    if (a.profile.price.input < 0) {
+    PASS(llm_profile_read(c->profile_name, c->profile_def, &a->profile));
+    a->profile.url = which ? NULL : endpoint;
+    a->profile.stream |= c->streaming;
+    a->profile.dir = c->host->ops->service(c->host, "dir");
+    AUTO(freep) char *target = xasprintf("%s:%s", a->profile.provider, a->profile.model);
+    if (a->profile.price.input < 0) {
         const json_t *price = llm_price_find(c->host->ops->section(c->host, "price", NULL),
-                                             a.profile.provider, a.profile.model);
+                                             a->profile.provider, a->profile.model);
         if (price)
-            PASS(llm_price_read(price, &a.profile.price));
+            PASS(llm_price_read(price, &a->profile.price));
     }
     AUTO(json_freep) json_t *detail = json_pack("{ss*}", "profile", c->profile_name);
     AUTO(freep)
@@ -246,23 +247,23 @@ ask_profile(struct conversation *c, const json_t *which, const char *name, json_
     struct step s = {.name = name,
                      .type = "model",
                      .target = target,
-                     .address = a.profile.url ? a.profile.url : a.profile.base_url,
+                     .address = a->profile.url ? a->profile.url : a->profile.base_url,
                      .effect = EFFECT_LLM,
                      .timeout_ms = json_int(c->profile_def, "timeout", 0),
                      .run = ask_once,
                      .most = ask_most,
-                     .ctx = &a,
+                     .ctx = a,
                      .detail = detail,
                      .limited = limited,
                      .elsewhere = c->nth < c->fallbacks,
                      .limits = json_object_get(c->profile_def, "limits"),
                      .tokens = tokens_expected};
-    PASS(llm_batching(c->llm, &a.profile, c->profile_def, &a.batching, &a.batched));
+    PASS(llm_batching(c->llm, &a->profile, c->profile_def, &a->batching, &a->batched));
     *ret_asked = true;
-    if (!a.batched || !a.batching.endpoint)
+    if (!a->batched || !a->batching.endpoint)
         return c->host->ops->step(c->host, &s, ret_value);
-    return batch_call(&(struct batch_call){c->host, c->llm, &a.profile, &a.batching, &s,
-                                           ask_request, ask_record, &a},
+    return batch_call(&(struct batch_call){c->host, c->llm, &a->profile, &a->batching, &s,
+                                           ask_request, ask_record, a},
                       ret_value);
 }
 

@@ -337,24 +337,38 @@ call_answer(struct llm_call *c, int64_t deadline_ms, struct answer *a)
     return e;
 }
 
+struct live { /* not on the stack: thousands of calls wait here, and each page of theirs counts */
+    struct llm_call call;
+    struct answer answer;
+};
+
+static void
+live_freep(struct live **l)
+{
+    answer_fini(&(*l)->answer);
+    call_fini(&(*l)->call);
+    free(*l);
+}
+
 static struct err *MUST
 call_live(const struct llm_profile *p, const struct llm_request *req, int64_t deadline_ms,
           struct llm_reply *ret)
 {
-    AUTO(call_fini) struct llm_call c = {.profile = p, .req = req, .stream = p->stream};
-    AUTO(answer_fini) struct answer a;
-    toolnames_init(&c.names, req->tools);
-    answer_init(&a, p->provider, req, ret);
-    struct err *e = call_answer(&c, deadline_ms, &a);
+    AUTO(live_freep) struct live *l = xcalloc(1, sizeof *l);
+    struct answer *a = &l->answer;
+    l->call = (struct llm_call){.profile = p, .req = req, .stream = p->stream};
+    toolnames_init(&l->call.names, req->tools);
+    answer_init(a, p->provider, req, ret);
+    struct err *e = call_answer(&l->call, deadline_ms, a);
     if (e) {
         llm_reply_fini(ret);
         return e;
     }
-    bool said = a.pieces.len > 0; /* pieces of a stream were told as they came */
-    answer_close(&a, &c.names);
+    bool said = a->pieces.len > 0; /* pieces of a stream were told as they came */
+    answer_close(a, &l->call.names);
     if (!said && req->on_text && *ret->text)
         req->on_text(req->ctx, ret->text, strlen(ret->text));
-    llm_usage_price(&ret->usage, &p->price, a.counted);
+    llm_usage_price(&ret->usage, &p->price, a->counted);
     return NULL;
 }
 

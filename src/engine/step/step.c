@@ -285,51 +285,21 @@ doubt_resolve(struct stepping *st, json_t **ret_value, bool *ret_settled)
                 st->s->target, st->path);
 }
 
-struct err *
-hosted_step(struct host *base, const struct step *s, json_t **ret_value)
+/* It ended with e, and what the journal is told of that. */
+static struct err *
+step_failed(struct stepping *st, struct err *OWN e)
 {
-    struct hosted *h = container_of(base, struct hosted, base);
-    AUTO(freep) char *path = xasprintf("%s/%s", h->path, s->name);
-    struct spend spend = {0};
-    struct stepping st = {.h = h, .s = s, .path = path, .spend = &spend};
-    bool failed, settled = false;
-    AUTO(json_freep) json_t *body = NULL;
-    PASS(view_step(h->run->view, path, &body, &failed));
-    if (body)
-        return recorded(h, body, failed, ret_value);
-    PASS(back_off_find(&st));
-    PASS(admit_find(&st));
-    if (s->effect == EFFECT_ONCE && !st.paused && !st.queued &&
-        view_step_begun(h->run->view, path)) {
-        PASS(doubt_resolve(&st, ret_value, &settled));
-        if (settled)
-            return NULL;
-    }
-    if (h->run->engine->opts.recorded_only)
-        return FAIL(ERR_PARKED, "the journal has no step '%s' ('%s')", path, s->target);
-    st.repeated = acts(s) && view_step_begun(h->run->view, path);
-    h->run->engine->stats.steps++;
-    run_works(h->run, true);
-    struct err *e = step_do(&st, ret_value);
-    coalesce_note(&st);
-    guards_leave(&st);
-    run_works(h->run, false);
-    account(h, &st.usage, st.attempt);
-    if (!e) {
-        e = record_done(&st, *ret_value);
-        if (e)
-            json_freep(ret_value);
-        return e;
-    }
+    const struct step *s = st->s;
+    const struct run *r = st->h->run;
     struct err *ended = fiber_check();
     err_free(ended);
-    bool cut_off = ended || err_kind(e) == ERR_CANCELLED ||
-                   (!undo_part(path) && scope_is_cancelled(&h->run->scope));
-    if (cut_off && s->effect == EFFECT_ONCE && st.open)
+    const bool cut_off = ended || err_kind(e) == ERR_CANCELLED ||
+                         (!undo_part(st->path) && scope_is_cancelled(&r->scope));
+    if (cut_off && s->effect == EFFECT_ONCE && st->open)
         return err_set_in_doubt(
             WRAP(e, "'%s' was under way, and may have been carried out", s->target));
-    if (cut_off || err_kind(e) == ERR_PARKED || h->run->broken) {
-        spend_leave(&st);
+    if (cut_off || err_kind(e) == ERR_PARKED || r->broken) {
+        spend_leave(st);
         return e;
     }
     if (s->effect == EFFECT_ONCE && err_in_doubt(e) && !s->tell_doubt) {
@@ -338,10 +308,63 @@ hosted_step(struct host *base, const struct step *s, json_t **ret_value)
         err_free(e);
         return FAIL(ERR_PARKED,
                     "in doubt: '%s' at %s may have been carried out (%s); " ASK_SOMEBODY, s->target,
-                    path, text);
+                    st->path, text);
     }
-    if (st.repeated && acts(s) && err_kind(e) == ERR_MISSING && err_answered(e))
+    if (st->repeated && acts(s) && err_kind(e) == ERR_MISSING && err_answered(e))
         e = err_set_in_doubt(e); /* gone: perhaps it was the try before that took it away */
-    record_failed(&st, e);
+    record_failed(st, e);
     return e;
+}
+
+/* A step that the journal has no end of. */
+static struct err *
+step_go(struct stepping *st, json_t **ret_value)
+{
+    const struct step *s = st->s;
+    struct run *r = st->h->run;
+    bool settled = false;
+    PASS(back_off_find(st));
+    PASS(admit_find(st));
+    if (s->effect == EFFECT_ONCE && !st->paused && !st->queued &&
+        view_step_begun(r->view, st->path)) {
+        PASS(doubt_resolve(st, ret_value, &settled));
+        if (settled)
+            return NULL;
+    }
+    if (r->engine->opts.recorded_only)
+        return FAIL(ERR_PARKED, "the journal has no step '%s' ('%s')", st->path, s->target);
+    st->repeated = acts(s) && view_step_begun(r->view, st->path);
+    r->engine->stats.steps++;
+    run_works(r, true);
+    struct err *e = step_do(st, ret_value);
+    coalesce_note(st);
+    guards_leave(st);
+    run_works(r, false);
+    account(st->h, &st->usage, st->attempt);
+    if (e)
+        return step_failed(st, e);
+    e = record_done(st, *ret_value);
+    if (e)
+        json_freep(ret_value);
+    return e;
+}
+
+struct taken { /* not on the stack: thousands of steps wait, and each page of theirs counts */
+    struct stepping st;
+    struct spend spend;
+};
+
+struct err *
+hosted_step(struct host *base, const struct step *s, json_t **ret_value)
+{
+    struct hosted *h = container_of(base, struct hosted, base);
+    AUTO(freep) char *path = xasprintf("%s/%s", h->path, s->name);
+    AUTO(json_freep) json_t *body = NULL;
+    bool failed;
+    PASS(view_step(h->run->view, path, &body, &failed));
+    if (body)
+        return recorded(h, body, failed, ret_value);
+    AUTO(freep) struct taken *t = xcalloc(1, sizeof *t);
+    t->st = (struct stepping){.h = h, .s = s, .path = path, .spend = &t->spend};
+    return step_go(&t->st, ret_value);
 }
