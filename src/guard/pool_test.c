@@ -3,6 +3,7 @@
 #include "guard/poolworld_test.h"
 #include "rt/fiber.h"
 #include "rt/rt.h"
+#include "rt/sim.h"
 
 /* ---- one opening for many --------------------------------------------------- */
 
@@ -62,6 +63,12 @@ failure_is_told_to_all(void **state)
     world_check(&w,
                 "3: timeout: waiting for it to start: timed out@80 1: missing: starting it: no "
                 "such thing@100 2: missing: starting it: no such thing@100 4:a1@300 close a1@310 ");
+    /* What came of it is closed, after everybody was told, and not politely. */
+    w = (struct world){.drive = three_tell,
+                       .group[0] = {.open_ms = 100, .fail = 1, .fail_half = true}};
+    world_check(&w, "3: timeout: waiting for it to start: timed out@80 1: missing: starting it: no "
+                    "such thing@100 2: missing: starting it: no such thing@100 broken a1@100 "
+                    "4:a2@300 close a2@310 ");
 }
 
 static void
@@ -151,6 +158,24 @@ lose_it(struct world *w)
     world_use_all(w, &u, 1);
 }
 
+/* Doubted, and well: it is handed out as before. Lost while it is doubted: closed after that. */
+static void
+doubt_it(struct world *w)
+{
+    struct user u = {.hold_ms = 10};
+    struct pool_member *m;
+    err_drop(world_take(w, 0, NULL, DEADLINE_NONE, &m));
+    pool_suspect(m);
+    pool_give(m, NULL);
+    err_drop(fiber_sleep(20));
+    world_use_all(w, &u, 1);
+    pool_suspect(m);
+    err_drop(fiber_sleep(1));
+    pool_lost(m, "killed");
+    pool_suspect(m); /* of no interest any more */
+    err_drop(fiber_sleep(20));
+}
+
 static void
 lost(void **state)
 {
@@ -158,6 +183,8 @@ lost(void **state)
     struct world w = {.drive = lose_it};
     world_check(&w, "a1@0 a2@10 broken a1@10 2 killed 0@20 broken a2@20 a3@270 check a3@280 broken "
                     "a3@285 a4@300 close a4@310 ");
+    w = (struct world){.drive = doubt_it};
+    world_check(&w, "check a1@0 a1@20 check a1@30 broken a1@35 ");
 }
 
 /* ---- ends ------------------------------------------------------------------- */
@@ -185,6 +212,19 @@ end_groups(struct world *w)
     pool_each(w->pool, world_count, w);
 }
 
+/* A key has one group, whoever asks for it first; one that has ended is another's no more. */
+static void
+find_groups(struct world *w)
+{
+    const struct pool_kind other = {.members_max = 9};
+    struct pool_group *g = w->group[0].g;
+    world_say(w, "%d %d", pool_group_find(w->pool, "a") == g,
+              pool_group(w->pool, "a", &other) == g);
+    world_say(w, "none %d", pool_group_find(w->pool, "z") == NULL);
+    pool_group_end(g);
+    world_say(w, "ended %d", pool_group_find(w->pool, "a") == NULL);
+}
+
 static void
 ends(void **state)
 {
@@ -194,6 +234,8 @@ ends(void **state)
     world_check(&w, "b1@0 close b1@1 close c1@11 late: cancelled: the servers are being stopped@21 "
                     "close a1@111 - opened 3 failed 0 taken 2 reused 0 in_use 0 idle 0 wait "
                     "10/10@1021 ");
+    w = (struct world){.drive = find_groups};
+    world_check(&w, "1 1@0 ended 1@0 none 1@0 ");
 }
 
 static void
@@ -332,6 +374,33 @@ free_while_held(struct world *w)
 }
 
 static void
+crash(void *arg)
+{
+    (void)arg;
+    err_drop(fiber_sleep(20));
+    sim_crash();
+}
+
+/* The world stops while those who hold members are waited for: it comes to an end all the same. */
+static void
+crash_while_held(struct world *w)
+{
+    struct user users[4] = {0};
+    struct scope scope;
+    scope_open_detached(&scope);
+    scope_spawn(&scope, "crash", crash, NULL);
+    for (int i = 0; i < (int)COUNT(users); i++) {
+        users[i] = (struct user){.w = w, .group = i, .who = "held", .hold_ms = 100};
+        scope_spawn(&scope, "user", world_use, &users[i]);
+    }
+    err_drop(fiber_sleep(10));
+    pool_free(w->pool);
+    w->pool = NULL;
+    world_say(w, "free");
+    err_drop(scope_close(&scope));
+}
+
+static void
 meanwhile(void **state)
 {
     (void)state;
@@ -341,6 +410,9 @@ meanwhile(void **state)
     world_check(&w, "close a1@10 waits: cancelled: the servers are being stopped@10 ");
     w = (struct world){.drive = free_while_held};
     world_check(&w, "held:a1@0 close a1@100 free@100 ");
+    w = (struct world){.drive = crash_while_held};
+    world_check(&w, "held:a1@0 held:b1@0 held:c1@0 held:d1@0 close a1@20 close b1@20 close c1@20 "
+                    "close d1@20 free@20 ");
 }
 
 TESTS(pool_test, cmocka_unit_test(sharing), cmocka_unit_test(failure_is_told_to_all),

@@ -34,8 +34,7 @@ void
 member_over(struct pool_member *m)
 {
     struct pool_group *g = m->group;
-    if (m->over)
-        return;
+    assert(!m->over);
     m->over = true;
     member_wake(m);
     struct pool_member **at = &g->members;

@@ -47,7 +47,7 @@ thing_open(void *ctx, struct pool_member *m, void **ret_thing)
         g->fail--;
         e = FAIL(ERR_MISSING, "no such thing");
     }
-    if (e) {
+    if (e && !g->fail_half) {
         w->live--;
         return e;
     }
@@ -56,7 +56,7 @@ thing_open(void *ctx, struct pool_member *m, void **ret_thing)
     if (w->nthings < (int)COUNT(w->things))
         w->things[w->nthings++] = t;
     *ret_thing = t;
-    return NULL;
+    return e;
 }
 
 static struct err *

@@ -35,7 +35,7 @@ text_node(const struct picture *in, const struct picture_node *n, unsigned depth
         name_add(to, in->nodes[n->deps[k]]->id);
     }
     if (n->when) {
-        str_add(to, *n->when ? "  [when " : "  [when");
+        str_add(to, "  [when ");
         name_add(to, n->when);
         str_addc(to, ']');
     }
@@ -82,7 +82,7 @@ struct drawing {
     unsigned of_state[PICTURE_CANCELLED + 1]; /* how many nodes are in it */
 };
 
-/* In mermaid's labels a '<' begins markup. */
+/* In mermaid's labels a '<' begins markup, and a '#' the name of a letter. */
 static void
 quoted(struct str *to, const char *text, bool dot)
 {
@@ -94,6 +94,8 @@ quoted(struct str *to, const char *text, bool dot)
             str_add(to, "\\\\");
         else if (*p == '<' && !dot)
             str_add(to, "#lt;");
+        else if (*p == '#' && !dot)
+            str_add(to, "#35;");
         else
             str_addc(to, (unsigned char)*p < 0x20 || *p == 0x7f ? ' ' : *p);
     }
@@ -151,7 +153,7 @@ struct arrow {
 static void
 arrow_add(struct drawing *d, unsigned depth, struct arrow a)
 {
-    const bool said = a.when && *a.when;
+    const bool said = a.when != NULL;
     str_addf(d->to, "%*sn%u %s", (int)(2 * depth + 2), "", a.from,
              d->dot     ? "->"
              : a.dotted ? "-.->"

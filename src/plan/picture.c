@@ -67,8 +67,6 @@ graph_picture(struct arena *a, const struct graph *g)
         d->id = n->id;
         d->label = n->worker && *n->worker ? n->worker : n->kind;
         d->when = n->when ? condition_text(a, json_object_get(n->def, "when")) : NULL;
-        if (n->when && !d->when)
-            d->when = "";
         d->deps = arena_array(a, unsigned, n->ndeps);
         d->ndeps = n->ndeps;
         if (n->ndeps)

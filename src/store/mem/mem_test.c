@@ -82,6 +82,33 @@ damage(struct world *w)
     store_close(w->s);
 }
 
+/* A value that is not what was put is told of, shown as such in a list, and counted. */
+static void
+value_damage(struct world *w)
+{
+    AUTO(str_fini) struct str body = STR_INIT;
+    bool found;
+    EXPECT_OK(open_on(w->mem, &w->s));
+    EXPECT_OK(store_kv_put(w->s, "limits/a", "one", 3));
+    EXPECT_OK(store_kv_put(w->s, "limits/b", "two", 3));
+    struct mem_value *v = map_get(w->mem->values, "limits/a");
+    v->body.p[1]++;
+    EXPECT_TOLD(store_kv_get(w->s, "limits/a", &body, &found),
+                "invalid: the value of 'limits/a' is damaged: its checksum is wrong; others are "
+                "not touched");
+    EXPECT(!body.len);
+    EXPECT_OK(store_kv_get(w->s, "limits/b", &body, &found));
+    EXPECT(found && str_eq(str_c(&body), "two"));
+    struct store_invariants inv;
+    EXPECT_OK(store_check(w->s, &inv));
+    EXPECT(inv.damaged == 1);
+    EXPECT_OK(store_kv_put(w->s, "limits/a", "new", 3)); /* what is put again is good again */
+    str_reset(&body);
+    EXPECT_OK(store_kv_get(w->s, "limits/a", &body, &found));
+    EXPECT(found && str_eq(str_c(&body), "new"));
+    store_close(w->s);
+}
+
 static bool
 crash_here(void *ctx, int64_t n, bool after)
 {
@@ -113,7 +140,11 @@ each(void **state)
     static const struct {
         scenario_fn fn;
         bool simulated;
-    } row[] = {{crash_loop, false}, {together, false}, {damage, false}, {crash_before, true}};
+    } row[] = {{crash_loop, false},
+               {together, false},
+               {damage, false},
+               {value_damage, false},
+               {crash_before, true}};
     for (size_t i = 0; i < COUNT(row); i++) {
         struct world w = {.mem = store_mem_new()};
         test_in_fiber(&w, row[i].simulated, row[i].fn);
