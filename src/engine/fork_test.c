@@ -10,7 +10,7 @@
 /* ---- a world --------------------------------------------------------------- */
 
 static struct str done;   /* the steps that were made, in order */
-static unsigned failures; /* so many calls of "flaky" fail from here on */
+static unsigned failures; /* so many calls of "flaky" fail from here on, and of "picky" with a 2 */
 static bool quiet;        /* too many to be written down */
 static unsigned made;
 
@@ -37,7 +37,8 @@ work(struct host *h, const struct task *t, struct reply *ret, enum effect effect
                      .effect = effect,
                      .run = work_step,
                      .ctx = h};
-    if (strcmp(t->name, "flaky") == 0 && failures) {
+    const bool picky = strcmp(t->name, "picky") == 0 && strcmp(t->message, "2") == 0;
+    if ((picky || strcmp(t->name, "flaky") == 0) && failures) {
         failures--;
         return FAIL(ERR_INVALID, "not today");
     }
@@ -88,6 +89,7 @@ static const struct kind *const workflows[] = {
     &dag_kind, &task_kind, &chain_kind, &loop_kind, &foreach_kind, &parallel_kind, NULL};
 static const char doc_text[] =
     "{'agents': {'a': {'type': 'work'}, 'flaky': {'type': 'work'}, 'pay': {'type': 'pay'},"
+    " 'picky': {'type': 'work'},"
     " 'talk': {'type': 'turns'}},"
     "'workflows': {"
     "'panel': {'type': 'parallel', 'fan_out': ['a', 'flaky'], 'fan_in': 'a'},"
@@ -108,6 +110,15 @@ static const char doc_text[] =
     "'breaks': {'type': 'dag', 'parallel_execution': false, 'nodes': ["
     "  {'id': 'x', 'agent': 'a'}, {'id': 'in', 'workflow': 'inner', 'depends_on': ['x']},"
     "  {'id': 'y', 'agent': 'a', 'input': 'y', 'depends_on': ['x']}]},"
+    "'pair': {'type': 'chain', 'sequence': ['a', 'a']},"
+    "'pairs': {'type': 'loop', 'body': 'pair', 'until': 'index == 2'},"
+    "'tries': {'type': 'dag', 'nodes': ["
+    "  {'id': 'all', 'type': 'foreach', 'items': '{{ inputs.items }}', 'agent': 'picky',"
+    "   'concurrency': 1}]},"
+    "'undone': {'type': 'dag', 'nodes': ["
+    "  {'id': 'one', 'agent': 'a', 'compensate': {'agent': 'a', 'action': 'u'}},"
+    "  {'id': 'two', 'agent': 'a', 'depends_on': ['one']},"
+    "  {'id': 'end', 'agent': 'flaky', 'depends_on': ['two']}]},"
     "'talks': {'type': 'chain', 'sequence': ['talk', 'a']}}}";
 
 struct world {
@@ -310,6 +321,13 @@ static const struct {
     {"breaks", "{}", 1, "in/a-2", "",
      "forking '': the run has nothing at 'in/a-2' (did you mean 'in/a'?)"},
     {"breaks", "{}", 1, "in/flaky", "in/flaky in/a-2 y", "completed [in]:\ngo....\n\n[y]:\ny."},
+    /* inside of what has a graph of its own, in a sequence */
+    {"pairs", "{}", 0, "pair[0]/a-2", "pair[0]/a-2 pair[1]/a pair[1]/a-2", "completed go...."},
+    {"pairs", "{}", 0, "pair[1]/a", "pair[1]/a pair[1]/a-2", "completed go...."},
+    {"tries", "{\"items\":[1,2,3]}", 1, "all/picky[0]", "all/picky[0] all/picky[1] all/picky[2]",
+     "completed [1]: 1.\n\n[2]: 2.\n\n[3]: 3."},
+    /* what was undone is no result any more */
+    {"undone", "{}", 1, "end", "one two end", "completed go..."},
     /* no such place */
     {"main", "{\"k\":1}", 0, "tow", "",
      "forking '': the run has nothing at 'tow' (did you mean 'two'?)"},

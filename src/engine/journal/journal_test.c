@@ -104,6 +104,9 @@ event_names(void **state)
         {REC_RUN_ENDED, "partial", "run.completed"},
         {REC_RUN_ENDED, "failed", "run.failed"},
         {REC_RUN_ENDED, "cancelled", "run.cancelled"},
+        {REC_RUN_ENDED, "compensated", "run.compensated"},
+        {REC_RUN_FORKED, "", "run.forked"},
+        {REC_UNDOING, "", "run.compensating"},
         {REC_NODE_STARTED, "running", "node.started"},
         {REC_NODE_ENDED, "completed", "node.completed"},
         {REC_NODE_ENDED, "failed", "node.failed"},
@@ -113,10 +116,40 @@ event_names(void **state)
         {REC_STEP_DONE, "", "step.completed"},
         {REC_STEP_FAILED, "", "step.failed"},
         {REC_STEP_RESERVED, "", "budget.reserved"},
+        {REC_WAIT_REFUSED, "", "approval.refused"},
+        {REC_RECALLED, "", "history.read"},
+        {REC_REMEMBERED, "", "history.added"},
+        {REC_STREAM_OPENED, "", "node.progress"},
+        {REC_STREAM_CURSOR, "", "node.progress"},
+        {REC_ITEM_DONE, "", "node.completed"},
+        {REC_ITEM_FAILED, "", "node.failed"},
+        {REC_DECIDED, "", "decided"},
         {99, "", "unknown"}, /* of a later version */
     };
     for (size_t i = 0; i < COUNT(row); i++) {
         AUTO(json_freep) json_t *body = json_pack("{ss}", "status", row[i].status);
+        assert_string_equal(record_event((enum record_kind)row[i].kind, body), row[i].event);
+    }
+}
+
+/* Some have a name that is for their body to say. */
+static void
+event_names_by_body(void **state)
+{
+    (void)state;
+    static const struct {
+        int kind;
+        const char *body, *event;
+    } row[] = {
+        {REC_DECIDED, "{\"event\":\"router.decided\"}", "router.decided"},
+        {REC_WAIT_OPEN, "{\"type\":\"human\"}", "approval.requested"},
+        {REC_WAIT_OPEN, "{\"type\":\"signal\"}", "wait.started"},
+        {REC_WAIT_DONE, "{\"type\":\"human\",\"by\":\"ann\"}", "approval.answered"},
+        {REC_WAIT_DONE, "{\"type\":\"human\",\"by\":\"cancelled\"}", "wait.ended"},
+        {REC_WAIT_DONE, "{\"type\":\"signal\",\"by\":\"ann\"}", "wait.ended"},
+    };
+    for (size_t i = 0; i < COUNT(row); i++) {
+        AUTO(json_freep) json_t *body = parse(row[i].body);
         assert_string_equal(record_event((enum record_kind)row[i].kind, body), row[i].event);
     }
 }
@@ -474,8 +507,8 @@ costs(void **state)
 }
 
 TESTS(journal_test, cmocka_unit_test(codec), cmocka_unit_test(deep), cmocka_unit_test(damaged),
-      cmocka_unit_test(event_names), cmocka_unit_test(document_waiting),
-      cmocka_unit_test(document_ends), cmocka_unit_test(document_small),
-      cmocka_unit_test(document_numbers), cmocka_unit_test(document_cut_off),
-      cmocka_unit_test(recall), cmocka_unit_test(node_members), cmocka_unit_test(former_lives),
-      cmocka_unit_test(damaged_records), cmocka_unit_test(costs))
+      cmocka_unit_test(event_names), cmocka_unit_test(event_names_by_body),
+      cmocka_unit_test(document_waiting), cmocka_unit_test(document_ends),
+      cmocka_unit_test(document_small), cmocka_unit_test(document_numbers),
+      cmocka_unit_test(document_cut_off), cmocka_unit_test(recall), cmocka_unit_test(node_members),
+      cmocka_unit_test(former_lives), cmocka_unit_test(damaged_records), cmocka_unit_test(costs))

@@ -1,6 +1,7 @@
 /* itemstream_test.c - a foreach over files that are not as they were, or cannot be written, and
  * over so many items that lines wait. */
 #include "engine/enginetest.h"
+#include "engine/fork.h"
 #include "rt/fiber.h"
 #include "rt/file.h"
 #include "rt/rt.h"
@@ -201,6 +202,82 @@ cursor(void **state)
         "9000 lines of 9000 items\n");
 }
 
+/* Lines that were there are gone: what is recorded as written is not. */
+static void
+lines_lost(struct scene *s)
+{
+    many_lines(s, "many.dat", 9000, 0);
+    AUTO(freep) char *id = left(s, "many", 5000);
+    put(s, "out.jsonl", "");
+    struct run *r = NULL;
+    AUTO(json_freep) json_t *doc = NULL;
+    note(s, "resume", engine_resume(s->e, id, NULL, &r));
+    if (!r)
+        return;
+    note(s, "wait", run_wait(r, DEADLINE_NONE));
+    note(s, "document", run_document(r, false, &doc));
+    str_addf(&s->out, "%s: %s\n", json_str(doc, "status", ""), json_str(doc, "waiting", ""));
+    run_unref(r);
+    results(s);
+}
+
+static void
+lost(void **state)
+{
+    (void)state;
+    scene_in_folder(DOC, lines_lost,
+                    "left: ok\n"
+                    "resume: ok\n"
+                    "wait: ok\n"
+                    "document: ok\n"
+                    "waiting: 'DIR/out.jsonl' has 0 bytes, and 106893 had been written to it; mend "
+                    "that and resume, or start anew\n"
+                    "0 lines of 0 items\n");
+}
+
+/* One item anew; the file of results is written anew with all of them. */
+static void
+fork_one(struct scene *s)
+{
+    AUTO(json_freep) json_t *look = NULL;
+    char forked[RUN_ID_LEN];
+    many_lines(s, "n.txt", 4, 1);
+    struct run *r = begin(s, "slowly", "x");
+    AUTO(freep) char *id = xstrdup(run_id(r));
+    finish(s, r);
+    const struct fork_request q = {.run = id, .from = "each/slow[1]"};
+    note(s, "look", engine_fork_look(s->e, &q, &look));
+    json_object_del(look, "run");
+    AUTO(freep) char *text = json_text(look);
+    str_addf(&s->out, "%s\n", text);
+    struct err *e = engine_fork(s->e, &q, forked);
+    note(s, "fork", e);
+    if (!e)
+        again(s, forked);
+    results(s);
+}
+
+static void
+forked(void **state)
+{
+    (void)state;
+    scene_in_folder(
+        DOC, fork_one,
+        "wait: ok\n"
+        "completed {\"items\":4,\"completed\":4,\"failed\":0,\"results\":\"DIR/out.jsonl\"} ! -\n"
+        "  each completed {\"items\":4,\"completed\":4,\"failed\":0,\"results\":\"DIR/out.jsonl\"} "
+        "! -\n"
+        "look: ok\n"
+        "{\"from\":\"each/slow[1]\",\"taken\":3,\"anew\":[\"each/slow[1]\"],\"again\":[{\"path\":"
+        "\"each\",\"target\":\"DIR/out.jsonl\"}]}\n"
+        "fork: ok\n"
+        "wait: ok\n"
+        "completed {\"items\":4,\"completed\":4,\"failed\":0,\"results\":\"DIR/out.jsonl\"} ! -\n"
+        "  each completed {\"items\":4,\"completed\":4,\"failed\":0,\"results\":\"DIR/out.jsonl\"} "
+        "! -\n"
+        "4 lines of 4 items\n");
+}
+
 /* Replies that are larger than what may wait for its commit. */
 static void
 large_replies(struct scene *s)
@@ -295,5 +372,5 @@ format(void **state)
 }
 
 TESTS(itemstream_test, cmocka_unit_test(changed), cmocka_unit_test(folder),
-      cmocka_unit_test(cursor), cmocka_unit_test(large), cmocka_unit_test(full),
-      cmocka_unit_test(format))
+      cmocka_unit_test(cursor), cmocka_unit_test(lost), cmocka_unit_test(forked),
+      cmocka_unit_test(large), cmocka_unit_test(full), cmocka_unit_test(format))
