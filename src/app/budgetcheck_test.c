@@ -1,9 +1,6 @@
 /* budgetcheck_test.c - files whose budgets cannot be held are refused, with the place and the fix.
  */
-#include "app/app.h"
-#include "base/test.h"
-#include "rt/rt.h"
-#include <stdio.h>
+#include "app/refusaltest.h"
 
 #define PRICED "price: {input: 1, output: 2}"
 #define NO_MAX(pos, who, whose)                                                                    \
@@ -83,22 +80,12 @@ static const struct {
 
 static char *told[COUNT(row)];
 
-static char *
-printed(const struct err *e)
-{
-    char *text = NULL;
-    size_t n = 0;
-    FILE *f = open_memstream(&text, &n);
-    err_print(e, f);
-    fclose(f);
-    return text;
-}
-
 /* Refused when it is checked, and when a run of it would start. */
 static char *
-load(struct app *a, const char *text)
+load(struct app *a, size_t i)
 {
     AUTO(spec_freep) struct spec *spec = NULL;
+    AUTO(freep) char *text = xasprintf(HEAD "  main: %s\n", row[i].main);
     struct flow *f = NULL;
     struct err *e = app_load_text(a, "flow.yaml", text, strlen(text), &spec), *again = NULL;
     if (!e) {
@@ -108,44 +95,22 @@ load(struct app *a, const char *text)
         if (!e != !again)
             err_join(&e, FAIL(ERR_BUG, "checked and started are not the same"));
     }
-    char *words = e ? printed(e) : xstrdup("");
-    err_free(e);
     err_free(again);
-    return words;
+    return refusal_words(e, "");
 }
 
-static void
-load_all(void *arg)
+static bool
+same(size_t i, const char *is, char **want)
 {
-    struct app *a = NULL;
-    (void)arg;
-    err_drop(app_open(&(struct app_opts){0}, &a));
-    for (size_t i = 0; a && i < COUNT(row); i++) {
-        AUTO(freep) char *text = xasprintf(HEAD "  main: %s\n", row[i].main);
-        told[i] = load(a, text);
-    }
-    app_close(a);
+    *want = xstrdup(row[i].told);
+    return strcmp(is, row[i].told) == 0;
 }
 
 static void
 refusals(void **state)
 {
     (void)state;
-    struct rt *rt;
-    unsigned wrong = 0;
-    assert_ok(rt_open(&(struct rt_opts){0}, &rt));
-    rt_run(rt, load_all, NULL);
-    rt_close(rt);
-    for (size_t i = 0; i < COUNT(row); i++) {
-        assert_non_null(told[i]);
-        const char *want = row[i].told;
-        if (strcmp(told[i], want) != 0) {
-            print_error("row %zu: expected\n%sgot\n%s", i, want, told[i]);
-            wrong++;
-        }
-        freep(&told[i]);
-    }
-    assert_int_equal(wrong, 0);
+    refusals_check(&(struct refusing){COUNT(row), load, told}, same);
 }
 
 TESTS(budgetcheck_test, cmocka_unit_test(refusals))

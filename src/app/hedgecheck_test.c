@@ -1,8 +1,5 @@
 /* hedgecheck_test.c - hedges that cannot be are refused, with the place and the fix. */
-#include "app/app.h"
-#include "base/test.h"
-#include "rt/rt.h"
-#include <stdio.h>
+#include "app/refusaltest.h"
 
 #define TWICE(pos, who, why)                                                                       \
     "flow.yaml:" pos ": " who ": a hedge may send the same call twice, and " why                   \
@@ -41,53 +38,28 @@ static const struct {
 static char *told[COUNT(row)];
 
 static char *
-printed(const struct err *e)
+load(struct app *a, size_t i)
 {
-    char *text = NULL;
-    size_t n = 0;
-    FILE *f = open_memstream(&text, &n);
-    err_print(e, f);
-    fclose(f);
-    return text;
+    AUTO(spec_freep) struct spec *spec = NULL;
+    AUTO(freep)
+    char *text = xasprintf("# a comment\nagents:\n  a: %s\nworkflows:\n  sub: {type: chain, "
+                           "sequence: [a]}\n  main: {nodes: [\n    %s]}\n",
+                           row[i].agent, row[i].node);
+    return refusal_words(app_load_text(a, "flow.yaml", text, strlen(text), &spec), "");
 }
 
-static void
-load_all(void *arg)
+static bool
+same(size_t i, const char *is, char **want)
 {
-    struct app *a = NULL;
-    (void)arg;
-    err_drop(app_open(&(struct app_opts){0}, &a));
-    for (size_t i = 0; a && i < COUNT(row); i++) {
-        AUTO(spec_freep) struct spec *spec = NULL;
-        AUTO(freep)
-        char *text = xasprintf("# a comment\nagents:\n  a: %s\nworkflows:\n  sub: {type: chain, "
-                               "sequence: [a]}\n  main: {nodes: [\n    %s]}\n",
-                               row[i].agent, row[i].node);
-        struct err *e = app_load_text(a, "flow.yaml", text, strlen(text), &spec);
-        told[i] = e ? printed(e) : xstrdup("");
-        err_free(e);
-    }
-    app_close(a);
+    *want = xstrdup(row[i].told);
+    return strcmp(is, row[i].told) == 0;
 }
 
 static void
 refusals(void **state)
 {
     (void)state;
-    struct rt *rt;
-    unsigned wrong = 0;
-    assert_ok(rt_open(&(struct rt_opts){0}, &rt));
-    rt_run(rt, load_all, NULL);
-    rt_close(rt);
-    for (size_t i = 0; i < COUNT(row); i++) {
-        assert_non_null(told[i]);
-        if (strcmp(told[i], row[i].told) != 0) {
-            print_error("row %zu: expected\n%sgot\n%s", i, row[i].told, told[i]);
-            wrong++;
-        }
-        freep(&told[i]);
-    }
-    assert_int_equal(wrong, 0);
+    refusals_check(&(struct refusing){COUNT(row), load, told}, same);
 }
 
 TESTS(hedgecheck_test, cmocka_unit_test(refusals))

@@ -1,9 +1,6 @@
 /* patterns_test.c - what is told of workflows that decide while they run and cannot do so: the
  * whole message, with its place. Here, because spec and engine meet only in app. */
-#include "app/app.h"
-#include "base/test.h"
-#include "rt/rt.h"
-#include <stdio.h>
+#include "app/refusaltest.h"
 
 static const struct {
     const char *main, *told; /* the workflow is the file's third line */
@@ -125,57 +122,31 @@ static const struct {
 static char *told[COUNT(refused)];
 
 static char *
-printed(const struct err *e)
+load(struct app *a, size_t i)
 {
-    char *text = NULL;
-    size_t n = 0;
-    FILE *f = open_memstream(&text, &n);
-    err_print(e, f);
-    fclose(f);
-    return text;
-}
-
-static void
-check_all(void *arg)
-{
-    struct app *a = NULL;
-    (void)arg;
-    err_drop(app_open(&(struct app_opts){0}, &a));
-    for (size_t i = 0; a && i < COUNT(refused); i++) {
-        AUTO(spec_freep) struct spec *spec = NULL;
-        AUTO(freep)
-        char *text = xasprintf("agents: {a: {}, b: {}}\nworkflows:\n  main: %s\n", refused[i].main);
-        struct err *e = app_load_text(a, "flow.yaml", text, strlen(text), &spec);
-        if (!e)
-            e = app_check(a, spec);
-        told[i] = e ? printed(e) : xstrdup("nothing\n");
-        err_free(e);
-    }
-    app_close(a);
+    AUTO(spec_freep) struct spec *spec = NULL;
+    AUTO(freep)
+    char *text = xasprintf("agents: {a: {}, b: {}}\nworkflows:\n  main: %s\n", refused[i].main);
+    struct err *e = app_load_text(a, "flow.yaml", text, strlen(text), &spec);
+    if (!e)
+        e = app_check(a, spec);
+    return refusal_words(e, "nothing\n");
 }
 
 /* Rows without a text: refused, in the words of expressions and of the schema of keys. */
+static bool
+same(size_t i, const char *is, char **want)
+{
+    *want = xasprintf("flow.yaml:%s", refused[i].told ? refused[i].told : "3:");
+    const size_t n = refused[i].told ? strlen(is) : strlen(*want);
+    return strncmp(is, *want, MAX(n, strlen(*want))) == 0;
+}
+
 static void
 refusals(void **state)
 {
     (void)state;
-    struct rt *rt;
-    unsigned wrong = 0;
-    assert_ok(rt_open(&(struct rt_opts){0}, &rt));
-    rt_run(rt, check_all, NULL);
-    rt_close(rt);
-    for (size_t i = 0; i < COUNT(refused); i++) {
-        assert_non_null(told[i]);
-        AUTO(freep)
-        char *want = xasprintf("flow.yaml:%s", refused[i].told ? refused[i].told : "3:");
-        const size_t n = refused[i].told ? strlen(told[i]) : strlen(want);
-        if (strncmp(told[i], want, MAX(n, strlen(want))) != 0) {
-            print_error("row %zu: expected\n%sgot\n%s", i, want, told[i]);
-            wrong++;
-        }
-        freep(&told[i]);
-    }
-    assert_int_equal(wrong, 0);
+    refusals_check(&(struct refusing){COUNT(refused), load, told}, same);
 }
 
 TESTS(patterns_test, cmocka_unit_test(refusals))

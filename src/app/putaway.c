@@ -101,16 +101,10 @@ signal_main(void *arg)
         c->e = engine_signal(app_engine(c->t->app), c->signal, &is_new);
 }
 
-/* JSON, or else the text itself. */
 static json_t *
 value_of(const char *text)
 {
-    json_t *value = NULL;
-    if (!text)
-        return NULL;
-    struct err *e = json_parse(text, strlen(text), &value);
-    err_free(e);
-    return value ? value : json_string_lossy(text, strlen(text));
+    return text ? json_or_text(text, strlen(text)) : NULL;
 }
 
 enum tutti_status

@@ -65,6 +65,17 @@ json_parse(const char *text, size_t n, json_t **ret_json)
     return parse(text, n, JSON_DEPTH_MAX, ret_json);
 }
 
+json_t *
+json_or_text(const char *text, size_t n)
+{
+    json_t *value = NULL;
+    struct err *e = json_parse(text, n, &value);
+    if (!e)
+        return value;
+    err_drop(e);
+    return json_string_lossy(text, n);
+}
+
 struct err *
 json_parse_own(const char *text, size_t n, json_t **ret_json)
 {

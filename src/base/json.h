@@ -22,6 +22,8 @@ struct json_want {
     json_t **OWN at;
 };
 struct err *MUST json_pick(const char *text, size_t n, const struct json_want *want, size_t count);
+/* What a person wrote: JSON, or else the text itself. */
+json_t *OWN json_or_text(const char *text, size_t n);
 /* json_parse for a text that we wrote. */
 struct err *MUST json_parse_own(const char *text, size_t n, json_t **OWN ret_json);
 /* Compact, in order of insertion, numbers as short as they can be. NULL is written as null. */

@@ -41,25 +41,21 @@ number_take(const char *text, int64_t min, int64_t max, int64_t *ret)
     return true;
 }
 
+static enum tutti_status
+batch_begin(void *ctx, struct tutti *t, struct tutti_run **run, char **error)
+{
+    const struct batch_args *a = ctx;
+    return tutti_batch(t, &a->batch, run, error);
+}
+
 static int
 batch_watch(struct batch_args *a)
 {
-    struct tutti *t;
-    struct tutti_run *run;
-    char *error = NULL;
-    enum tutti_status status = tutti_open(&a->options, &t, &error);
-    if (!status) {
-        struct watch *w = watch_new(t, &a->watch);
-        status = tutti_batch(t, &a->batch, &run, &error);
-        if (!status)
-            status = (enum tutti_status)watch_run(w, run, a->strict);
-        watch_free(w);
-        tutti_close(t);
-    }
-    if (error)
-        fprintf(stderr, "%s\n", error);
-    tutti_free(error);
-    return status;
+    return watch_whole(&(struct watched){.options = &a->options,
+                                         .watch = &a->watch,
+                                         .strict = a->strict,
+                                         .begin = batch_begin,
+                                         .ctx = a});
 }
 
 static int

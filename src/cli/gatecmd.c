@@ -11,8 +11,9 @@
 #define RUNS_SHOWN 50
 
 struct gate {
-    const char *store, *run, *path, *value, *token, *by, *to, *dedupe, *name;
+    const char *store, *run, *path, *value, *token, *by, *to;
     bool json, all, resume, quiet;
+    char *asked; /* the run whose question was answered; owned */
     struct app *app;
     json_t *list;
 };
@@ -100,18 +101,6 @@ ls(struct app *a, void *arg)
 
 /* ---- respond, signal ------------------------------------------------------- */
 
-/* Where JSON is expected it is read as such; else what was typed is the answer. */
-static json_t *
-value_make(const char *text)
-{
-    json_t *value = NULL;
-    if (!text)
-        return NULL;
-    struct err *e = json_parse(text, strlen(text), &value);
-    err_free(e);
-    return value ? value : json_string_lossy(text, strlen(text));
-}
-
 static void
 told(const struct gate *g, const char *run, const char *what)
 {
@@ -127,12 +116,13 @@ static struct err *
 respond(struct app *a, void *arg)
 {
     struct gate *g = arg;
-    AUTO(json_freep) json_t *value = value_make(g->value);
+    AUTO(json_freep) json_t *value = json_or_text(g->value, strlen(g->value));
     AUTO(json_freep) json_t *question = NULL;
     struct answer answer = {
         .run = g->run, .path = g->path, .token = g->token, .value = value, .by = g->by};
     PASS(engine_answer(app_engine(a), &answer, &question));
-    told(g, json_str(question, "run", ""), json_str(question, "path", ""));
+    g->asked = xstrdup(json_str(question, "run", ""));
+    told(g, g->asked, json_str(question, "path", ""));
     return NULL;
 }
 
@@ -140,7 +130,7 @@ struct err *
 signal_send(struct app *a, void *arg)
 {
     const struct signal_args *s = arg;
-    AUTO(json_freep) json_t *value = value_make(s->value);
+    AUTO(json_freep) json_t *value = s->value ? json_or_text(s->value, strlen(s->value)) : NULL;
     struct store_run row = {0};
     bool is_new = true;
     PASS(engine_find_run(app_engine(a), s->run, &row));
@@ -192,11 +182,11 @@ gate_respond(struct gate *g, int argc, char **argv)
     if (respond_words(g, argc, argv))
         return TUTTI_USAGE;
     int code = store_call(g, respond, true);
-    if (code || !g->resume)
-        return code;
-    AUTO(freep) char *id = g->token ? xstrndup(g->token, strcspn(g->token, ".")) : xstrdup(g->run);
-    return run_resume(&(struct tutti_options){.store = g->store, .handle_signals = 1}, id, NULL,
-                      &(struct watch_opts){.json = g->json, .quiet = g->quiet});
+    if (!code && g->resume)
+        code = run_resume(&(struct tutti_options){.store = g->store, .handle_signals = 1}, g->asked,
+                          NULL, &(struct watch_opts){.json = g->json, .quiet = g->quiet});
+    freep(&g->asked);
+    return code;
 }
 
 static int

@@ -31,17 +31,11 @@ inputs_add(void *ctx, const char *value)
     }
     AUTO(freep) char *name = xstrndup(value, key);
     AUTO(str_fini) struct str text = STR_INIT;
-    json_t *parsed = NULL;
     if (value[key + 1] == '@')
         in->e = inputs_file(value + key + 2, &text);
     else
         str_add(&text, value + key + 1);
     if (in->e)
         return;
-    struct err *e = json_parse(str_c(&text), text.len, &parsed);
-    if (e) { /* then it is text */
-        err_drop(e);
-        parsed = json_string_lossy(str_c(&text), text.len);
-    }
-    json_object_set_new(in->keys, name, parsed);
+    json_object_set_new(in->keys, name, json_or_text(str_c(&text), text.len));
 }

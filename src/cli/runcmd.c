@@ -16,25 +16,21 @@ struct run_args {
     bool dry_run, strict, debug;
 };
 
+static enum tutti_status
+run_begin(void *ctx, struct tutti *t, struct tutti_run **run, char **error)
+{
+    const struct run_args *a = ctx;
+    return tutti_start(t, &a->request, run, error);
+}
+
 static int
 run_with(struct run_args *a)
 {
-    struct tutti *t;
-    struct tutti_run *run;
-    char *error = NULL;
-    enum tutti_status status = tutti_open(&a->options, &t, &error);
-    if (!status) {
-        struct watch *w = watch_new(t, &a->watch);
-        status = tutti_start(t, &a->request, &run, &error);
-        if (!status)
-            status = (enum tutti_status)watch_run(w, run, a->strict);
-        watch_free(w);
-        tutti_close(t);
-    }
-    if (error)
-        fprintf(stderr, "%s\n", error);
-    tutti_free(error);
-    return status;
+    return watch_whole(&(struct watched){.options = &a->options,
+                                         .watch = &a->watch,
+                                         .strict = a->strict,
+                                         .begin = run_begin,
+                                         .ctx = a});
 }
 
 static struct err *

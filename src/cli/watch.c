@@ -332,26 +332,18 @@ watch_run(struct watch *w, struct tutti_run *run, bool strict)
     return status == TUTTI_PARTIAL && !strict ? TUTTI_OK : (int)status;
 }
 
-/* Takes the run up, in the way that take says. */
-struct taking {
-    const char *id, *in_doubt;
-    bool rollback;
-};
-
-static int
-run_take_up(const struct tutti_options *o, const struct taking *take,
-            const struct watch_opts *watch)
+int
+watch_whole(const struct watched *x)
 {
     struct tutti *t;
     struct tutti_run *run;
     char *error = NULL;
-    enum tutti_status status = tutti_open(o, &t, &error);
+    enum tutti_status status = tutti_open(x->options, &t, &error);
     if (!status) {
-        struct watch *w = watch_new(t, watch);
-        status = take->rollback ? tutti_rollback(t, take->id, &run, &error)
-                                : tutti_resume(t, take->id, take->in_doubt, &run, &error);
+        struct watch *w = watch_new(t, x->watch);
+        status = x->begin(x->ctx, t, &run, &error);
         if (!status)
-            status = (enum tutti_status)watch_run(w, run, false);
+            status = (enum tutti_status)watch_run(w, run, x->strict);
         watch_free(w);
         tutti_close(t);
     }
@@ -361,15 +353,37 @@ run_take_up(const struct tutti_options *o, const struct taking *take,
     return status;
 }
 
+struct taking { /* a run that is there already */
+    const char *id, *in_doubt;
+};
+
+static enum tutti_status
+resume_begin(void *ctx, struct tutti *t, struct tutti_run **run, char **error)
+{
+    const struct taking *take = ctx;
+    return tutti_resume(t, take->id, take->in_doubt, run, error);
+}
+
+static enum tutti_status
+rollback_begin(void *ctx, struct tutti *t, struct tutti_run **run, char **error)
+{
+    const struct taking *take = ctx;
+    return tutti_rollback(t, take->id, run, error);
+}
+
 int
 run_resume(const struct tutti_options *o, const char *id, const char *in_doubt,
            const struct watch_opts *watch)
 {
-    return run_take_up(o, &(struct taking){.id = id, .in_doubt = in_doubt}, watch);
+    struct taking take = {id, in_doubt};
+    return watch_whole(
+        &(struct watched){.options = o, .watch = watch, .begin = resume_begin, .ctx = &take});
 }
 
 int
 run_rollback(const struct tutti_options *o, const char *id, const struct watch_opts *watch)
 {
-    return run_take_up(o, &(struct taking){.id = id, .rollback = true}, watch);
+    struct taking take = {.id = id};
+    return watch_whole(
+        &(struct watched){.options = o, .watch = watch, .begin = rollback_begin, .ctx = &take});
 }

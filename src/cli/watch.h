@@ -17,6 +17,16 @@ struct watch *OWN watch_new(struct tutti *t, const struct watch_opts *opts); /* 
 void watch_free(struct watch *OWN w);
 /* Waits for the run and prints what came of it. Releases the handle. Returns the exit code. */
 int watch_run(struct watch *w, struct tutti_run *OWN run, bool strict);
+/* The whole of a command: opens an engine, begins a run, watches it, closes. Returns the exit code.
+ */
+struct watched { /* all borrowed */
+    const struct tutti_options *options;
+    const struct watch_opts *watch;
+    bool strict;
+    enum tutti_status (*begin)(void *ctx, struct tutti *t, struct tutti_run **run, char **error);
+    void *ctx;
+};
+int watch_whole(const struct watched *x);
 /* Opens an engine, takes a run that has ended up to undo it, and watches that. Returns the exit
  * code.
  */

@@ -1,5 +1,6 @@
 /* control_node.c - graphs that decide while they run: what their kinds get from the engine. */
 #include "engine/control_node.h"
+#include "engine/evaluate.h"
 #include "engine/runcore.h"
 #include "engine/talk/history.h"
 #include <assert.h>
@@ -42,16 +43,6 @@ control_unanswered(const struct err *e)
 
 /* ---- expressions ----------------------------------------------------------------- */
 
-struct evaluation { /* one of rule, value and template; Lua needs more stack than a fiber has */
-    const struct rule *rule;
-    const struct value_template *value;
-    const struct template *template;
-    struct expr_scope scope;
-    bool truth;
-    json_t *made;
-    struct err *e;
-};
-
 static struct expr_scope
 scope_here(const struct controlled *x)
 {
@@ -65,31 +56,16 @@ scope_here(const struct controlled *x)
     return scope;
 }
 
-static void
-evaluate(void *arg)
-{
-    struct evaluation *x = arg;
-    if (x->rule)
-        x->e = expr_test(x->rule->when, &x->scope, &x->truth);
-    else if (x->value)
-        x->e = value_template_eval(x->value, &x->scope, &x->made);
-    else
-        x->e = template_eval(x->template, &x->scope, &x->made);
-}
-
 struct err *
 control_rule(struct control *c, const struct rule *rule, const json_t *output, unsigned index,
              bool *ret_truth)
 {
     struct controlled *x = controlled_of(c);
     AUTO(json_freep) json_t *number = index ? json_integer(index) : NULL;
-    struct evaluation eval = {.rule = rule, .scope = scope_here(x)};
-    eval.scope.output = (json_t *)(uintptr_t)output;
-    eval.scope.index = number;
-    rt_deep(evaluate, &eval);
-    PASS(eval.e);
-    *ret_truth = eval.truth;
-    return NULL;
+    struct expr_scope scope = scope_here(x);
+    scope.output = (json_t *)(uintptr_t)output;
+    scope.index = number;
+    return evaluate_test(rule->when, &scope, ret_truth);
 }
 
 static struct expr_scope
@@ -104,33 +80,22 @@ scope_seen(const struct controlled *x, const struct sees *sees)
 struct err *
 control_test(struct control *c, const struct rule *rule, const struct sees *sees, bool *ret_truth)
 {
-    struct evaluation eval = {.rule = rule, .scope = scope_seen(controlled_of(c), sees)};
-    rt_deep(evaluate, &eval);
-    PASS(eval.e);
-    *ret_truth = eval.truth;
-    return NULL;
+    const struct expr_scope scope = scope_seen(controlled_of(c), sees);
+    return evaluate_test(rule->when, &scope, ret_truth);
 }
 
 struct err *
 control_fill(struct control *c, const struct template *t, const struct sees *sees, char **ret_text)
 {
-    struct evaluation eval = {.template = t, .scope = scope_seen(controlled_of(c), sees)};
-    rt_deep(evaluate, &eval);
-    PASS(eval.e);
-    AUTO(json_freep) json_t *made = eval.made;
-    *ret_text = json_as_text(made);
-    return NULL;
+    const struct expr_scope scope = scope_seen(controlled_of(c), sees);
+    return evaluate_text(t, &scope, ret_text);
 }
 
 struct err *
 control_value(struct control *c, const struct value_template *v, json_t **ret_value)
 {
-    struct controlled *x = controlled_of(c);
-    struct evaluation eval = {.value = v, .scope = scope_here(x)};
-    rt_deep(evaluate, &eval);
-    PASS(eval.e);
-    *ret_value = eval.made;
-    return NULL;
+    const struct expr_scope scope = scope_here(controlled_of(c));
+    return evaluate_value(v, &scope, ret_value);
 }
 
 struct err *
@@ -159,13 +124,8 @@ control_list(struct control *c, json_t **ret_list)
 struct err *
 control_text(struct control *c, char **ret_text)
 {
-    struct controlled *x = controlled_of(c);
-    struct evaluation eval = {.template = c->graph->text, .scope = scope_here(x)};
-    rt_deep(evaluate, &eval);
-    PASS(eval.e);
-    AUTO(json_freep) json_t *made = eval.made;
-    *ret_text = json_as_text(made);
-    return NULL;
+    const struct expr_scope scope = scope_here(controlled_of(c));
+    return evaluate_text(c->graph->text, &scope, ret_text);
 }
 
 struct err *
@@ -205,42 +165,17 @@ filled_fini(struct filled *f)
 }
 
 static struct err *
-fill_text(struct evaluation *eval, const struct template *t, char **ret_text)
-{
-    if (!t)
-        return NULL;
-    eval->value = NULL;
-    eval->template = t;
-    rt_deep(evaluate, eval);
-    PASS(eval->e);
-    *ret_text = json_as_text(eval->made);
-    json_freep(&eval->made);
-    return NULL;
-}
-
-static struct err *
-fill_value(struct evaluation *eval, const struct value_template *v, json_t **ret_value)
-{
-    eval->value = v;
-    rt_deep(evaluate, eval);
-    PASS(eval->e);
-    *ret_value = STEAL(eval->made);
-    return NULL;
-}
-
-static struct err *
 fill(const struct ask *a, const struct expr_scope *scope, struct filled *f)
 {
     const struct node *n = a->member;
-    struct evaluation eval = {.scope = *scope};
     if (n->input)
-        TRY(fill_value(&eval, n->input, &f->input), "its input");
+        TRY(evaluate_value(n->input, scope, &f->input), "its input");
     else
         f->input = json_incref((json_t *)(uintptr_t)a->item);
     if (n->parameters)
-        TRY(fill_value(&eval, n->parameters, &f->params), "its parameters");
-    TRY(fill_text(&eval, n->instruction, &f->instruction), "its instruction");
-    TRY(fill_text(&eval, n->action, &f->action), "its action");
+        TRY(evaluate_value(n->parameters, scope, &f->params), "its parameters");
+    TRY(evaluate_text(n->instruction, scope, &f->instruction), "its instruction");
+    TRY(evaluate_text(n->action, scope, &f->action), "its action");
     f->message = json_as_text(f->input);
     return NULL;
 }
@@ -519,15 +454,17 @@ control_note(struct control *c, const char *event, json_t *detail)
 static struct err *
 output_make(struct controlled *x, struct reply *ret_reply)
 {
-    struct evaluation eval = {.value = x->base.graph->output, .scope = scope_here(x)};
-    if (!eval.value)
+    const struct value_template *output = x->base.graph->output;
+    struct expr_scope scope = scope_here(x);
+    json_t *made = NULL;
+    if (!output)
         return NULL;
-    eval.scope.output = ret_reply->output;
-    rt_deep(evaluate, &eval);
+    scope.output = ret_reply->output;
+    struct err *e = evaluate_value(output, &scope, &made);
     reply_fini(ret_reply);
     *ret_reply = (struct reply){0};
-    TRY(eval.e, "the output of '%s'", x->base.graph->name);
-    reply_set_json(ret_reply, eval.made);
+    TRY(e, "the output of '%s'", x->base.graph->name);
+    reply_set_json(ret_reply, made);
     return NULL;
 }
 

@@ -278,7 +278,7 @@ pause_wait(struct run *r, const char *path, const struct pause *p, json_t **ret_
     }
     AUTO(freep)
     char *name = strcmp(p->type, PAUSE_HUMAN) == 0 ? answer_signal(path)
-                 : p->signal                       ? xasprintf("signal:%s", p->signal)
+                 : p->signal                       ? named_signal(p->signal)
                                                    : NULL;
     w.until_wall_ms = open ? json_int(open, "until", INT64_MAX) : open_append(r, path, p);
     PASS(run_barrier(r)); /* nobody is asked for what may be asked again */

@@ -3,6 +3,7 @@
  * A node is ready when all it waits for have settled. Ready nodes start by priority, then in order
  * of declaration, up to the graph's concurrency; each in a fiber, or here when it would be alone.
  */
+#include "engine/evaluate.h"
 #include "engine/message.h"
 #include "engine/saga.h"
 #include <assert.h>
@@ -73,31 +74,19 @@ scope_of(struct graph_state *gs, int64_t now_wall_ms)
     return scope;
 }
 
-struct evaluation { /* Lua needs more stack than a fiber has */
-    const struct expr *condition;
-    const struct template *template;
-    const struct value_template *value;
-    const struct graph *output;
-    struct expr_scope scope;
+struct outputting { /* Lua needs more stack than a fiber has */
+    const struct graph *graph;
     const struct node_state *states;
-    bool truth;
-    json_t *json;
+    struct expr_scope scope;
     struct reply *reply;
     struct err *e;
 };
 
 static void
-evaluate(void *arg)
+output_deep(void *arg)
 {
-    struct evaluation *x = arg;
-    if (x->condition)
-        x->e = expr_test(x->condition, &x->scope, &x->truth);
-    else if (x->template)
-        x->e = template_eval(x->template, &x->scope, &x->json);
-    else if (x->value)
-        x->e = value_template_eval(x->value, &x->scope, &x->json);
-    else
-        x->e = graph_output(x->output, x->states, &x->scope, x->reply);
+    struct outputting *x = arg;
+    x->e = graph_output(x->graph, x->states, &x->scope, x->reply);
 }
 
 /* ---- one node -------------------------------------------------------------- */
@@ -120,43 +109,20 @@ prepared_fini(struct prepared *p)
 }
 
 static struct err *
-fill(struct evaluation *x, const struct template *t, const struct value_template *v,
-     json_t **ret_json)
-{
-    x->template = t;
-    x->value = v;
-    rt_deep(evaluate, x);
-    PASS(x->e);
-    *ret_json = STEAL(x->json);
-    return NULL;
-}
-
-static struct err *
-fill_text(struct evaluation *x, const struct template *t, char **ret_text)
-{
-    AUTO(json_freep) json_t *value = NULL;
-    if (!t)
-        return NULL;
-    PASS(fill(x, t, NULL, &value));
-    *ret_text = json_as_text(value);
-    return NULL;
-}
-
-static struct err *
 node_prepare(struct graph_state *gs, const struct node *n, int64_t now_wall_ms, struct prepared *p)
 {
-    struct evaluation x = {.scope = scope_of(gs, now_wall_ms)};
+    const struct expr_scope scope = scope_of(gs, now_wall_ms);
     if (n->input) {
-        TRY(fill(&x, NULL, n->input, &p->input), "its input");
+        TRY(evaluate_value(n->input, &scope, &p->input), "its input");
         AUTO(freep) char *text = json_as_text(p->input);
         str_add(&p->message, text);
     } else {
         message_make(gs->g, n, gs->nodes, gs->task, &p->message);
     }
-    TRY(fill_text(&x, n->instruction, &p->instruction), "its instruction");
-    TRY(fill_text(&x, n->action, &p->action), "its action");
+    TRY(evaluate_text(n->instruction, &scope, &p->instruction), "its instruction");
+    TRY(evaluate_text(n->action, &scope, &p->action), "its action");
     if (n->parameters)
-        TRY(fill(&x, NULL, n->parameters, &p->params), "its parameters");
+        TRY(evaluate_value(n->parameters, &scope, &p->params), "its parameters");
     if (!p->input && n->nfrom == 0 && n->input_rule != INPUT_STEP && gs->task->input)
         p->input = json_incref((json_t *)(uintptr_t)gs->task->input);
     if (!p->input && n->nfrom == 1 && n->input_rule == INPUT_DEFAULT)
@@ -429,11 +395,10 @@ node_verdict(struct graph_state *gs, const struct node *n, const char *path, enu
     if (*ret != VERDICT_RUN || !n->when)
         return NULL;
     PASS(view_node_started(gs->run->view, path, &started));
-    struct evaluation x = {.condition = n->when,
-                           .scope = scope_of(gs, started ? started : rt_wall_ms())};
-    rt_deep(evaluate, &x);
-    TRY(x.e, "its condition");
-    *ret = x.truth ? VERDICT_RUN : VERDICT_SKIP;
+    const struct expr_scope scope = scope_of(gs, started ? started : rt_wall_ms());
+    bool truth;
+    TRY(evaluate_test(n->when, &scope, &truth), "its condition");
+    *ret = truth ? VERDICT_RUN : VERDICT_SKIP;
     return NULL;
 }
 
@@ -509,7 +474,7 @@ graph_loop(struct graph_state *gs)
 static struct err *
 graph_result(struct graph_state *gs, struct reply *ret_reply, enum graph_end *ret_end)
 {
-    struct evaluation x = {.output = gs->g,
+    struct outputting x = {.graph = gs->g,
                            .states = gs->nodes,
                            .scope = scope_of(gs, rt_wall_ms()),
                            .reply = ret_reply};
@@ -526,7 +491,7 @@ graph_result(struct graph_state *gs, struct reply *ret_reply, enum graph_end *re
         return STEAL(gs->failed);
     if (gs->parked)
         return STEAL(gs->parked);
-    rt_deep(evaluate, &x);
+    rt_deep(output_deep, &x);
     return x.e;
 }
 

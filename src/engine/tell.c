@@ -18,6 +18,12 @@ answer_signal(const char *path)
     return xasprintf("answer:%s", path);
 }
 
+char *
+named_signal(const char *name)
+{
+    return xasprintf("signal:%s", name);
+}
+
 /* ---- does it fit? ---------------------------------------------------------- */
 
 /* What people say for yes and no. */
@@ -298,7 +304,7 @@ engine_signal(struct engine *e, const struct signal *s, bool *ret_new)
     char chance[17];
     PASS(engine_find_run(e, s->run, &row));
     snprintf(chance, sizeof chance, "%016llx", (unsigned long long)rt_random_below(UINT64_MAX));
-    AUTO(freep) char *name = xasprintf("signal:%s", s->name);
+    AUTO(freep) char *name = named_signal(s->name);
     AUTO(json_freep)
     json_t *body = json_pack("{sO? ss sI}", "value", s->value, "by", s->by ? s->by : "signal", "at",
                              rt_wall_ms());

@@ -33,12 +33,7 @@ anthropic_submit(const struct batch_peer *p, const struct batch_line *items, siz
     str_add(&body, "]}");
     const struct batch_post post = {"POST", str_c(&url), "application/json", &body};
     TRY(batch_ask(p, &post, deadline_ms, &answer), "submitting a batch of %zu calls", n);
-    const char *id = json_str(answer, "id", NULL);
-    struct err *e = batch_name_check(p, id);
-    if (e)
-        return err_set_in_doubt(e);
-    *ret_batch = xstrdup(id);
-    return NULL;
+    return batch_name_take(p, answer, ret_batch);
 }
 
 static struct err *

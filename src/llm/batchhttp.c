@@ -32,6 +32,17 @@ batch_name_check(const struct batch_peer *p, const char *name)
     return FAIL(ERR_TRANSIENT, "%s sent a garbled answer: it names no batch", p->profile->provider);
 }
 
+struct err *
+batch_name_take(const struct batch_peer *p, const json_t *answer, char **ret_batch)
+{
+    const char *id = json_str(answer, "id", NULL);
+    struct err *e = batch_name_check(p, id);
+    if (e)
+        return err_set_in_doubt(e);
+    *ret_batch = xstrdup(id);
+    return NULL;
+}
+
 /* Credentials and the user's own headers stand in each request of the provider: one is built for
  * their sake, and the headers that speak of its body are left out. */
 static struct err *

@@ -77,12 +77,7 @@ batch_create(const struct batch_peer *p, const char *file, int64_t deadline_ms, 
              file);
     const struct batch_post post = {"POST", str_c(&url), "application/json", &body};
     PASS(batch_ask(p, &post, deadline_ms, &answer));
-    const char *id = json_str(answer, "id", NULL);
-    struct err *e = batch_name_check(p, id);
-    if (e)
-        return err_set_in_doubt(e);
-    *ret_batch = xstrdup(id);
-    return NULL;
+    return batch_name_take(p, answer, ret_batch);
 }
 
 /* A file alone does nothing, so nothing of its upload is in doubt. */

@@ -54,6 +54,9 @@ struct err *MUST batch_ask(const struct batch_peer *p, const struct batch_post *
                            int64_t deadline_ms, json_t **OWN ret_body) YIELDS;
 /* A name that a provider gave, to be put into a URL. */
 struct err *MUST batch_name_check(const struct batch_peer *p, const char *name);
+/* The name of what was submitted, from the answer's id; without a sound one nobody knows of it. */
+struct err *MUST batch_name_take(const struct batch_peer *p, const json_t *answer,
+                                 char **OWN ret_batch);
 void batch_base(const struct batch_peer *p, const char *path, struct str *url);
 
 /* batch.c */

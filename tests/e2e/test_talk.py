@@ -2,8 +2,6 @@
 
 import json
 import os
-import pty
-import select
 
 from world import TUTTI, Case, SECRET, wait_for
 
@@ -202,25 +200,7 @@ class Session(Case):
 
     def test_at_the_terminal(self):
         path = self.file(self.model())
-        pid, fd = pty.fork()
-        if pid == 0:
-            os.execvpe(TUTTI, [TUTTI, 'run', path, '-i', 'hello'], self.env)
-        shown = b''
-        for said in (b'nowhere\n', b'left\n', b'no\n'):
-            while not shown.endswith(b'> '):
-                self.assertTrue(select.select([fd], [], [], 20)[0], shown)
-                shown += os.read(fd, 4096)
-            os.write(fd, said)
-            shown += os.read(fd, 4096)
-        try:
-            while True:
-                more = os.read(fd, 4096)
-                if not more:
-                    break
-                shown += more
-        except OSError:
-            pass
-        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0, shown)
+        shown = self.at_terminal(['run', path, '-i', 'hello'], (b'nowhere\n', b'left\n', b'no\n'))
         self.assertIn(b"'nowhere' is none of", shown)
         self.assertIn(b'echo: go left, hello', shown)
         self.assertEqual(shown.count(b'Which way?'), 1, shown)

@@ -1,13 +1,9 @@
 """Runs that wait: for people at a terminal or elsewhere, for signals, for a time."""
 
-import json
-import os
-import pty
-import select
 import signal
 import unittest
 
-from world import TUTTI, Case, wait_for
+from world import Case, wait_for
 
 ASK = {
     'agents': {'up': {'type': 'lua', 'script': 'return string.upper(message)'}},
@@ -98,25 +94,7 @@ class Asked(Waiting):
 
     def test_at_the_terminal(self):
         path = self.flow('tutti.json', **ASK)
-        pid, fd = pty.fork()
-        if pid == 0:
-            os.execvpe(TUTTI, [TUTTI, 'run', path, '-i', 'text'], self.env)
-        shown = b''
-        for answer in (b'perhaps\n', b'y\n'):
-            while not shown.endswith(b'> '):
-                self.assertTrue(select.select([fd], [], [], 20)[0], shown)
-                shown += os.read(fd, 4096)
-            os.write(fd, answer)
-            shown += os.read(fd, 4096)
-        try:
-            while True:
-                more = os.read(fd, 4096)
-                if not more:
-                    break
-                shown += more
-        except OSError:
-            pass
-        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0, shown)
+        shown = self.at_terminal(['run', path, '-i', 'text'], (b'perhaps\n', b'y\n'))
         self.assertIn(b"'perhaps' is none of", shown)
         self.assertIn(b'SAID YES', shown)
 

@@ -6,7 +6,9 @@ the program. TUTTI=path tests another binary than build/tutti.
 
 import json
 import os
+import pty
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -156,6 +158,29 @@ class Case(unittest.TestCase):
         if code is not None:
             self.assertEqual(done.code, code, done)
         return done
+
+    def at_terminal(self, words, said):
+        """Runs the program to its end where a person sits, who says these lines, each when asked; what was shown."""
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.execvpe(TUTTI, [TUTTI, *words], self.env)
+        shown = b''
+        for line in said:
+            while not shown.endswith(b'> '):
+                self.assertTrue(select.select([fd], [], [], 20)[0], shown)
+                shown += os.read(fd, 4096)
+            os.write(fd, line)
+            shown += os.read(fd, 4096)
+        try:
+            while True:
+                more = os.read(fd, 4096)
+                if not more:
+                    break
+                shown += more
+        except OSError:
+            pass
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0, shown)
+        return shown
 
     def run_ok(self, *words, **more):
         """`tutti run ... --json` that completes; its document."""

@@ -471,7 +471,7 @@ node_document(const struct view *v, const char *path, const json_t *body)
         json_object_set_new_nocheck(d, "partial", json_true());
     if (v->status >= RUN_ENDED && strcmp(status, "running") == 0)
         node_cut_off(v, path, d);
-    else if (strcmp(status, "running") == 0 && waits_below(v, path))
+    else if (v->has_waits && strcmp(status, "running") == 0 && waits_below(v, path))
         json_object_set_new(d, "status", json_string("waiting"));
     return d;
 }

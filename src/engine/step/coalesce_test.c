@@ -1,7 +1,7 @@
 /* coalesce_test.c - runs that make the same call at the same time: who sends it, who is told, and
  * what becomes of the others when one is cut off. */
 #include "base/json.h"
-#include "engine/enginetest.h"
+#include "engine/step/steptest.h"
 #include "plan/lower.h"
 #include "rt/fiber.h"
 #include "rt/rt.h"
@@ -51,30 +51,11 @@ static const struct kind *const workflows[] = {&dag_kind, &task_kind, &chain_kin
     "'a brief':{'type':'chain','sequence':['brief']},"                                             \
     "'a writes':{'type':'chain','sequence':['writes']}}}"
 
-static struct err *
-start(struct engine *e, const char *agent, const char *input, struct run **ret_run)
-{
-    AUTO(freep) char *workflow = xasprintf("a %s", agent);
-    AUTO(freep) char *text = xstrdup(DOC);
-    AUTO(json_freep) json_t *doc = NULL;
-    AUTO(json_freep) json_t *value = json_string(input);
-    struct flow *f = NULL;
-    bool existing;
-    for (char *p = text; *p; p++)
-        *p = *p == '\'' ? '"' : *p;
-    PASS(json_parse(text, strlen(text), &doc));
-    PASS(engine_flow(e, &(struct flow_source){.doc = doc, .workflow = workflow}, &f));
-    struct err *err =
-        engine_start(e, &(struct run_request){.flow = f, .input = value}, ret_run, &existing);
-    flow_unref(f);
-    return err;
-}
-
 static struct run *
 call(struct scene *s, const char *agent, const char *input)
 {
     struct run *r = NULL;
-    struct err *e = start(s->e, agent, input, &r);
+    struct err *e = start_quoted(s->e, DOC, agent, input, &r);
     if (e)
         note(s, "start", e);
     err_drop(fiber_sleep(1)); /* in this order */
