@@ -13,7 +13,8 @@ struct effect_seen { /* what the ledger has under one key */
 };
 struct found {
     int64_t missing, gaps, twice, once_twice, not_done, again, stray, not_completed, repeated;
-    int64_t runs, records, effects;
+    int64_t not_undone, undone_wrongly;
+    int64_t runs, records, effects, compensated, undone;
     struct store_invariants inv;
 };
 struct listed {
@@ -30,6 +31,8 @@ struct check {
     VEC(struct listed) runs;
     VEC(struct told_record) journal; /* of the run that is looked at */
     struct map *ended;               /* paths of it */
+    struct map *ready, *undone;      /* the same: what could be undone, and what was */
+    struct map *called;              /* the same: for whose undoing a step completed */
 };
 
 /* ---- one run --------------------------------------------------------------------------------- */
@@ -68,6 +71,50 @@ effect_check(struct check *c, const struct run_event *ev)
     }
 }
 
+/* Once at most, by a step of its own, and nothing that had not been done. */
+static void
+undone_take(struct check *c, const struct run_event *ev)
+{
+    const char *wrong = map_put(c->undone, ev->path, c) ? "was undone twice"
+                        : !map_has(c->ready, ev->path)  ? "was undone and had not been done"
+                        : !map_has(c->called, ev->path) ? "is told undone, and nothing was called"
+                                                        : NULL;
+    c->found.undone++;
+    if (!wrong)
+        return;
+    c->found.undone_wrongly++;
+    told_example(c->told, "run %s: '%s' %s", ev->run, ev->path, wrong);
+}
+
+static void
+called_take(struct check *c, const char *path)
+{
+    const char *undo = strstr(path, "/undo[");
+    AUTO(freep) char *of = undo ? xstrndup(path, (size_t)(undo - path)) : NULL;
+    if (of)
+        map_put(c->called, of, c);
+}
+
+/* All of it in a run that was undone, nothing of it in one that completed. */
+static void
+undone_check(struct check *c, const struct listed *l)
+{
+    const char *path;
+    if (l->status == RUN_COMPENSATED) {
+        c->found.compensated++;
+    } else if (map_len(c->undone)) {
+        c->found.undone_wrongly++;
+        told_example(c->told, "run %s is %s, and something of it was undone", l->id,
+                     run_status_name(l->status));
+    }
+    for (size_t i = 0; l->status == RUN_COMPENSATED && map_next(c->ready, &i, &path, NULL);) {
+        if (map_has(c->undone, path))
+            continue;
+        c->found.not_undone++;
+        told_example(c->told, "run %s: '%s' was not undone", l->id, path);
+    }
+}
+
 static struct err *
 record_take(void *ctx, const struct run_event *ev)
 {
@@ -80,8 +127,14 @@ record_take(void *ctx, const struct run_event *ev)
         told_example(c->told, "run %s: record %zu has the number %lld", ev->run, c->journal.len,
                      (long long)ev->seq);
     }
-    if (step)
+    if (step) {
         effect_check(c, ev);
+        called_take(c, ev->path);
+    }
+    if (strcmp(ev->name, EVENT_UNDO_READY) == 0)
+        map_put(c->ready, ev->path, c);
+    if (strcmp(ev->name, EVENT_UNDO_COMPLETED) == 0)
+        undone_take(c, ev);
     if (!step && strcmp(ev->name, EVENT_STEP_FAILED) != 0 &&
         strcmp(ev->name, EVENT_NODE_COMPLETED) != 0 && strcmp(ev->name, EVENT_NODE_FAILED) != 0)
         return NULL;
@@ -122,8 +175,15 @@ static struct err *
 run_check(struct check *c, const struct listed *l)
 {
     c->ended = map_new();
+    c->ready = map_new();
+    c->undone = map_new();
+    c->called = map_new();
     struct err *e = engine_history(app_engine(c->app), l->id, record_take, c);
+    undone_check(c, l);
     map_free(STEAL(c->ended));
+    map_free(STEAL(c->ready));
+    map_free(STEAL(c->undone));
+    map_free(STEAL(c->called));
     struct told_run *told = map_get(c->told->runs, l->id);
     if (!e && told) {
         told->stored = true;
@@ -131,7 +191,7 @@ run_check(struct check *c, const struct listed *l)
     }
     c->found.runs++;
     c->found.records += (int64_t)c->journal.len;
-    if (!e && l->status != RUN_COMPLETED) {
+    if (!e && l->status != RUN_COMPLETED && l->status != RUN_COMPENSATED) {
         c->found.not_completed++;
         told_example(c->told, "run %s is %s", l->id, run_status_name(l->status));
     }
@@ -216,14 +276,15 @@ numbers(const struct check *c, const struct torture_counts *n)
 {
     const struct told *t = c->told;
     double s = n->seconds > 0 ? n->seconds : 1;
-    return json_pack("{sI si si sf sf sI sI sI sI sI sI sI sI sI sI si}", "seed",
+    return json_pack("{sI si si sf sf sI sI sI sI sI sI sI sI sI sI sI sI si}", "seed",
                      (json_int_t)n->seed, "kills", (int)n->kills, "lives", (int)n->lives, "seconds",
                      n->seconds, "kills_per_s", n->kills / s, "runs", c->found.runs, "records",
                      c->found.records, "records_acknowledged", t->acknowledged,
                      "steps_acknowledged", t->steps_ended, "commits", t->commits, "parked_in_doubt",
                      t->parked, "model_calls", t->model_calls, "model_calls_cut_by_kills",
                      t->model_cut, "model_calls_repeated", c->found.repeated, "effects",
-                     c->found.effects, "listings", (int)n->listings);
+                     c->found.effects, "runs_undone", c->found.compensated, "undos",
+                     c->found.undone, "listings", (int)n->listings);
 }
 
 static json_t *
@@ -242,7 +303,9 @@ checks(const struct check *c, const struct torture_counts *n)
         {"recorded effects that did not happen", f->not_done},
         {"effects whose key no recorded step has", f->stray},
         {"model calls repeated beyond those cut by a kill", repeated},
-        {"runs that did not complete", f->not_completed + n->unfinished},
+        {"completed work of a run that failed and was not undone", f->not_undone},
+        {"work undone twice, or that had not been done, or of a good run", f->undone_wrongly},
+        {"runs that neither completed nor were undone", f->not_completed + n->unfinished},
         {"gaps in the numbers of records", f->gaps + f->inv.gaps},
         {"live runs that nothing will wake", f->inv.lost_runs},
         {"runs owned by nobody there", f->inv.orphans},

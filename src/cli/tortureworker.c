@@ -21,7 +21,9 @@
 #define LINGER_MS     60000 /* of a process that nobody ends */
 #define LINGER_ONE_OF 8
 
-/* All classes of effects; two steps that may not be repeated can be under way at once. */
+/* All classes of effects; two steps that may not be repeated can be under way at once. Beside them
+ * what decides while it runs: items, repetition, a signal that is told from outside. One run of
+ * five fails when all is done and undoes what it did. */
 static const char flow_text[] =
     "profiles:\n"
     "  quick: {provider: script, delay: 2ms, default: \"I thought about it.\"}\n"
@@ -47,7 +49,10 @@ static const char flow_text[] =
     "  pay: {type: exec, command: [@PROGRAM@, torture, --effect, @LEDGER@]}\n"
     "  mail: {type: exec, effect: idempotent, command: [@PROGRAM@, torture, --effect, "
     "@LEDGER@]}\n"
+    "  refund: {type: http, endpoint: \"@URL@/refund\", method: PUT, "
+    "headers: {X-Life: \"${" TORTURE_LIFE_ENV "}\"}}\n"
     "  join: {type: lua, script: \"return message\"}\n"
+    "  wrong: {type: lua, script: \"error('this run was to fail')\"}\n"
     "workflows:\n"
     "  main:\n"
     "    nodes:\n"
@@ -57,11 +62,17 @@ static const char flow_text[] =
     "      - {id: price, agent: look, depends_on: [plan]}\n"
     "      - {id: put, agent: store, depends_on: [left]}\n"
     "      - {id: sum, agent: join, depends_on: [put, right, price]}\n"
-    "      - {id: order, agent: order, depends_on: [sum]}\n"
-    "      - {id: write, agent: writer, depends_on: [order]}\n"
-    "      - {id: pay, agent: pay, depends_on: [sum], when: \"inputs.n % 4 == 0\"}\n"
+    "      - {id: each, type: foreach, items: [a, b, c, d], agent: store, concurrency: 3, "
+    "depends_on: [plan], compensate: {agent: refund}}\n"
+    "      - {id: again, type: loop, body: thinker, max_iterations: 2, depends_on: [right]}\n"
+    "      - {id: told, type: wait, signal: go, depends_on: [price]}\n"
+    "      - {id: order, agent: order, depends_on: [sum, told], compensate: {agent: refund}}\n"
+    "      - {id: write, agent: writer, depends_on: [order, each]}\n"
+    "      - {id: pay, agent: pay, depends_on: [sum], when: \"inputs.n % 4 == 0\", "
+    "compensate: {agent: mail}}\n"
     "      - {id: mail, agent: mail, depends_on: [write], when: \"inputs.n % 4 == 2\"}\n"
-    "      - {id: last, agent: join, depends_on: [write, pay, mail]}\n";
+    "      - {id: last, agent: join, depends_on: [write, pay, mail, again]}\n"
+    "      - {id: wrong, agent: wrong, depends_on: [last], when: \"inputs.n % 5 == 3\"}\n";
 
 /* A JSON string is one of YAML too, whatever is in the path. */
 static char *
@@ -208,7 +219,8 @@ doubt_record(void *ctx, const struct run_event *ev)
     return NULL;
 }
 
-/* What somebody who looked would say of each: the ledger has it, or it has not. */
+/* What somebody who looked would say of each: the ledger has it, or it has not. Nothing of a run
+ * that waits for what it is told. */
 static struct err *
 doubt_decide(struct work *w, const char *id, struct str *to)
 {
@@ -225,8 +237,6 @@ doubt_decide(struct work *w, const char *id, struct str *to)
         free(key);
     }
     map_free(o.keys);
-    if (!e && !to->len)
-        return FAIL(ERR_BUG, "the run '%s' waits, and no step of it is in doubt", id);
     return e;
 }
 
@@ -251,11 +261,21 @@ others_have_it(const struct err *e)
     return err_kind(e) == ERR_LIMIT || err_kind(e) == ERR_INVALID;
 }
 
+/* The same in each life, and stored once. */
+static struct err *
+tell(struct work *w, const char *id)
+{
+    const struct signal signal = {.run = id, .name = "go", .dedupe = "go"};
+    bool is_new;
+    return engine_signal(app_engine(w->app), &signal, &is_new);
+}
+
 static struct err *
 go_on(struct work *w, const struct live *l)
 {
     enum run_status status = l->status;
     bool decides = w->opts->settled || w->opts->finish;
+    PASS(tell(w, l->id));
     for (unsigned i = 0; i < RESUMES_MAX && status < RUN_ENDED; i++) {
         AUTO(str_fini) struct str verdict = STR_INIT;
         struct run *run;
@@ -290,7 +310,9 @@ one_main(void *arg)
 {
     struct one *o = arg;
     struct work *w = o->w;
-    struct err *e = o->run ? run_wait(o->run, DEADLINE_NONE) : go_on(w, &o->live);
+    struct err *e = o->run ? tell(w, run_id(o->run)) : go_on(w, &o->live);
+    if (!e && o->run)
+        e = run_wait(o->run, DEADLINE_NONE);
     failed(w, e, o->run ? run_id(o->run) : o->live.id);
     run_unref(o->run);
     free(o);
