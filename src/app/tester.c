@@ -1,4 +1,4 @@
-/* tester.c - runs the tests of a file, each in a world of its own. */
+/* tester.c - runs the tests of files, each in a world of its own. */
 #include "app/tester.h"
 #include "app/sealed.h"
 #include "base/near.h"
@@ -13,7 +13,7 @@
 
 struct testing { /* one test under way */
     const struct tester_opts *opts;
-    const char *name;
+    const char *file, *name;
     char *recording;
     bool virtual;
     struct app *app;
@@ -181,7 +181,7 @@ play(struct testing *t)
     AUTO(spec_freep) struct spec *spec = NULL;
     struct app *a = t->app;
     struct flow *flow = NULL;
-    PASS(app_load(a, t->opts->file, &spec));
+    PASS(app_load(a, t->file, &spec));
     t->test = json_incref(json_at(spec->doc, "tests", t->name, NULL));
     json_object_del(spec->doc, "tests");
     if (!t->opts->record)
@@ -225,25 +225,34 @@ error_note(struct testing *t)
                                                  json_string_lossy(text, strlen(text))));
 }
 
+/* Names of files may have any bytes. */
+static json_t *
+path_json(const char *path)
+{
+    return json_string_lossy(path, strlen(path));
+}
+
 static json_t *
 result_make(struct testing *t)
 {
     const bool ok = json_array_size(t->failures) == 0;
-    return json_pack("{ss sO? sb sO? sI sb sO sO? sO?}", "name", t->name, "workflow",
-                     json_object_get(t->doc, "workflow"), "ok", ok, "status",
+    return json_pack("{so ss sO? sb sO? sI sb sO sO? sO?}", "file", path_json(t->file), "name",
+                     t->name, "workflow", json_object_get(t->doc, "workflow"), "ok", ok, "status",
                      json_object_get(t->doc, "status"), "duration_ms", t->took_ms, "virtual",
                      t->virtual, "failures", t->failures, "usage", json_object_get(t->doc, "usage"),
                      "output", json_object_get(t->doc, "output"));
 }
 
 static struct err *
-test_run(const struct tester_opts *o, const char *name, const json_t *test, json_t **ret_result)
+test_run(const struct tester_opts *o, const char *file, const char *name, const json_t *test,
+         json_t **ret_result)
 {
     struct rt *rt;
-    AUTO(freep) char *dir = path_dir(o->file);
+    AUTO(freep) char *dir = path_dir(file);
     const char *recording = json_str(test, "recording", NULL);
     AUTO(freep) char *path = recording ? path_join(dir, recording) : NULL;
     struct testing t = {.opts = o,
+                        .file = file,
                         .name = name,
                         .recording = path,
                         .virtual = !o->record &&
@@ -260,7 +269,7 @@ test_run(const struct tester_opts *o, const char *name, const json_t *test, json
     return NULL;
 }
 
-/* ---- all of them ----------------------------------------------------------- */
+/* ---- those of a file ------------------------------------------------------- */
 
 struct listing {
     const char *file;
@@ -274,8 +283,6 @@ list(struct app *a, struct listing *l)
     AUTO(spec_freep) struct spec *spec = NULL;
     PASS(app_load(a, l->file, &spec));
     l->tests = json_incref(json_object_get(spec->doc, "tests"));
-    if (!json_object_size(l->tests))
-        return FAIL(ERR_MISSING, "'%s' has no `tests`", l->file);
     return NULL;
 }
 
@@ -290,58 +297,163 @@ list_main(void *arg)
     app_close(a);
 }
 
+static struct err *
+file_list(const char *file, json_t **ret_tests)
+{
+    struct rt *rt;
+    struct listing l = {.file = file};
+    PASS(rt_open(&(struct rt_opts){0}, &rt));
+    rt_run(rt, list_main, &l);
+    rt_close(rt);
+    *ret_tests = l.tests;
+    return l.e;
+}
+
 static bool
-is_wanted(const char *filter, const char *name)
+is_wanted(const struct tester_opts *o, const char *name, const json_t *test)
 {
-    if (!filter)
+    if (o->record && !json_object_get(test, "recording"))
+        return false;
+    if (!o->filter)
         return true;
-    return strpbrk(filter, "*?") ? str_glob(filter, name) : strstr(name, filter) != NULL;
+    return strpbrk(o->filter, "*?") ? str_glob(o->filter, name) : strstr(name, o->filter) != NULL;
+}
+
+/* The second of two tests would write over what the first has recorded. */
+static struct err *
+recording_alone(json_t *recordings, const char *name, const json_t *test)
+{
+    const char *recording = json_str(test, "recording", "");
+    const char *other = json_str(recordings, recording, NULL);
+    if (other)
+        return FAIL(ERR_INVALID,
+                    "the tests '%s' and '%s' have the same recording '%s', and each would write it "
+                    "anew: give each its own",
+                    other, name, recording);
+    json_object_set_new(recordings, recording, json_string(name));
+    return NULL;
+}
+
+struct tally_of_tests { /* over all files */
+    const struct tester_opts *opts;
+    json_t *results, *errors;
+    json_t *names; /* of tests that were passed over */
+    size_t failed;
+};
+
+static struct err *
+file_check(const struct tester_opts *o, const json_t *tests)
+{
+    AUTO(json_freep) json_t *recordings = json_object();
+    const char *name;
+    json_t *test;
+    json_object_foreach ((json_t *)(uintptr_t)tests, name, test) {
+        if (o->record && is_wanted(o, name, test))
+            PASS(recording_alone(recordings, name, test));
+    }
+    return NULL;
 }
 
 static struct err *
-nothing_wanted(const char *filter, const json_t *tests)
+file_run(struct tally_of_tests *t, const struct test_file *file, json_t *results)
 {
-    struct near near = NEAR_INIT(filter);
+    AUTO(json_freep) json_t *tests = NULL;
     const char *name;
     json_t *test;
-    json_object_foreach ((json_t *)(uintptr_t)tests, name, test)
-        near_offer(&near, name);
-    return FAIL(ERR_MISSING, "there is no test '%s'%s%s%s", filter,
-                near.best ? " (did you mean '" : "", near.best ? near.best : "",
-                near.best ? "'?)" : "");
-}
-
-static struct err *
-tests_each(const struct tester_opts *o, json_t *tests, json_t *results, size_t *ret_failed)
-{
-    const char *name;
-    json_t *test;
+    PASS(file_list(file->path, &tests));
+    if (!json_object_size(tests) && !file->usual)
+        return FAIL(ERR_MISSING, "'%s' has no `tests`", file->path);
+    PASS(file_check(t->opts, tests));
     json_object_foreach (tests, name, test) {
         json_t *result = NULL;
-        if (!is_wanted(o->filter, name) || (o->record && !json_object_get(test, "recording")))
+        if (!is_wanted(t->opts, name, test)) {
+            json_array_append_new(t->names, json_string(name));
             continue;
-        PASS(test_run(o, name, test, &result));
-        *ret_failed += !json_bool(result, "ok", false);
+        }
+        PASS(test_run(t->opts, file->path, name, test, &result));
+        t->failed += !json_bool(result, "ok", false);
         json_array_append_new(results, result);
     }
-    return json_array_size(results) || !o->filter ? NULL : nothing_wanted(o->filter, tests);
+    return NULL;
+}
+
+/* ---- all of them ----------------------------------------------------------- */
+
+/* One of a list, as it is told at a terminal. */
+static json_t *
+error_json(const struct err *e)
+{
+    AUTO(freep) char *text = err_text(e);
+    AUTO(str_fini) struct str s = STR_INIT;
+    const struct src_pos at = err_pos(e);
+    if (at.line)
+        str_addf(&s, "%s:%u:%u: ", at.file, at.line, at.col);
+    str_add(&s, text);
+    return json_string_lossy(str_c(&s), s.len);
+}
+
+/* What is wrong with one file keeps no other from being run. */
+static void
+file_tell(struct tally_of_tests *t, const struct test_file *file)
+{
+    AUTO(json_freep) json_t *results = json_array();
+    AUTO(json_freep)
+    json_t *of_file = json_pack("{so sO}", "file", path_json(file->path), "tests", results);
+    struct err *e = file_run(t, file, results);
+    json_array_extend(t->results, results);
+    for (const struct err *one = e; one; one = err_next(one))
+        json_array_append_new(t->errors, json_pack("{so so}", "file", path_json(file->path),
+                                                   "error", error_json(one)));
+    if (t->opts->each && (e || json_array_size(results)))
+        t->opts->each(t->opts->ctx, of_file, e);
+    err_free(e);
+}
+
+/* Why nothing was run, when nothing was. */
+static struct err *
+none_run(const struct tally_of_tests *t)
+{
+    const struct tester_opts *o = t->opts;
+    struct near near = NEAR_INIT(o->filter ? o->filter : "");
+    const json_t *name;
+    size_t i;
+    json_array_foreach (t->names, i, name)
+        near_offer(&near, json_string_value(name));
+    if (!i)
+        return FAIL(ERR_MISSING, "there are no tests here: they stand under `tests`, in a file of "
+                                 "their own (flow.test.yaml) or in the workflow's");
+    if (!o->filter)
+        return FAIL(ERR_MISSING, "none of the tests has a `recording`");
+    return FAIL(ERR_MISSING, "there is no test '%s'%s%s%s%s", o->filter,
+                o->record ? " with a `recording`" : "", near.best ? " (did you mean '" : "",
+                near.best ? near.best : "", near.best ? "'?)" : "");
+}
+
+static json_t *
+report_make(const struct tally_of_tests *t)
+{
+    const size_t passed = json_array_size(t->results) - t->failed;
+    return json_pack("{sI sI sO sO}", "passed", (json_int_t)passed, "failed", (json_int_t)t->failed,
+                     "tests", t->results, "errors", t->errors);
 }
 
 struct err *
 tests_run(const struct tester_opts *o, json_t **ret_report)
 {
-    struct rt *rt;
-    struct listing l = {.file = o->file};
-    AUTO(json_freep) json_t *results = json_array();
-    size_t failed = 0;
-    PASS(rt_open(&(struct rt_opts){0}, &rt));
-    rt_run(rt, list_main, &l);
-    rt_close(rt);
-    AUTO(json_freep) json_t *tests = l.tests;
-    PASS(l.e);
-    PASS(tests_each(o, tests, results, &failed));
-    *ret_report = json_pack("{ss sI sI sO}", "file", o->file, "passed",
-                            (json_int_t)(json_array_size(results) - failed), "failed",
-                            (json_int_t)failed, "tests", results);
-    return NULL;
+    AUTO(test_files_fini) struct test_files files = {0};
+    struct tally_of_tests t = {.opts = o};
+    PASS(test_files_find(o->paths, o->npaths, &files));
+    t.results = json_array();
+    t.errors = json_array();
+    t.names = json_array();
+    vec_each (&files.list, file)
+        file_tell(&t, file);
+    const bool none = !json_array_size(t.results) && !json_array_size(t.errors);
+    struct err *e = none ? none_run(&t) : NULL;
+    if (!e)
+        *ret_report = report_make(&t);
+    json_decref(t.results);
+    json_decref(t.errors);
+    json_decref(t.names);
+    return e;
 }

@@ -81,15 +81,22 @@ usage_error(const struct command *c, const char *fmt, ...)
 }
 
 int
-fail(struct err *e)
+complain(const struct err *e)
 {
     enum err_kind kind = err_kind(e);
     bool placed = err_pos(e).line || err_next(e);
     err_print(e, stderr);
-    err_free(e);
     return placed && (kind == ERR_INVALID || kind == ERR_LIMIT) ? TUTTI_INVALID
            : kind == ERR_MISSING || kind == ERR_INVALID         ? TUTTI_USAGE
                                                                 : TUTTI_FAILED;
+}
+
+int
+fail(struct err *e)
+{
+    const int code = complain(e);
+    err_free(e);
+    return code;
 }
 
 void

@@ -28,7 +28,8 @@ struct option_def {
 int options_take(const struct option_def *defs, size_t n, int *argc, char **argv);
 
 int usage_error(const struct command *c, const char *fmt, ...) FMT(2); /* prints, returns 2 */
-int fail(struct err *OWN e); /* prints the error, returns its exit code */
+int complain(const struct err *e); /* prints the error, returns its exit code */
+int fail(struct err *OWN e);       /* the same, and frees it */
 void print_json(const json_t *j);
 
 /* Runs fn in a fiber with an open app; the usual frame of commands that look into the store. */

@@ -1,9 +1,10 @@
 /* testcmd.c - `tutti test`: the tests that stand in files. */
 #include "app/tester.h"
+#include "base/map.h"
 #include "base/units.h"
 #include "cli/cli.h"
+#include "cli/junit.h"
 #include "observe/printable.h"
-#include "rt/file.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,44 +67,71 @@ result_print(const json_t *r)
         failure_print(f);
 }
 
+struct showing {
+    bool json;
+    int code; /* of the worst file that could not be run: a wrong one counts most */
+};
+
 static void
-report_print(const json_t *report)
+file_print(void *ctx, const json_t *of_file, const struct err *e)
 {
+    struct showing *s = ctx;
+    AUTO(str_fini) struct str name = STR_INIT;
     const json_t *r;
     size_t i;
-    printf("%s\n", json_str(report, "file", ""));
-    json_array_foreach (json_object_get(report, "tests"), i, r)
-        result_print(r);
-    printf("%lld passed, %lld failed\n", (long long)json_int(report, "passed", 0),
+    if (!s->json) {
+        printable_add(&name, json_str(of_file, "file", ""), strlen(json_str(of_file, "file", "")));
+        printf("%s\n", str_c(&name));
+        json_array_foreach (json_object_get(of_file, "tests"), i, r)
+            result_print(r);
+        fflush(stdout); /* before what stands on stderr, and for whoever reads along */
+    }
+    const int code = e ? complain(e) : 0;
+    s->code = MAX(s->code, code);
+}
+
+static void
+sum_print(const json_t *report)
+{
+    AUTO(map_freep) struct map *broken = map_new();
+    const json_t *one;
+    size_t i;
+    json_array_foreach (json_object_get(report, "errors"), i, one)
+        map_put(broken, json_str(one, "file", ""), broken);
+    printf("%lld passed, %lld failed", (long long)json_int(report, "passed", 0),
            (long long)json_int(report, "failed", 0));
+    if (map_len(broken))
+        printf(", %zu file%s could not be run", map_len(broken), map_len(broken) == 1 ? "" : "s");
+    printf("\n");
 }
 
 static int
 test_main(int argc, char **argv)
 {
-    struct tester_opts o = {0};
-    bool json = false;
+    struct showing showing = {0};
+    struct tester_opts o = {.each = file_print, .ctx = &showing};
+    const char *junit = NULL;
     AUTO(json_freep) json_t *report = NULL;
-    AUTO(freep) char *file = NULL;
     const struct option_def defs[] = {{"--filter", .value = &o.filter},
                                       {"--record", .flag = &o.record},
-                                      {"--json", .flag = &json}};
+                                      {"--junit", .value = &junit},
+                                      {"--json", .flag = &showing.json}};
     if (options_take(defs, COUNT(defs), &argc, argv))
         return TUTTI_USAGE;
-    if (argc > 2)
-        return usage_error(&cmd_test, "'%s' is one word too many", argv[2]);
-    struct err *e = app_find_file(argc > 1 ? argv[1] : NULL, &file);
-    o.file = file;
-    if (!e)
-        e = tests_run(&o, &report);
+    o.paths = (const char *const *)argv + 1;
+    o.npaths = (size_t)argc - 1;
+    struct err *e = tests_run(&o, &report);
+    if (!e && junit)
+        e = junit_write(junit, report);
     if (e)
         return fail(e);
-    if (json)
+    if (showing.json)
         print_json(report);
     else
-        report_print(report);
-    return json_int(report, "failed", 0) ? TUTTI_FAILED : TUTTI_OK;
+        sum_print(report);
+    return showing.code ? showing.code : json_int(report, "failed", 0) ? TUTTI_FAILED : TUTTI_OK;
 }
 
-const struct command cmd_test = {"test", "test [FILE] [--filter NAME] [--record] [--json]",
-                                 "run the tests of a file", test_main};
+const struct command cmd_test = {
+    "test", "test [FILE|FOLDER...] [--filter NAME] [--record] [--json] [--junit FILE]",
+    "run the tests of files, of folders, or of the current folder", test_main};

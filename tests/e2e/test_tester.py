@@ -1,6 +1,7 @@
 """`tutti test`: tests that stand in files."""
 
 import os
+import xml.dom.minidom
 
 from world import Case, EXAMPLES, SECRET
 
@@ -109,7 +110,90 @@ class Tests(Case):
         self.write('none.yaml', FLOW)
         self.assertIn('has no `tests`', self.tutti('test', 'none.yaml', code=2).err)
         self.assertNotEqual(self.tutti('test', 'not-here.yaml').code, 0)
-        self.assertIn('too many', self.tutti('test', 'a', 'b', code=2).err)
+
+    def folder(self):
+        """A folder as people have it: a flow with tests, tests in files of their own, and things that are none."""
+        one = {'workflow': 'lines', 'replies': ['x'], 'expect': {'output': 'x'}}
+        self.write('tutti.yaml', FLOW)
+        self.write('a.test.yaml', {'include': ['tutti.yaml'], 'tests': {'first': one, 'shared': one}})
+        self.write('below/tutti.yaml', FLOW + 'tests: {never: {}}\n')
+        self.write('below/b.test.json', {'include': ['tutti.yaml'], 'tests': {'second': one, 'shared': one}})
+        self.write('.hidden/c.test.yaml', {'tests': {'hidden': {}}})
+        self.write('notes.yaml', 'no flow: at all\n')
+        os.symlink('.', self.path('round'))
+
+    def told(self, report):
+        return [(t['file'], t['name'], t['ok']) for t in report['tests']]
+
+    def test_files_and_folders(self):
+        self.folder()
+        below = [('below/b.test.json', n, n != 'never') for n in ('second', 'shared', 'never')]
+        above = [('a.test.yaml', 'first', True), ('a.test.yaml', 'shared', True)]
+        for words in (['.'], [], ['a.test.yaml', '.', 'below/../a.test.yaml'], ['.', 'below/b.test.json']):
+            report = self.tutti('test', '--json', *words, code=1).json
+            self.assertEqual(self.told(report), above + below)
+            self.assertEqual((report['passed'], report['failed'], report['errors']), (4, 1, []))
+        out = self.tutti('test', 'a.test.yaml', 'below/b.test.json', code=1).out
+        self.assertRegex(out, r'(?s)^a.test.yaml\n  ok    first.*\nbelow/b.test.json\n.*\n4 passed, 1 failed\n$')
+        # A folder's tutti.yaml belongs to it, whether or not there are tests in it.
+        self.assertEqual(self.told(self.tutti('test', '--json', 'below', '--filter', 'ever', code=1).json)[0],
+                         ('below/tutti.yaml', 'never', False))
+
+    def test_a_filter_over_files(self):
+        self.folder()
+        self.assertEqual(len(self.tutti('test', '.', '--json', '--filter', 'shared', code=0).json['tests']), 2)
+        self.assertEqual(self.tutti('test', '.', '--filter', 'first', code=0).out.count('.test.'), 1)
+        self.assertIn("did you mean 'shared'", self.tutti('test', '.', '--filter', 'shraed', code=2).err)
+
+    def test_a_wrong_file_keeps_no_other_from_being_run(self):
+        self.folder()
+        self.write('below/wrong.test.yaml', 'include: [nope.yaml]\ntests: {t: {expct: {}}}\n')
+        self.write('zeta.test.yaml', FLOW)
+        done = self.tutti('test', '.', '--filter', 's*', '--junit', 'out.xml', code=3)
+        self.assertIn('3 passed, 0 failed, 2 files could not be run', done.out)
+        self.assertRegex(done.err, r'(?m)^below/wrong.test.yaml:1:11: cannot include')
+        self.assertRegex(done.err, r"(?m)^below/wrong.test.yaml:2:\d+: .*did you mean 'expect'")
+        self.assertIn("'zeta.test.yaml' has no `tests`", done.err)
+        report = self.tutti('test', '.', '--json', code=3).json
+        self.assertEqual([e['file'] for e in report['errors']], ['below/wrong.test.yaml'] * 2 + ['zeta.test.yaml'])
+        self.assertRegex(report['errors'][0]['error'], '^below/wrong.test.yaml:1:11: ')
+        suites = xml.dom.minidom.parse(self.path('out.xml')).getElementsByTagName('testsuite')
+        told = [[s.getAttribute(name) for name in ('name', 'tests', 'failures', 'errors')] for s in suites]
+        self.assertEqual(told, [['a.test.yaml', '1', '0', '0'], ['below/b.test.json', '2', '0', '0'],
+                                ['below/wrong.test.yaml', '2', '0', '2'], ['zeta.test.yaml', '1', '0', '1']])
+
+    def test_no_tests_at_all(self):
+        self.write('none/flow.yaml', FLOW)
+        self.assertIn("the folder 'none' has no tests", self.tutti('test', 'none', code=2).err)
+        self.assertIn("no file or folder 'nope'", self.tutti('test', 'nope', 'none', code=2).err)
+        self.write('tutti.yaml', FLOW)
+        self.assertIn('there are no tests here', self.tutti('test', code=2).err)
+        self.assertEqual(self.tutti('test', '--json', code=2).out, '')
+
+    def test_junit(self):
+        tests = {
+            'good': {'workflow': 'lines', 'replies': ['x'], 'expect': {}},
+            'bad <&"\n\x1b\uffff': {'workflow': 'lines', 'replies': ['one\ntwo'], 'expect': {'output': 'one\n2 ]]>'}},
+        }
+        self.check(tests, '--junit', 'report.xml', code=1)
+        root = xml.dom.minidom.parse(self.path('report.xml')).documentElement
+        good, bad = root.getElementsByTagName('testcase')
+        self.assertEqual((good.getAttribute('classname'), good.getAttribute('name')), ('flow.test.yaml', 'good'))
+        self.assertFalse(good.getElementsByTagName('failure'))
+        self.assertEqual(bad.getAttribute('name'), 'bad <&"\n\ufffd\ufffd')
+        (failure,) = bad.getElementsByTagName('failure')
+        self.assertEqual(failure.getAttribute('message'), 'output')
+        self.assertIn('-2 ]]>\n+two\n', failure.firstChild.data)
+        self.assertIn('nowhere', self.check(tests, '--junit', 'nowhere/report.xml', code=2).err)
+
+    def test_two_tests_do_not_record_over_each_other(self):
+        test = {'workflow': 'lines', 'recording': 'calls.jsonl', 'expect': {}}
+        done = self.check({'t': test, 'u': test}, '--record')
+        self.assertEqual(done.code, 2, done)
+        self.assertIn("'t' and 'u' have the same recording", done.err)
+        self.assertFalse(os.path.exists(self.path('calls.jsonl')))
+        self.assertIn('none of the tests has a `recording`',
+                      self.check({'t': {'workflow': 'lines'}}, '--record', code=2).err)
 
     def test_a_workflow_that_is_not_there(self):
         (one,) = self.failures({'workflow': 'mian', 'expect': {}})
