@@ -482,15 +482,14 @@ control_run(struct run *r, const struct graph_call *call, struct reply *ret_repl
         .run = r,
         .call = call,
         .input = input};
-    const int64_t deadline = graph_deadline(r, call);
-    scope_open(&scope, deadline);
+    graph_scope_open(r, call, &scope);
     struct err *e = call->g->kind->control(&x.base, ret_reply);
     struct err *closed = scope_close(&scope);
     if (!e)
         e = closed;
     else
         err_free(closed);
-    e = graph_reason(call, deadline, e);
+    e = graph_reason(call, &scope, e);
     if (!e && call->g->failure == FAILURE_CONTINUE)
         e = STEAL(x.failed);
     if (!e)

@@ -14,6 +14,9 @@ struct waiting { /* one wait under way */
     const char *path;
     const struct pause *p;
     int64_t until_wall_ms; /* INT64_MAX: no time ends it */
+    int64_t began_wall_ms;
+    int64_t cut_wall_ms; /* until then: its end, else that of the time of its node */
+    bool brief;          /* it was short from its beginning: its time counts as worked */
 };
 
 void
@@ -30,6 +33,7 @@ void
 run_works(struct run *r, bool begins)
 {
     struct waits *w = &r->waits;
+    scope_work(begins);
     w->moves++;
     w->working += begins ? 1 : -1u;
     if (!w->working)
@@ -118,6 +122,8 @@ done_append(struct run *r, const struct waiting *w, const char *by, json_t *valu
         json_object_set(body, "value", value);
     if (attempt)
         json_object_set(body, "attempt", attempt);
+    if (w->brief)
+        json_object_set_new(body, "began", json_integer(w->began_wall_ms));
     if (s)
         vec_push(&r->waits.used, used_name(s));
     run_append_using(r, REC_WAIT_DONE, w->path, body, s);
@@ -162,7 +168,7 @@ first_time(const struct waits *w)
 {
     int64_t first = INT64_MAX;
     for (size_t i = 0; i < w->all.len; i++)
-        first = MIN(first, w->all.at[i]->until_wall_ms);
+        first = MIN(first, w->all.at[i]->cut_wall_ms);
     return first;
 }
 
@@ -194,7 +200,7 @@ put_away(struct run *r, const struct waiting *w)
 {
     AUTO(freep) char *why = waits_for(w);
     r->waits.parked_at = r->waits.moves;
-    r->waits.wake_at = MIN(r->waits.wake_at, w->until_wall_ms);
+    r->waits.wake_at = MIN(r->waits.wake_at, w->cut_wall_ms);
     r->waits.someone |= w->p->signal || strcmp(w->p->type, PAUSE_HUMAN) == 0;
     return FAIL(ERR_PARKED, "%s", why);
 }
@@ -248,7 +254,8 @@ waiting_remove(struct waits *all, const struct waiting *w)
     waitq_wake_all(&all->changed); /* the others may be all that is left */
 }
 
-static int64_t
+/* The body of its first record. */
+static json_t *
 open_append(struct run *r, const char *path, const struct pause *p)
 {
     int64_t now = rt_wall_ms();
@@ -260,8 +267,31 @@ open_append(struct run *r, const char *path, const struct pause *p)
         json_object_set_new(body, "until", json_integer(until));
     if (p->signal)
         json_object_set_new(body, "signal", json_string(p->signal));
-    run_append(r, REC_WAIT_OPEN, path, body, false);
-    return until;
+    run_append(r, REC_WAIT_OPEN, path, json_incref(body), false);
+    return body;
+}
+
+/* Of the time limits around it, those that do not stand still while it is waited. */
+static int64_t
+deadline_wall_ms(void)
+{
+    const int64_t left = add_saturating(fiber_deadline(), -rt_now_ms());
+    return fiber_deadline() == DEADLINE_NONE ? INT64_MAX : add_saturating(rt_wall_ms(), left);
+}
+
+/* A time of less than a minute is part of the work around it, as a pause between two tries is.
+ * Everything else takes no time from it, in memory as little as in the store. */
+static struct err *
+wait_here(struct run *r, struct waiting *w, const char *name, json_t **ret_value)
+{
+    void (*const counts)(bool begins) = w->brief ? scope_work : scope_rest;
+    counts(true);
+    w->cut_wall_ms = MIN(w->until_wall_ms, deadline_wall_ms());
+    vec_push(&r->waits.all, w);
+    struct err *e = wait_until_ended(r, w, name, ret_value);
+    waiting_remove(&r->waits, w);
+    counts(false);
+    return e;
 }
 
 struct err *
@@ -280,11 +310,13 @@ pause_wait(struct run *r, const char *path, const struct pause *p, json_t **ret_
     char *name = strcmp(p->type, PAUSE_HUMAN) == 0 ? answer_signal(path)
                  : p->signal                       ? named_signal(p->signal)
                                                    : NULL;
-    w.until_wall_ms = open ? json_int(open, "until", INT64_MAX) : open_append(r, path, p);
+    if (!open)
+        open = open_append(r, path, p);
+    w.until_wall_ms = json_int(open, "until", INT64_MAX);
+    w.began_wall_ms = json_int(open, "at", 0);
+    w.brief = !name && w.until_wall_ms - w.began_wall_ms <= NEAR_MS;
     PASS(run_barrier(r)); /* nobody is asked for what may be asked again */
-    vec_push(&r->waits.all, &w);
-    struct err *e = wait_until_ended(r, &w, name, ret_value);
-    waiting_remove(&r->waits, &w);
+    struct err *e = wait_here(r, &w, name, ret_value);
     if (e && err_kind(e) != ERR_PARKED && !r->interrupted && !r->broken)
         done_append(r, &w, CUT_OFF, NULL, NULL); /* nobody needs it any more */
     return e;

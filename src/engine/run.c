@@ -112,12 +112,16 @@ engine_forget(struct run *r)
     }
 }
 
-int64_t
-run_deadline(const struct run *r, int64_t started_wall_ms, int64_t total_ms)
+void
+run_scope_open(const struct run *r, struct scope *s, const char *path, int64_t started_wall_ms,
+               int64_t total_ms)
 {
-    if (r->engine->opts.recorded_only) /* what ran out of time then has its end in the journal */
-        return DEADLINE_NONE;
-    return rt_after(MAX(total_ms - view_former_ms(r->view, started_wall_ms), 0));
+    /* What ran out of time in a run that is replayed has its end in the journal. */
+    if (!total_ms || r->engine->opts.recorded_only)
+        scope_open(s, DEADLINE_NONE);
+    else
+        scope_open_worktime(
+            s, rt_after(MAX(total_ms - view_worked_ms(r->view, path, started_wall_ms), 0)));
 }
 
 static struct err *
@@ -125,9 +129,7 @@ run_graph(struct run *r, struct reply *reply, enum graph_end *ret_end)
 {
     const struct graph *g = plan_root(r->flow->plan);
     struct task task = {.name = g->name, .message = r->message, .input = r->input};
-    int64_t deadline =
-        g->timeout_ms ? run_deadline(r, r->started_wall_ms, g->timeout_ms) : DEADLINE_NONE;
-    scope_open(&r->scope, deadline);
+    run_scope_open(r, &r->scope, "", r->started_wall_ms, g->timeout_ms);
     r->scope_open = true;
     if (r->cancelled || r->interrupted)
         scope_cancel(&r->scope);
@@ -143,11 +145,10 @@ run_graph(struct run *r, struct reply *reply, enum graph_end *ret_end)
         e = closed;
     else
         err_free(closed);
-    if (g->timeout_ms && !r->cancelled && !r->interrupted && cut_before(e)) {
+    const bool before = g->timeout_ms && !r->cancelled && !r->interrupted && cut_before(e);
+    if (before)
         e = timed_out(e);
-        deadline = 0;
-    }
-    if (e && err_kind(e) == ERR_TIMEOUT && rt_now_ms() >= deadline)
+    if (e && err_kind(e) == ERR_TIMEOUT && (before || scope_is_late(&r->scope)))
         e = WRAP(e, "the workflow's timeout of %lld ms", (long long)g->timeout_ms);
     return e;
 }

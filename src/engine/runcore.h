@@ -154,9 +154,11 @@ json_t *OWN work_end_body(const struct work *w, const struct work_end *end);
 struct err *MUST agent_run(struct run *r, const struct work *w, int64_t started_wall_ms,
                            struct reply *ret_reply, unsigned *ret_attempts) YIELDS;
 
-/* run.c: the deadline of what may take so long in all and was started then: what former lives took
- * of it is gone. */
-int64_t run_deadline(const struct run *r, int64_t started_wall_ms, int64_t total_ms);
+/* run.c: the scope of what is at the path ("" is the run), may take so long in all and was started
+ * then: what was worked on it in former lives is gone, and while all of it waits for somebody it
+ * stands still. total_ms 0: no limit. */
+void run_scope_open(const struct run *r, struct scope *s, const char *path, int64_t started_wall_ms,
+                    int64_t total_ms);
 /* work.c: runs a graph below path ("" for the root). */
 enum graph_end { GRAPH_COMPLETED, GRAPH_PARTIAL };
 struct graph_call {
@@ -168,13 +170,15 @@ struct graph_call {
     const struct expr_scope *outer; /* of the node that it is inside; or NULL */
     json_t *inputs;                 /* the run's, or the item's that this workflow is for */
 };
-int64_t graph_deadline(const struct run *r, const struct graph_call *call);
+void graph_scope_open(const struct run *r, const struct graph_call *call, struct scope *s);
 /* A part is recorded as cut off, though nobody here is: it was in a former life, by a limit of time
  * whose own end was not recorded any more. The nearest such limit around it is the reason. */
 bool cut_before(const struct err *e);
 struct err *MUST timed_out(struct err *OWN e); /* what it became of; told if it is in doubt */
-/* When its own time is over, that is the reason for what its parts report. e may be NULL. */
-struct err *MUST graph_reason(const struct graph_call *call, int64_t deadline, struct err *OWN e);
+/* When its own time is over, that is the reason for what its parts report; s: its scope, closed. e
+ * may be NULL. */
+struct err *MUST graph_reason(const struct graph_call *call, const struct scope *s,
+                              struct err *OWN e);
 struct err *MUST graph_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,
                            enum graph_end *ret_end) YIELDS;
 /* sched.c: all that its edges let run. */

@@ -533,8 +533,7 @@ graph_walk(struct run *r, const struct graph_call *call, struct reply *ret_reply
     }
     if (g->quorum)
         recorded_first(gs);
-    const int64_t deadline = graph_deadline(r, call);
-    scope_open(&gs->scope, deadline);
+    graph_scope_open(r, call, &gs->scope);
     struct err *e = graph_loop(gs);
     if (e)
         scope_cancel(&gs->scope);
@@ -553,7 +552,7 @@ graph_walk(struct run *r, const struct graph_call *call, struct reply *ret_reply
     } else {
         if (!e)
             e = graph_result(gs, ret_reply, ret_end);
-        e = graph_reason(call, deadline, e);
+        e = graph_reason(call, &gs->scope, e);
     }
     for (size_t i = 0; i < g->nnodes; i++)
         usage_add(&ret_reply->usage, &gs->nodes[i].reply.usage);

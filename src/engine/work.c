@@ -33,12 +33,11 @@ work_end_body(const struct work *w, const struct work_end *end)
 
 /* ---- the time that a graph has ---------------------------------------------- */
 
-int64_t
-graph_deadline(const struct run *r, const struct graph_call *call)
+void
+graph_scope_open(const struct run *r, const struct graph_call *call, struct scope *s)
 {
-    if (!call->depth.all || !call->g->timeout_ms) /* the run's own is around it already */
-        return DEADLINE_NONE;
-    return run_deadline(r, call->started_wall_ms, call->g->timeout_ms);
+    run_scope_open(r, s, call->path, call->started_wall_ms,
+                   call->depth.all ? call->g->timeout_ms : 0); /* the run's own is around it */
 }
 
 bool
@@ -62,9 +61,9 @@ timed_out(struct err *e)
 }
 
 struct err *
-graph_reason(const struct graph_call *call, int64_t deadline, struct err *e)
+graph_reason(const struct graph_call *call, const struct scope *s, struct err *e)
 {
-    if (!e || deadline == DEADLINE_NONE || (rt_now_ms() < deadline && !cut_before(e)))
+    if (!e || !s->worktime || (!scope_is_late(s) && !cut_before(e)))
         return e;
     /* So it looks from further in; and what waits for somebody has no more time to wait. */
     if (err_kind(e) == ERR_CANCELLED || err_kind(e) == ERR_PARKED)
@@ -203,6 +202,17 @@ within_budget(struct run *r, const struct work *w, int64_t started_wall_ms, stru
     return purse_close(purse, worker_do_it(r, w, started_wall_ms, ret, ret_attempts));
 }
 
+/* Of a node that does nothing but wait, it is the time for that. */
+static void
+total_open(const struct run *r, const struct work *w, struct scope *s, int64_t started_wall_ms,
+           int64_t total_ms)
+{
+    if (w->child && w->child->waits)
+        scope_open(s, rt_after(MAX(total_ms - (rt_wall_ms() - started_wall_ms), 0)));
+    else
+        run_scope_open(r, s, w->path, started_wall_ms, total_ms);
+}
+
 static struct err *
 within_total(struct run *r, const struct work *w, int64_t started_wall_ms, struct reply *ret,
              unsigned *ret_attempts)
@@ -214,15 +224,13 @@ within_total(struct run *r, const struct work *w, int64_t started_wall_ms, struc
     if (!total)
         return true_reason(within_budget(r, w, started_wall_ms, ret, ret_attempts));
     struct scope scope;
-    int64_t deadline = run_deadline(r, started_wall_ms, total);
-    scope_open(&scope, deadline);
+    total_open(r, w, &scope, started_wall_ms, total);
     struct err *e = true_reason(within_budget(r, w, started_wall_ms, ret, ret_attempts));
     err_free(scope_close(&scope));
-    if (cut_before(e)) {
+    const bool before = cut_before(e);
+    if (before)
         e = timed_out(e);
-        deadline = 0;
-    }
-    if (e && err_kind(e) == ERR_TIMEOUT && rt_now_ms() >= deadline)
+    if (e && err_kind(e) == ERR_TIMEOUT && (before || scope_is_late(&scope)))
         e = WRAP(e, "not done within the total of %.3g s", (double)total / 1000.0);
     return e;
 }

@@ -49,6 +49,7 @@ struct fiber {
     struct fiber *next, *prev;         /* in home->fibers */
     struct fiber *all_next, *all_prev; /* in rt->all */
     struct tick tick;
+    int64_t until_ms; /* of its wait, beside the deadline of its scope */
     uint64_t id;
     enum wake wake;
     bool begun, parked, shielded, done;

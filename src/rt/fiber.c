@@ -259,15 +259,21 @@ fiber_check(void)
     return NULL;
 }
 
+int64_t
+fiber_deadline(void)
+{
+    return fiber_self()->scope->deadline_ms;
+}
+
 struct err *
-fiber_park(int64_t deadline_ms)
+fiber_park(int64_t until_ms)
 {
     PASS(fiber_check());
     struct fiber *f = fiber_self();
-    if (!f->shielded)
-        deadline_ms = MIN(deadline_ms, f->scope->deadline_ms);
+    int64_t deadline_ms = f->shielded ? until_ms : MIN(until_ms, f->scope->deadline_ms);
     f->parked = true;
     f->wake = WAKE_NONE;
+    f->until_ms = until_ms;
     tick_arm(&f->tick, deadline_ms);
     fiber_switch_out(f);
     assert(!f->parked);
@@ -374,7 +380,7 @@ waitq_wake_all(struct waitq *q)
 static void
 scope_link(struct scope *s, struct scope *parent, int64_t deadline_ms)
 {
-    *s = (struct scope){.parent = parent, .deadline_ms = deadline_ms};
+    *s = (struct scope){.parent = parent, .deadline_ms = deadline_ms, .own_ms = deadline_ms};
     if (!parent)
         return;
     s->deadline_ms = MIN(deadline_ms, parent->deadline_ms);
@@ -464,7 +470,7 @@ scope_wait(struct scope *s)
     assert(!s->joiner);
     while (s->count && !rt_now->crashed) {
         s->joiner = self;
-        interrupted = fiber_park(s->deadline_ms);
+        interrupted = fiber_park(DEADLINE_NONE); /* ours is inside of it, or it has none */
         s->joiner = NULL;
         if (!interrupted)
             continue;

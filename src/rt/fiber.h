@@ -19,14 +19,27 @@ struct scope { /* lives on the opener's stack; fields belong to fiber.c */
     struct fiber *owner;
     struct fiber *fibers; /* spawned here and not ended */
     struct scope *children, *sibling_next, *sibling_prev;
-    struct fiber *joiner; /* who waits in scope_close or scope_wait */
-    int64_t deadline_ms;
+    struct fiber *joiner;    /* who waits in scope_close or scope_wait */
+    int64_t deadline_ms;     /* the nearest of its own and those around it */
+    int64_t own_ms, left_ms; /* its own; what is left of that while it stands still */
     unsigned count;
+    unsigned working, resting; /* parts of it, as they say (scope_work, scope_rest) */
+    bool worktime, stands;     /* its deadline counts work alone; nobody works */
+    bool lenient;              /* its deadline ends nothing */
     bool cancelled, closing;
     bool detached; /* root scope of a runtime or a service: not on anyone's stack */
 };
 
 void scope_open(struct scope *s, int64_t deadline_ms);
+/* The same with a deadline that stands still while somebody rests inside and nobody works: so the
+ * days in which a person is waited for are not taken from the time for the work around it. */
+void scope_open_worktime(struct scope *s, int64_t deadline_ms);
+/* The running fiber begins (or ends) to work, or to rest, in all scopes around it. Neither: it
+ * counts as what the others do. */
+void scope_work(bool begins);
+void scope_rest(bool begins);
+void scope_be_lenient(struct scope *s);    /* its own deadline ends nothing: it is only told */
+bool scope_is_late(const struct scope *s); /* its own deadline has passed, also after its close */
 /* A scope without a parent on the stack: for services that live longer than their opener's scope.
  * It is not cancelled with anyone; its owner closes it from any fiber. */
 void scope_open_detached(struct scope *s);
@@ -42,6 +55,7 @@ void scope_end(struct scope *s) YIELDS;               /* cancel, wait, leave; ne
 struct fiber *fiber_self(void); /* NULL on the loop */
 /* NULL, or the error that any wait would return now. */
 struct err *MUST fiber_check(void);
+int64_t fiber_deadline(void); /* of the scopes around it, as it is now */
 /* Parks the running fiber until fiber_wake. NULL when woken. */
 struct err *MUST fiber_park(int64_t deadline_ms) YIELDS;
 void fiber_wake(struct fiber *f); /* makes a parked fiber ready; nothing when it is not parked */

@@ -121,4 +121,67 @@ dead_ends(void **state)
     str_fini(&s.log);
 }
 
-TESTS(sync_test, cmocka_unit_test(closing), cmocka_unit_test(crowds), cmocka_unit_test(dead_ends))
+/* ---- time for work --------------------------------------------------------------------------- */
+
+struct stint {
+    struct seen *s;
+    const char *name;
+    int64_t begin, end;
+    bool rests;
+};
+
+static void
+stint_run(void *arg)
+{
+    const struct stint *x = arg;
+    struct err *e = fiber_sleep(x->begin);
+    err_drop(e);
+    if (x->rests)
+        scope_rest(true);
+    else
+        scope_work(true);
+    e = fiber_sleep(x->end - x->begin);
+    if (x->rests)
+        scope_rest(false);
+    else
+        scope_work(false);
+    say_err(x->s, x->name, e);
+}
+
+/* Time that counts: all but 200 to 500, in which one rests and nobody works. */
+static void
+worktime_cases(void *arg)
+{
+    struct seen *s = arg;
+    struct stint all[] = {{s, "a", 0, 200, false},
+                          {s, "b", 100, 600, true},
+                          {s, "c", 500, 900, false},
+                          {s, "d", 0, 5000, true}};
+    for (int lenient = 0; lenient < 2; lenient++) {
+        struct scope scope;
+        const int64_t since = rt_now_ms();
+        scope_open_worktime(&scope, rt_after(450));
+        if (lenient)
+            scope_be_lenient(&scope);
+        for (size_t i = 0; i < COUNT(all) - (size_t)lenient; i++)
+            scope_spawn(&scope, all[i].name, stint_run, &all[i]);
+        say_err(s, "close", scope_close(&scope));
+        str_addf(&s->log, " took %lld late %d;", (long long)(rt_now_ms() - since),
+                 scope_is_late(&scope));
+    }
+}
+
+static void
+worktime(void **state)
+{
+    (void)state;
+    struct seen s = {0};
+    in_world(true, 1, worktime_cases, &s);
+    assert_string_equal(str_c(&s.log),
+                        "a:ok@200 b:ok@600 c:timeout@750 d:timeout@750 close:timeout@750 took 750 "
+                        "late 1; a:ok@950 b:ok@1350 c:ok@1650 close:ok@1650 took 900 late 1;");
+    str_fini(&s.log);
+}
+
+TESTS(sync_test, cmocka_unit_test(closing), cmocka_unit_test(crowds), cmocka_unit_test(dead_ends),
+      cmocka_unit_test(worktime))

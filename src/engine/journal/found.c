@@ -90,18 +90,6 @@ view_waits(const struct view *v, json_t *list)
     return e;
 }
 
-int64_t
-view_former_ms(const struct view *v, int64_t since_wall_ms)
-{
-    int64_t sum = 0;
-    for (size_t i = 0; i < v->former.len; i++) {
-        int64_t from = MAX(v->former.at[i].from, since_wall_ms), to = v->former.at[i].to;
-        if (to > from)
-            sum = add_saturating(sum, add_saturating(to, -MAX(from, -INT64_MAX)));
-    }
-    return sum;
-}
-
 bool
 view_step_begun(const struct view *v, const char *path)
 {

@@ -98,6 +98,7 @@ view_free(struct view *v)
     map_free(v->places);
     viewstreams_free(v->streams);
     vec_fini(&v->former);
+    stints_free(v);
     undolog_free(v->undo);
     said_free(v->said);
     free(v->run_id);

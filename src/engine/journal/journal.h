@@ -92,6 +92,8 @@ struct err *MUST view_waits(const struct view *v, json_t *list);
 /* How long former lives of the run worked on it, from a wall time on: each from its start to its
  * last step's end. The time in which nobody had the run is not counted. */
 int64_t view_former_ms(const struct view *v, int64_t since_wall_ms);
+/* The same for what is at the path: without the time in which all of it waited for somebody. */
+int64_t view_worked_ms(struct view *v, const char *path, int64_t since_wall_ms);
 const json_t *view_session(const struct view *v); /* its last session.state, or NULL */
 /* What was said in the run, as far as it was fed by view_recall or taken into it since. */
 struct said *view_said(struct view *v);

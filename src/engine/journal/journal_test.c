@@ -371,6 +371,36 @@ former_lives(void **state)
     view_free(v);
 }
 
+/* What is at a path has its own time where somebody was waited for: steps and short waits. */
+static void
+former_work(void **state)
+{
+    (void)state;
+    static const struct line lines[] = {
+        {REC_RUN_STARTED, "", "{\"at\":1000}"},
+        {REC_STEP_DONE, "a/x", "{\"began\":1000,\"at\":1400}"},
+        {REC_STEP_DONE, "a/y", "{\"began\":1300,\"at\":1500}"}, /* 100 of it at the same time */
+        {REC_WAIT_OPEN, "a/ask/question", "{\"at\":1500}"},
+        {REC_WAIT_DONE, "a/nap/wait", "{\"began\":1600,\"at\":1650}"},
+        {REC_WAIT_DONE, "a/long/wait", "{\"at\":1650}"},
+        {REC_STEP_FAILED, "a/z", "{\"began\":2000,\"at\":2900,\"rested_ms\":800}"},
+        {REC_STEP_DONE, "b/x", "{\"began\":1000,\"at\":9000}"},
+        {REC_STEP_DONE, "a.b/x", "{\"began\":1000,\"at\":9000}"},
+        {REC_RUN_RESUMED, "", "{\"at\":900000}"},
+        {REC_STEP_DONE, "a/w", "{\"began\":900000,\"at\":900007}"},
+    };
+    static const struct {
+        const char *path;
+        int64_t since, ms;
+    } row[] = {{"a", 0, 657}, {"a", 1450, 207}, {"a", 900000, 7}, {"b", 0, 8007},
+               {"", 0, 8007}, {"a/ask", 0, 0},  {"c", 0, 8007}};
+    struct view *v = view_new("R1");
+    feed(v, view_recall, lines, COUNT(lines));
+    for (size_t i = 0; i < COUNT(row); i++)
+        assert_int_equal(view_worked_ms(v, row[i].path, row[i].since), row[i].ms);
+    view_free(v);
+}
+
 /* Only what was asked for comes out of a node's end; nothing comes of one that has none. */
 static void
 node_members(void **state)
@@ -511,4 +541,5 @@ TESTS(journal_test, cmocka_unit_test(codec), cmocka_unit_test(deep), cmocka_unit
       cmocka_unit_test(document_waiting), cmocka_unit_test(document_ends),
       cmocka_unit_test(document_small), cmocka_unit_test(document_numbers),
       cmocka_unit_test(document_cut_off), cmocka_unit_test(recall), cmocka_unit_test(node_members),
-      cmocka_unit_test(former_lives), cmocka_unit_test(damaged_records), cmocka_unit_test(costs))
+      cmocka_unit_test(former_lives), cmocka_unit_test(former_work),
+      cmocka_unit_test(damaged_records), cmocka_unit_test(costs))

@@ -28,8 +28,15 @@ struct place {        /* what happened at a path: of a node or of a step */
 struct life { /* from a process taking the run to its last step's end; wall ms */
     int64_t from, to;
 };
+struct stint { /* worked.c: when a step worked, or a short wait was waited for */
+    char *path;
+    struct life during; /* {0}: it is not known */
+    bool waits;
+};
 struct view {
     char *run_id;
+    VEC(struct stint) stints; /* of former lives, by path; once somebody has asked */
+    bool has_stints;
     VEC(struct life) former;
     json_t *started, *ended, *waiting;
     json_t *session;      /* its last condition */
@@ -43,6 +50,7 @@ struct view {
     struct said *said;
 };
 
+void stints_free(struct view *v);
 struct record view_kept(const struct kept *k);
 /* Of a step that has ended or was reserved: what it took, and what it may have taken beside that.
  */

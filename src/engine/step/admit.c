@@ -155,9 +155,11 @@ long_wait(struct stepping *st, unsigned number, const struct limit_wait *w)
                        : NULL;
     struct pause p = {.type = PAUSE_LIMIT, .for_ms = w ? w->wait_ms : 0, .detail = detail};
     AUTO(json_freep) json_t *value = NULL;
+    const int64_t since = rt_wall_ms();
     run_works(r, false);
     struct err *e = pause_wait(r, path, &p, &value);
     run_works(r, true);
+    st->rested_ms += rt_wall_ms() - since;
     return e;
 }
 

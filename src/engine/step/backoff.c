@@ -16,9 +16,11 @@ wait_long(struct stepping *st, unsigned number, int64_t delay_ms)
     AUTO(json_freep)
     json_t *detail = json_pack("{ss si}", "target", st->s->target, "attempt", (int)st->attempt);
     struct pause p = {.type = PAUSE_RETRY, .for_ms = delay_ms, .detail = detail};
+    const int64_t since = rt_wall_ms();
     run_works(r, false);
     struct err *e = pause_wait(r, path, &p, &nothing);
     run_works(r, true);
+    st->rested_ms += rt_wall_ms() - since;
     return e;
 }
 

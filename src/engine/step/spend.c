@@ -13,12 +13,11 @@ struct purse {
     struct run *run;
     struct budget budget;
     char *path, *what;
-    struct purse *around;         /* another one at the same path, further out; or NULL */
-    bool audit, told;             /* told: that it is exceeded */
-    struct purse_waiter *first;   /* in order of arrival: nobody is passed by who needs less */
-    int64_t time_ms, deadline_ms; /* time_ms 0: no limit */
-    struct scope scope;           /* of the time */
-    bool scope_open;
+    struct purse *around;       /* another one at the same path, further out; or NULL */
+    bool audit, told;           /* told: that it is exceeded */
+    struct purse_waiter *first; /* in order of arrival: nobody is passed by who needs less */
+    int64_t time_ms;            /* 0: no limit */
+    struct scope scope;         /* of the time, if it is limited */
 };
 
 /* ---- words ----------------------------------------------------------------- */
@@ -169,11 +168,9 @@ purse_open(struct run *r, const struct purse_of *of, struct purse **ret_purse)
     p->told = budget_is_exceeded(&p->budget); /* a former life did */
     p->around = map_put(r->purses, p->path, p);
     if (p->time_ms)
-        p->deadline_ms = run_deadline(r, of->started_wall_ms, p->time_ms);
-    if (p->time_ms && !p->audit) {
-        scope_open(&p->scope, p->deadline_ms);
-        p->scope_open = true;
-    }
+        run_scope_open(r, &p->scope, of->path, of->started_wall_ms, p->time_ms);
+    if (p->time_ms && p->audit)
+        scope_be_lenient(&p->scope);
     *ret_purse = p;
     return NULL;
 }
@@ -183,7 +180,7 @@ static struct err *
 time_check(struct purse *p, struct err *OWN e)
 {
     const bool before = !p->audit && !p->run->cancelled && !p->run->interrupted && cut_before(e);
-    if (!p->time_ms || (rt_now_ms() < p->deadline_ms && !before))
+    if (!p->time_ms || (!scope_is_late(&p->scope) && !before))
         return e;
     if (!p->audit && (!e || (err_kind(e) != ERR_TIMEOUT && err_kind(e) != ERR_CANCELLED)))
         return e;
@@ -204,7 +201,7 @@ purse_close(struct purse *p, struct err *e)
 {
     if (!p)
         return e;
-    if (p->scope_open)
+    if (p->time_ms)
         err_free(scope_close(&p->scope)); /* what was inside has told */
     e = time_check(p, e);
     if (p->around)

@@ -59,6 +59,8 @@ with_times(const struct stepping *st, json_t *body)
         json_object_set_new_nocheck(body, "began", json_integer(st->began_wall_ms));
     if (st->waited_ms)
         json_object_set_new_nocheck(body, "waited_ms", json_integer(st->waited_ms));
+    if (st->rested_ms)
+        json_object_set_new_nocheck(body, "rested_ms", json_integer(st->rested_ms));
     if (st->hedged)
         json_object_set_new_nocheck(body, "hedged", json_string(st->won ? "second" : "first"));
     if (st->tripped)

@@ -23,6 +23,7 @@ struct stepping {
     bool final;                       /* it was not sent, and another try would not be either */
     bool tripped;                     /* it opened the breaker */
     int64_t began_wall_ms, waited_ms; /* of the first try; pauses between tries, summed up */
+    int64_t rested_ms;                /* of these, the long ones: no time limit counts them */
     struct usage usage;
     struct spend *spend; /* shared by both calls of a hedge */
     int64_t hedge_ms;    /* a second call starts when the first takes so long; 0: none does */
