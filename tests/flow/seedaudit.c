@@ -117,6 +117,27 @@ audit_once(void *seed, const char *what, const char *key)
         seed_fault(s, "%s at %s was carried out twice", what, json_str(s->keys, key, "?"));
 }
 
+/* Nothing runs any more. */
+void
+audit_roster(struct seed *s, struct app *app)
+{
+    AUTO(json_freep) json_t *list = engine_roster(app_engine(app));
+    const json_t *one;
+    size_t i;
+    json_array_foreach (list, i, one) {
+        const char *status = json_str(one, "status", ""), *agent = json_str(one, "agent", "");
+        const int64_t done = json_int(one, "done", 0), failed = json_int(one, "failed", 0);
+        const bool broken = str_eq(status, "error") || str_eq(status, "offline");
+        if (json_int(one, "running", -1) != 0 || str_eq(status, "busy"))
+            seed_fault(s, "agent '%s' is told to be %s, and nothing runs", agent, status);
+        if (broken ? !failed : !str_eq(status, "idle"))
+            seed_fault(s, "agent '%s' is %s after %lld done, %lld failed", agent, status,
+                       (long long)done, (long long)failed);
+        if (broken != !!json_str(one, "error", NULL))
+            seed_fault(s, "agent '%s' is %s and has %s error", agent, status, broken ? "no" : "an");
+    }
+}
+
 /* ---- afterwards ------------------------------------------------------------------------------ */
 
 struct reading {
@@ -178,6 +199,8 @@ on_record(void *ctx, const struct run_event *ev)
                    str_eq(ev->name, EVENT_BUDGET_RESERVED) || /* for each call that may add to it */
                    str_starts(ev->name, "compensation.");
     undo_seen(r, ev);
+    json_array_append_new(r->s->records, json_pack("{ss ss sO?}", "name", ev->name, "path",
+                                                   ev->path, "detail", ev->detail));
     str_addf(&r->s->out->journal, "%lld %s %s %s\n", (long long)ev->seq, ev->name, ev->path,
              detail);
     if (ev->seq != ++r->seq)

@@ -19,6 +19,9 @@ struct seed {
     json_t *key_of;    /* path -> key */
     json_t *ready;     /* path -> place in the journal: what can be undone */
     json_t *undone;    /* path -> true: nothing of it is left to be undone */
+    json_t *records;   /* of the ended run: what laws are told of */
+    json_t *sends;     /* what was said to its sessions */
+    int64_t moment;    /* orders what was said */
     unsigned troubles; /* lives that may still go wrong */
     unsigned doubts, retries;
     const char *in_doubt;
@@ -26,6 +29,7 @@ struct seed {
     bool cancelled; /* for good: the store has it */
     bool forced;    /* by force: what it has done stays */
     bool undoes;    /* the plan has undos */
+    bool talks;     /* it has sessions */
     bool over;
     json_t *doc; /* of the ended run */
 };
@@ -35,6 +39,8 @@ void seed_fault(struct seed *s, const char *fmt, ...) FMT(2);
 void seed_fault_err(struct seed *s, const char *what, struct err *OWN e);
 void audit_event(struct seed *s, const struct run_event *ev);
 struct err *MUST audit_history(void *seed, const struct run_event *ev);
+/* After a life: is everybody whose work is over told to be free? */
+void audit_roster(struct seed *s, struct app *app);
 void audit_once(void *seed, const char *what, const char *key); /* chaos.on_once */
 /* A fresh process reads the run again: the same document, each record once, no way to resume. */
 void audit_afterwards(struct seed *s);

@@ -1,6 +1,6 @@
 /* seedlaw.c - what may be of a run, told from its definition alone and without the engine's code.
  */
-#include "seedplan.h"
+#include "seedlaw.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +68,8 @@ static const struct shape {
               {"evaluator_optimizer", NULL, {"generator", "evaluator"}, 1},
               {"manager", NULL, {0}, 1},
               {"peers", "agents", {"synthesizer"}, 0},
+              {"queue", "agents", {0}, 0},
+              {"session", NULL, {0}, 1},
               {"orchestrator", "agents", {0}, 0}};
 
 static const struct shape *
@@ -120,11 +122,11 @@ bound_of_graph(const json_t *spec, const json_t *def)
         node = json_object_get(def, sh->one[i]);
         most = node ? MAX(most, bound_of_node(spec, node)) : most;
     }
-    if (strcmp(sh->type, "manager") == 0) {
-        json_t *worker;
-        json_object_foreach (json_object_get(def, "agents"), role, worker)
-            most = MAX(most, bound_of_node(spec, worker));
-    }
+    const bool named = strcmp(sh->type, "manager") == 0, talks = strcmp(sh->type, "session") == 0;
+    json_t *worker;
+    json_object_foreach (named || talks ? json_object_get(def, named ? "agents" : "states") : NULL,
+                         role, worker)
+        most = MAX(most, bound_of_node(spec, worker));
     return again ? MAX((unsigned)limit, 1) * most : MAX(sum, most);
 }
 
@@ -142,6 +144,7 @@ seedplan_http_max(const json_t *spec)
 /* ---- states of nodes ------------------------------------------------------------------------- */
 
 struct court {
+    const struct seed_case *sc;
     const json_t *spec, *states; /* states: path -> body of the document */
     json_t *tolerated;           /* paths of nodes whose failure is their own affair */
     struct str *faults;
@@ -187,6 +190,27 @@ tally_add(struct tally *t, const char *status, const json_t *node)
     t->unsettled += !*status || is(status, "running");
 }
 
+const char *
+law_below(const char *path, const char *above)
+{
+    const size_t n = strlen(above);
+    if (!n)
+        return path;
+    return strncmp(path, above, n) == 0 && path[n] == '/' ? path + n + 1 : NULL;
+}
+
+/* Queues and sessions: also those that did not get to their end. */
+static void
+judge_records(struct court *c, const json_t *def, const char *path)
+{
+    const char *type = json_str(def, "type", "");
+    const struct hearing h = {c->sc, def, json_object_get(c->states, path), path, c->faults};
+    if (is(type, "queue"))
+        law_of_queue(&h);
+    else if (is(type, "session"))
+        law_of_session(&h);
+}
+
 static void judge_graph(struct court *c, const json_t *def, const char *prefix, const char *status);
 static void judge_pattern(struct court *c, const json_t *def, const char *below);
 
@@ -198,6 +222,9 @@ judge_child(struct court *c, const json_t *n, const char *prefix, const char *st
         child = json_at(c->spec, "workflows", json_str(n, "workflow", ""), NULL);
     AUTO(freep) char *below = xasprintf("%s%s/", prefix, json_str(n, "id", ""));
     const char *type = json_str(child, "type", "task");
+    AUTO(freep) char *path = xasprintf("%s%s", prefix, json_str(n, "id", ""));
+    if (child == n)
+        judge_records(c, n, path);
     if (json_object_get(child, "nodes"))
         judge_graph(c, child, below, status);
     else if (is(status, "completed") && !is(type, "task") && !is(type, "gate") &&
@@ -390,6 +417,8 @@ judge_pattern(struct court *c, const json_t *def, const char *below)
     const json_t *routes = json_object_get(def, "routes"), *cases = json_object_get(def, "cases");
     struct inside in;
     look_inside(c, below, &in);
+    if (is(type, "queue") || is(type, "session"))
+        return; /* seedqueue.c, seedsession.c */
     if (routes || cases)
         judge_cases(c, routes ? routes : cases, def, below, &in);
     else if (is(type, "router"))
@@ -410,6 +439,17 @@ type_at(const struct court *c, const json_t *state)
     return def ? json_str(def, "type", "dag") : json_str(state, "type", "");
 }
 
+/* Of a queue: "task[3]" and "task[3]-2" are tries of one task. */
+static bool
+has_next_try(const struct court *c, const char *path)
+{
+    const char *minus = strrchr(path, ']');
+    unsigned long n = minus && minus[1] == '-' ? strtoul(minus + 2, NULL, 10) : 1;
+    AUTO(freep)
+    char *next = xasprintf("%.*s-%lu", minus ? (int)(minus + 1 - path) : 0, path, n + 1);
+    return json_object_get(c->states, next) != NULL;
+}
+
 /* What the state of a part is to the graph around it. */
 static enum weight
 weight_of(const struct court *c, const char *path, const json_t *state, const char *around)
@@ -419,6 +459,8 @@ weight_of(const struct court *c, const char *path, const json_t *state, const ch
     if ((!failed && !partial) || json_object_get(c->tolerated, path))
         return NO_CAUSE;
     if (failed && (is(around, "maker") || is(json_str(state, "type", ""), "judge")))
+        return NO_CAUSE;
+    if (failed && (is(around, "session") || (is(around, "queue") && has_next_try(c, path))))
         return NO_CAUSE;
     /* Ratings and offers that cannot be read are none; those that nobody could ask for are
      * failures. */
@@ -463,22 +505,26 @@ judge_partial(struct court *c, const char *run_status)
 }
 
 void
-seedplan_judge(const json_t *spec, const json_t *doc, struct str *faults)
+seedplan_judge(const struct seed_case *sc, struct str *faults)
 {
     AUTO(json_freep) json_t *tolerated = json_object();
     AUTO(json_freep) json_t *states = json_object();
-    struct court c = {spec, states, tolerated, faults};
+    struct court c = {sc, sc->spec, states, tolerated, faults};
+    const json_t *workflows = json_object_get(sc->spec, "workflows");
     const char *path;
     json_t *node;
-    json_object_foreach (json_object_get(doc, "nodes"), path, node) {
+    json_object_foreach (json_object_get(sc->doc, "nodes"), path, node) {
         if (is(json_str(node, "status", ""), "running"))
             str_addf(faults, "the run has ended, and node %s is running\n", path);
         if (!strstr(path, "/undo[")) /* which are judged by their order: seedaudit.c */
             json_object_set(states, path, node);
     }
-    const char *error = json_str(doc, "error", "");
-    if (is(json_str(doc, "status", ""), "failed") && str_ends(error, "cancelled"))
+    const char *error = json_str(sc->doc, "error", ""), *status = json_str(sc->doc, "status", "");
+    if (is(status, "failed") && str_ends(error, "cancelled"))
         str_addf(faults, "it failed, and says that it was cancelled: %s\n", error);
-    judge_graph(&c, json_at(spec, "workflows", "main", NULL), "", json_str(doc, "status", ""));
-    judge_partial(&c, json_str(doc, "status", ""));
+    judge_graph(&c, json_object_get(workflows, "main"), "", status);
+    judge_partial(&c, status);
+    json_object_foreach (states, path, node)
+        judge_records(&c, json_object_get(workflows, json_str(node, "agent", "")), path);
+    law_of_sends(sc, faults);
 }

@@ -3,11 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Those that always fail come once among many: a graph is to get somewhere. */
-static const char *const leaves[] = {"get",    "get",    "post",  "post", "put",  "free", "up",
-                                     "up",     "low",    "low",   "ask",  "ask",  "echo", "tools",
-                                     "tools",  "shape",  "shape", "boss", "boss", "echo", "free",
-                                     "backed", "strict", "fails", "wrong"};
+/* Those that always fail come once among many: a graph is to get somewhere. The last two are
+ * workflows. */
+static const char *const leaves[] = {"get",    "get",    "post",  "post",  "put",  "free", "up",
+                                     "up",     "low",    "low",   "ask",   "ask",  "echo", "tools",
+                                     "tools",  "shape",  "shape", "boss",  "boss", "echo", "free",
+                                     "backed", "strict", "fails", "wrong", "jobs", "talk"};
 static const char *const strategies[] = {"stop_on_first_failure", "continue_on_failure",
                                          "partial_completion_allowed"};
 
@@ -15,6 +16,13 @@ static const char *
 leaf(struct dice *d)
 {
     return leaves[dice_below(d, COUNT(leaves))];
+}
+
+/* No workflow by name: it would be inside of itself. */
+static const char *
+plain_leaf(struct dice *d)
+{
+    return leaves[dice_below(d, COUNT(leaves) - 2)];
 }
 
 static void
@@ -76,9 +84,10 @@ add_agents(struct dice *d, struct str *s)
         "'put': {'type': 'http', 'endpoint': 'http://api/it', 'method': 'PUT'",
         "'free': {'type': 'http', 'endpoint': 'http://free/x', 'method': 'POST', "
         "'effect': 'idempotent'",
-        "'up': {'type': 'exec', 'command': ['up']",
+        "'up': {'type': 'exec', 'command': ['up'], 'capabilities': ['quick'], 'max_concurrency': 2",
         "'fails': {'type': 'exec', 'command': ['fails']",
-        "'low': {'type': 'lua', 'script': \"return string.lower(message)\"",
+        "'low': {'type': 'lua', 'capabilities': ['quick'], 'script': \"return "
+        "string.lower(message)\"",
         "'wrong': {'type': 'lua', 'script': \"error(1)\"",
         "'box': {'type': 'mcp', 'server': 'box'",
         "'ask': {'instruction': 'Ask'",
@@ -266,12 +275,145 @@ add_orchestrator(struct dice *d, struct str *s)
     add_common(d, s);
 }
 
+/* ---- queues and sessions --------------------------------------------------------------------- */
+
+/* Who is sure to be one of the agents, and what one of them can do. */
+static void
+add_jobs_of(struct dice *d, struct str *s, const char *const *agents, unsigned n)
+{
+    static const char *const can[][2] = {{"get", "http"}, {"post", "http"}, {"put", "http"},
+                                         {"up", "quick"}, {"low", "quick"}, {"fails", "exec"},
+                                         {"ask", "llm"},  {"boss", "box"},  {"tools", "box"}};
+    const char *agent = agents[dice_below(d, n)], *capability = NULL;
+    for (size_t i = 0; i < COUNT(can); i++)
+        capability = strcmp(can[i][0], agent) == 0 ? can[i][1] : capability;
+    if (dice_chance(d, 50))
+        str_addf(s, ", \"priority\": %d", (int)dice_below(d, 5) - 2);
+    if (dice_chance(d, 20))
+        str_addf(s, ", \"timeout\": \"%ums\"", 50 + dice_below(d, 20000));
+    if (dice_chance(d, 20))
+        str_addf(s, ", \"agent\": \"%s\"", agent);
+    else if (capability && dice_chance(d, 30))
+        str_addf(s, ", \"capability\": \"%s\"", capability);
+    str_addc(s, '}');
+}
+
+/* A list in the file, or one that is there only when it runs. */
+static void
+add_queue(struct dice *d, struct str *s)
+{
+    const char *agents[3];
+    const unsigned n = 1 + dice_below(d, COUNT(agents));
+    const bool listed = dice_chance(d, 70);
+    const unsigned tasks = listed ? 1 + dice_below(d, 6) : dice_below(d, 5);
+    str_add(s, "\"type\": \"queue\", \"agents\": [");
+    for (unsigned i = 0; i < n; i++) {
+        agents[i] = dice_chance(d, 10) ? "talk" : plain_leaf(d);
+        str_addf(s, "%s\"%s\"", i ? ", " : "", agents[i]);
+    }
+    str_addf(s, "], \"%s\": [", listed ? "tasks" : "items");
+    for (unsigned i = 0; i < tasks; i++) {
+        str_addf(s, "%s{\"id\": \"t%u\", \"description\": \"do %u\"", i ? ", " : "", i, i);
+        add_jobs_of(d, s, agents, n);
+    }
+    str_addc(s, ']');
+    if (dice_chance(d, 40))
+        str_addf(s, ", \"task_timeout\": \"%ums\"", 50 + dice_below(d, 20000));
+    if (dice_chance(d, 60))
+        str_addf(s, ", \"max_attempts\": %u", 1 + dice_below(d, 4));
+    add_common(d, s);
+}
+
+/* Where it goes on from the state with this number: to one after it, or back to the first. */
+static void
+add_way(struct dice *d, struct str *s, const char *key, unsigned from, unsigned states)
+{
+    const unsigned to = from + 1 + dice_below(d, 2);
+    if (to < states)
+        str_addf(s, "\"%s\": \"s%u\"", key, to);
+    else
+        str_addf(s, "\"%s\": \"%s\"", key, dice_chance(d, 20) ? "bye" : "hear");
+}
+
+/* A wait, and the state that answers what was heard there. */
+static void
+add_wait(struct dice *d, struct str *s, unsigned i, unsigned states)
+{
+    if (dice_chance(d, 50))
+        str_addf(s, "\"s%u\": {\"say\": \"tell %u\", \"wait\": \"text\"", i, i);
+    else
+        str_addf(s, "\"s%u\": {\"wait\": \"text\"", i);
+    if (dice_chance(d, 30))
+        str_add(s, ", \"schema\": {\"type\": \"string\", \"pattern\": \"^(yes|bye) \"}");
+    if (dice_chance(d, 40))
+        str_addf(s, ", \"timeout\": \"%ums\"%s",
+                 500 + dice_below(d, dice_chance(d, 50) ? 4000 : 200000),
+                 dice_chance(d, 80) ? ", \"on_timeout\": \"late\"" : "");
+    str_addf(s, ", \"next\": \"told%u\"}, ", i);
+    str_addf(s, "\"told%u\": {\"say\": \"heard {{ vars.message }}\", ", i);
+    add_way(d, s, "next", i, states);
+    str_add(s, "}, ");
+}
+
+static void
+add_state(struct dice *d, struct str *s, unsigned i, unsigned states)
+{
+    const unsigned what = dice_below(d, 4);
+    if (what == 0) {
+        add_wait(d, s, i, states);
+        return;
+    }
+    str_addf(s, "\"s%u\": {", i);
+    if (what < 3)
+        str_addf(s, "\"agent\": \"%s\", ", dice_chance(d, 50) ? "low" : plain_leaf(d));
+    else
+        str_addf(s, "\"say\": \"so {{ vars.message }}\", ");
+    if (dice_chance(d, 30)) {
+        str_addf(s, "\"cases\": [{\"when\": \"1 == %u\", ", 1 + dice_below(d, 2));
+        add_way(d, s, "next", i, states);
+        str_add(s, "}], ");
+    }
+    if (dice_chance(d, 40)) {
+        add_way(d, s, "on_error", i, states);
+        str_add(s, ", ");
+    }
+    add_way(d, s, "next", i, states);
+    str_add(s, "}, ");
+}
+
+/* It hears, does something, tells what it heard, hears again; until somebody says bye. */
+static void
+add_session(struct dice *d, struct str *s)
+{
+    const unsigned states = 1 + dice_below(d, 4);
+    str_add(s, "\"type\": \"session\", \"start\": \"hear\", ");
+    if (dice_chance(d, 60))
+        str_addf(s, "\"on_error\": \"%s\", ", dice_chance(d, 80) ? "sorry" : "end");
+    str_add(s, "\"states\": {\"hear\": {\"wait\": \"text\", ");
+    if (dice_chance(d, 40))
+        str_add(s, "\"say\": \"go on\", ");
+    if (dice_chance(d, 40))
+        str_addf(s, "\"timeout\": \"%ums\", \"on_timeout\": \"%s\", ",
+                 500 + dice_below(d, dice_chance(d, 50) ? 4000 : 200000),
+                 dice_chance(d, 70) ? "late" : "end");
+    str_add(s, "\"next\": \"told\"}, \"told\": {\"say\": \"heard {{ vars.message }}\", "
+               "\"cases\": [{\"when\": \"contains(vars.message, 'bye ')\", \"next\": \"bye\"}], "
+               "\"next\": \"s0\"}, ");
+    for (unsigned i = 0; i < states; i++)
+        add_state(d, s, i, states);
+    str_addf(s, "\"late\": {\"say\": \"still there?\", \"next\": \"%s\"}, ",
+             dice_chance(d, 60) ? "hear" : "end");
+    str_add(s, "\"sorry\": {\"say\": \"sorry\", \"next\": \"hear\"}, "
+               "\"bye\": {\"say\": \"bye\", \"next\": \"end\"}}");
+}
+
 static void
 add_pattern(struct dice *d, struct str *s)
 {
     static void (*const all[])(struct dice * d, struct str * s) = {
-        add_quorum,  add_pipeline, add_rules,     add_switch,  add_router, add_loop,
-        add_foreach, add_maker,    add_evaluator, add_manager, add_peers,  add_orchestrator};
+        add_quorum, add_pipeline,     add_rules, add_switch,    add_router,
+        add_loop,   add_foreach,      add_maker, add_evaluator, add_manager,
+        add_peers,  add_orchestrator, add_queue, add_queue};
     all[dice_below(d, COUNT(all))](d, s);
 }
 
@@ -280,7 +422,7 @@ static void add_nodes(struct dice *d, struct str *s, unsigned max, unsigned dept
 static void
 add_work(struct dice *d, struct str *s, unsigned depth)
 {
-    static const char *const by_name[] = {"line", "panel", "small"};
+    static const char *const by_name[] = {"line", "panel", "jobs", "talk", "small"};
     static const char *const tools[] = {"add", "look", "put", "refuse", "none"};
     unsigned what = dice_below(d, depth < 2 ? 15 : 9);
     if (what >= (depth < 2 ? 12 : 7)) {
@@ -295,7 +437,7 @@ add_work(struct dice *d, struct str *s, unsigned depth)
     } else if (what == 6) {
         str_add(s, "\"server_name\": \"box\"");
     } else if (what < 9) {
-        str_addf(s, "\"workflow\": \"%s\"", by_name[dice_below(d, depth ? 2 : 3)]);
+        str_addf(s, "\"workflow\": \"%s\"", by_name[dice_below(d, depth ? 4 : 5)]);
     } else if (what == 9) {
         add_chain(d, s);
     } else if (what == 10) {
@@ -435,6 +577,13 @@ seedplan_make(struct dice *d)
             ",\n\"workflows\": {\n"
             "  \"line\": {\"type\": \"chain\", \"sequence\": [\"low\", \"get\"]},\n  \"panel\": {");
     add_parallel(d, &s);
+    str_add(&s, "},\n  \"jobs\": {");
+    add_queue(d, &s);
+    str_add(&s, "},\n  \"talk\": {");
+    if (dice_chance(d, 40))
+        add_session(d, &s);
+    else
+        str_add(&s, "\"type\": \"chain\", \"sequence\": [\"low\"]");
     str_add(&s, "},\n  \"small\": {");
     add_dag(d, &s, 4, 1);
     str_add(&s, "},\n  \"main\": {");

@@ -9,7 +9,13 @@
 char *OWN seedplan_make(struct dice *d);
 /* How many HTTP requests a run of main may have under way at once. */
 unsigned seedplan_http_max(const json_t *spec);
+/* What is known when a run has ended. */
+struct seed_case {
+    const json_t *spec, *doc;
+    const json_t *records; /* of its journal: {name, path, detail} */
+    const json_t *sends;   /* what was said to its sessions: {text, outcome, began, ended} */
+};
 /* Appends a line to `faults` for each node whose state in the run's document cannot be. */
-void seedplan_judge(const json_t *spec, const json_t *doc, struct str *faults);
+void seedplan_judge(const struct seed_case *sc, struct str *faults);
 
 #endif

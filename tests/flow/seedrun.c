@@ -104,6 +104,35 @@ cancel_later(void *arg)
     err_free(e); /* it may have ended, or the store is broken */
 }
 
+/* Somebody says the next thing; what becomes of it is noted. */
+static void
+speak(struct seed *s, struct engine *engine)
+{
+    static const char *const words[] = {"say", "say", "yes", "yes", "bye"};
+    const size_t n = json_array_size(s->sends) + 1;
+    const unsigned word = dice_below(&s->dice, n > 12 ? 5 : 4 + (n > 4));
+    AUTO(freep) char *text = xasprintf("%s %zu", n > 30 ? "bye" : words[word], n);
+    json_t *send =
+        json_pack("{ss ss sI}", "text", text, "outcome", "unknown", "began", ++s->moment);
+    AUTO(freep) char *busy = NULL;
+    json_array_append_new(s->sends, send);
+    struct err *e = engine_send(engine, s->id, text, &busy);
+    const bool nothing = e && (err_kind(e) == ERR_INVALID || err_kind(e) == ERR_MISSING);
+    const char *outcome = nothing ? "refused" : e ? "unknown" : busy ? "answered busy" : "taken";
+    json_object_set_new(send, "outcome", json_string(outcome));
+    json_object_set_new(send, "ended", json_integer(++s->moment));
+    err_free(e);
+}
+
+static void
+people(void *arg)
+{
+    struct life *l = arg;
+    while (sleep_ms(dice_between(&l->s->dice, 5, dice_chance(&l->s->dice, 50) ? 200 : 8000)) &&
+           !run_is_over(l->run))
+        speak(l->s, app_engine(l->app));
+}
+
 /* Now and then nobody is reached. */
 static void
 weather(void *arg)
@@ -158,6 +187,8 @@ trouble_start(struct life *l)
     scope_open(&l->scope, DEADLINE_NONE);
     scope_spawn(&l->scope, "give-up", give_up_later, l);
     scope_spawn(&l->scope, "weather", weather, l);
+    for (unsigned i = l->s->talks ? dice_below(&l->s->dice, 3) : 0; i; i--)
+        scope_spawn(&l->scope, "people", people, l);
     if (l->crash_at_ms)
         scope_spawn(&l->scope, "crash", crash_later, l);
     if (l->interrupt_at_ms)
@@ -305,6 +336,8 @@ take_outcome(struct life *l)
     } else if (str_eq(status, "waiting")) {
         s->in_doubt = beliefs[dice_below(&s->dice, ++s->doubts < 8 ? 4 : 3)];
         questions_answer(l, doc);
+        if (s->talks && dice_chance(&s->dice, 80))
+            speak(s, app_engine(l->app));
     } else if (!l->interrupted) {
         seed_fault(s, "it is %s, and nothing goes on", status);
         s->over = true;
@@ -369,6 +402,7 @@ go_on(struct life *l)
             take_error(l, e);
         } else if (!l->crashed) {
             check_time(l, began_ms);
+            audit_roster(l->s, l->app);
             take_outcome(l);
         }
         run_unref(STEAL(l->run));
@@ -460,6 +494,9 @@ seed_begin(struct seed *s, uint64_t seed, struct seed_result *ret)
                        .key_of = json_object(),
                        .ready = json_object(),
                        .undone = json_object(),
+                       .records = json_array(),
+                       .sends = json_array(),
+                       .talks = strstr(ret->plan, "\"session\"") != NULL,
                        .undoes = strstr(ret->plan, "\"compensate\"") != NULL};
     uint64_t of_world = dice_next(&d);
     chaos_init(&s->world, of_world, percents[dice_below(&d, COUNT(percents))]);
@@ -484,6 +521,8 @@ seed_end(struct seed *s)
     json_decref(s->key_of);
     json_decref(s->ready);
     json_decref(s->undone);
+    json_decref(s->records);
+    json_decref(s->sends);
     json_decref(s->doc);
 }
 
@@ -510,7 +549,7 @@ seed_run(uint64_t seed, struct seed_result *ret)
         seed_fault(&s, "no end after %u lives", ret->lives);
     audit_afterwards(&s);
     if (s.doc)
-        seedplan_judge(s.spec, s.doc, &ret->faults);
+        seedplan_judge(&(struct seed_case){s.spec, s.doc, s.records, s.sends}, &ret->faults);
     unsigned most = seedplan_http_max(s.spec);
     if (s.world.requests_max > most)
         seed_fault(&s, "%u requests at once, where %u are allowed", s.world.requests_max, most);

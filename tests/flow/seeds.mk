@@ -2,7 +2,8 @@
 SEEDS ?= 10000
 FIRST ?= 1
 JOBS  ?= 2
-SEEDS_C := $(addprefix tests/flow/,seeds.c seedrun.c seedaudit.c seedplan.c seedlaw.c chaos.c)
+SEEDS_C := $(addprefix tests/flow/,seeds.c seedrun.c seedaudit.c seedplan.c seedlaw.c \
+  seedqueue.c seedsession.c chaos.c)
 $(O)/test/seeds: $(SEEDS_C) $(wildcard tests/flow/*.h) $(call archives,$(filter-out cli,$(LAYERS)))
 	@mkdir -p $(@D)
 	@echo '  LD   $@'

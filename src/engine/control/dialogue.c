@@ -18,6 +18,7 @@
 #define UNASKED_MAX 100   /* of states between two inputs: else they go round */
 #define MESSAGE     "message"
 #define ERROR       "error"
+#define IDLE        "idle"
 
 /* ---- lowering -------------------------------------------------------------- */
 
@@ -153,6 +154,8 @@ struct session {
     unsigned visit;   /* of states so far: the place of what happens in this one */
     unsigned unasked; /* states since the last input */
     bool heard;       /* the run's own input was taken */
+    bool idle;        /* it is told to be */
+    unsigned idles;   /* of this visit: it may wait at its start and end there */
     char *said;       /* last */
     bool stale;       /* that was before the last input */
     json_t *output;   /* of the last agent */
@@ -168,7 +171,13 @@ name_of(const struct session *s, const char *what)
 static struct err *
 condition_set(struct session *s, const char *condition)
 {
-    AUTO(freep) char *what = xasprintf(".%s", condition);
+    const bool idle = strcmp(condition, IDLE) == 0;
+    if (idle && s->idle) /* nobody said anything, and it ends */
+        return NULL;
+    s->idle = idle;
+    s->idles += idle;
+    AUTO(freep)
+    char *what = xasprintf(idle && s->idles > 1 ? ".%s-%u" : ".%s", condition, s->idles);
     AUTO(freep) char *name = name_of(s, what);
     AUTO(json_freep) json_t *before = NULL;
     PASS(control_decided(s->control, name, &before));
@@ -268,7 +277,7 @@ pause_here(struct session *s, json_t **ret_value)
             json_object_set(detail, told[i], json_object_get(def, told[i]));
     }
     const bool idle = s->at == s->start && !s->at->say;
-    PASS(condition_set(s, idle ? "idle" : "waiting"));
+    PASS(condition_set(s, idle ? IDLE : "waiting"));
     const char *path = s->control->path;
     AUTO(freep)
     char *signal = xasprintf(SESSION_SIGNAL "%s%s", *path ? "@" : "", path);
@@ -388,6 +397,8 @@ walk(struct session *s)
     const struct node *next = s->at;
     while (next) {
         s->at = next;
+        s->idle = false;
+        s->idles = 0;
         if (++s->visit > VISITS_MAX)
             return FAIL(ERR_LIMIT, "the session went through %d states: begin a new one",
                         VISITS_MAX);
@@ -396,7 +407,7 @@ walk(struct session *s)
                         s->at->id, UNASKED_MAX);
         PASS(visit(s, &next));
     }
-    return condition_set(s, "idle");
+    return condition_set(s, IDLE);
 }
 
 /* What was collected; as a text what was said to the last input. */

@@ -3,8 +3,8 @@
  *
  * Who is free first is a matter of time; so each assignment is recorded before the work begins. A
  * resumed queue first takes up what was assigned before, then goes on choosing. */
-#include "base/near.h"
 #include "base/units.h"
+#include "engine/control/queuetasks.h"
 #include "engine/control_node.h"
 #include "plan/lower.h"
 #include "rt/fiber.h"
@@ -15,126 +15,19 @@
 #define TASKS_MAX    10000
 #define MAX_ATTEMPTS 2
 
-/* ---- who can do what ------------------------------------------------------------- */
-
-static bool
-list_has(const json_t *list, const char *text)
-{
-    const json_t *one;
-    size_t i;
-    json_array_foreach (list, i, one) {
-        if (str_eq(json_string_value(one), text))
-            return true;
-    }
-    return false;
-}
-
-/* agent: its definition, or NULL. */
-static bool
-agent_can(const json_t *agent, const char *capability)
-{
-    return strcmp(json_str(agent, "type", "llm"), capability) == 0 ||
-           strcmp(json_str(agent, "server", ""), capability) == 0 ||
-           list_has(json_object_get(agent, "capabilities"), capability) ||
-           list_has(json_object_get(agent, "servers"), capability);
-}
-
-/* ---- lowering -------------------------------------------------------------- */
-
-struct lowered_tasks {
-    struct lowering *l;
-    const char *pointer; /* of the list */
-    struct map *ids;
-};
-
-static const struct node *
-member_named(struct lowering *l, const char *name)
-{
-    vec_each (&l->nodes, n) {
-        if (strcmp((*n)->id, name) == 0)
-            return *n;
-    }
-    return NULL;
-}
-
-static void
-task_agent_check(struct lowering *l, const char *name, const char *pointer)
-{
-    struct near near = NEAR_INIT(name);
-    if (member_named(l, name))
-        return;
-    vec_each (&l->nodes, n)
-        near_offer(&near, (*n)->id);
-    lower_fail(l, lower_pos(l, arena_printf(l->arena, "%s/agent", pointer)),
-               "'%s' is none of the queue's `agents`%s%s%s", name,
-               near.best ? " (did you mean '" : "", near.best ? near.best : "",
-               near.best ? "'?)" : "");
-}
-
-static void
-task_capability_check(struct lowering *l, const char *capability, const char *pointer)
-{
-    const json_t *agents = json_object_get(l->source->doc, "agents");
-    vec_each (&l->nodes, n) {
-        const json_t *agent = (*n)->worker ? json_object_get(agents, (*n)->worker) : NULL;
-        if (agent && agent_can(agent, capability))
-            return;
-    }
-    lower_fail(l, lower_pos(l, arena_printf(l->arena, "%s/capability", pointer)),
-               "none of the queue's `agents` can do '%s': name it in an agent's `capabilities`",
-               capability);
-}
-
-static void
-task_check(struct lowered_tasks *t, const json_t *task, size_t i)
-{
-    const char *at = arena_printf(t->l->arena, "%s/%zu", t->pointer, i);
-    const char *id = json_str(task, "id", NULL), *agent = json_str(task, "agent", NULL),
-               *capability = json_str(task, "capability", NULL);
-    if (id && map_has(t->ids, id))
-        lower_fail(t->l, lower_pos(t->l, arena_printf(t->l->arena, "%s/id", at)),
-                   "the task '%s' is there twice", id);
-    if (id)
-        map_put(t->ids, id, t);
-    if (agent)
-        task_agent_check(t->l, agent, at);
-    if (capability)
-        task_capability_check(t->l, capability, at);
-    if (!json_object_get(task, "description") && !json_object_get(task, "input") &&
-        !json_object_get(task, "action"))
-        lower_fail(t->l, lower_pos(t->l, at), "a task needs a `description` or an `input`");
-}
-
-static struct err *
-queue_lower(struct lowering *l, const json_t *def, const char *pointer)
-{
-    const json_t *tasks = json_object_get(def, "tasks"), *items = json_object_get(def, "items");
-    const json_t *one;
-    AUTO(map_freep) struct map *ids = map_new();
-    size_t i;
-    l->graph->noun = "task";
-    l->graph->failure = FAILURE_PARTIAL; /* unless the definition says otherwise */
-    json_array_foreach (json_object_get(def, "agents"), i, one) {
-        const char *at = lower_below(l, pointer, "agents", i);
-        const char *name = json_string_value(one);
-        lower_worker(l, lower_node(l, name ? name : "workflow", false, lower_pos(l, at)), one, at);
-    }
-    if (tasks && items)
-        lower_fail(l, lower_pos(l, pointer), "a queue has `tasks` or `items`, not both");
-    struct lowered_tasks t = {l, arena_printf(l->arena, "%s/tasks", pointer), ids};
-    json_array_foreach (tasks, i, one)
-        task_check(&t, one, i);
-    if (tasks || items)
-        l->graph->items =
-            lower_value(l, tasks ? tasks : items,
-                        tasks ? t.pointer : arena_printf(l->arena, "%s/items", pointer));
-    return NULL;
-}
-
 /* ---- the state of a queue -------------------------------------------------- */
 
-enum task_state { TASK_PENDING, TASK_RUNNING, TASK_COMPLETED, TASK_FAILED, TASK_TIMEOUT };
-static const char *const state_names[] = {"pending", "running", "completed", "failed", "timeout"};
+/* assigned: in a former life, and not taken up again yet. */
+enum task_state {
+    TASK_PENDING,
+    TASK_ASSIGNED,
+    TASK_RUNNING,
+    TASK_COMPLETED,
+    TASK_FAILED,
+    TASK_TIMEOUT
+};
+static const char *const state_names[] = {"pending",   "assigned", "running",
+                                          "completed", "failed",   "timeout"};
 
 struct queue_task {
     const json_t *def; /* as it is in the list: an object or a text */
@@ -381,7 +274,6 @@ attempt_start(struct queue *q, struct queue_task *t)
     struct attempt *a = xcalloc(1, sizeof *a);
     *a = (struct attempt){q, t};
     t->state = TASK_RUNNING;
-    q->slots[t->who->index]--;
     q->running++;
     scope_spawn(&q->scope, "task", attempt_main, a);
 }
@@ -403,7 +295,8 @@ task_recall(struct queue *q, struct queue_task *t)
                         json_str(decided, "target", ""));
         t->attempts++;
         if (!control_ended(q->control, name)) {
-            attempt_start(q, t);
+            t->state = TASK_ASSIGNED;
+            q->slots[t->who->index]--;
             return NULL;
         }
         task_take(q, t, task_ask(q, t));
@@ -449,7 +342,18 @@ task_assign(struct queue *q, struct queue_task *t, const struct node *who)
     json_t *detail = json_pack("{ss ss si sI}", "task", t->id, "target", who->id, "attempt",
                                (int)t->attempts, "priority", t->priority);
     control_decide(q->control, name, "task.assigned", detail);
+    q->slots[who->index]--;
     attempt_start(q, t);
+}
+
+/* What waited for somebody let others begin: now there may be more than can be under way. */
+static void
+take_up_all(struct queue *q)
+{
+    for (size_t i = 0; i < q->ntasks && q->running < q->limit; i++) {
+        if (q->order[i]->state == TASK_ASSIGNED)
+            attempt_start(q, q->order[i]);
+    }
 }
 
 static void
@@ -475,6 +379,7 @@ queue_loop(struct queue *q)
     PASS(queue_recall(q));
     while (!is_stopped(q)) {
         PASS(fiber_check());
+        take_up_all(q);
         assign_all(q);
         if (!q->running)
             break;
