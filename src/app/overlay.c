@@ -35,6 +35,10 @@ note_of(struct arena *a, const struct trace_place *p)
     const unsigned retries = retries_of(p);
     const struct usage *u = &p->usage;
     trace_say_state(p, &s);
+    if (p->what == TRACE_WAIT && p->status == NODE_RUNNING) {
+        str_reset(&s);
+        str_add(&s, "waits");
+    }
     if (p->status != NODE_SKIPPED && p->busy_ms) {
         str_addc(&s, ' ');
         duration_add(&s, p->n > 1 ? p->to_ms - p->from_ms : p->busy_ms);
@@ -142,6 +146,14 @@ called_note(struct arena *a, struct picture *p, size_t defined)
     }
 }
 
+/* What a state says and waits for: of it is told what nothing else tells, and that it waits. */
+static bool
+is_part_of_state(const struct trace_place *p)
+{
+    const char *end = p->name + strlen(p->name);
+    return p->name + trace_base_len(p->name) < end && end[-1] != ']';
+}
+
 static void
 place_fill(struct arena *a, struct picture *p, struct picture_node *n, const struct trace_place *b)
 {
@@ -149,6 +161,8 @@ place_fill(struct arena *a, struct picture *p, struct picture_node *n, const str
         invent(a, p, b);
         return;
     }
+    if (is_part_of_state(b) && n->state != PICTURE_UNREACHED && b->status != NODE_RUNNING)
+        return;
     node_fill(a, n, b);
     if (n->child || !calls_any(b))
         return;

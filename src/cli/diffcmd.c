@@ -2,7 +2,7 @@
 #include "app/rundiff.h"
 #include "base/units.h"
 #include "cli/runs.h"
-#include "observe/printable.h"
+#include "base/printable.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #include "base/units.h"
 #include "cli/cli.h"
 #include "cli/junit.h"
-#include "observe/printable.h"
+#include "base/printable.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

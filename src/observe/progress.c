@@ -1,10 +1,10 @@
 /* progress.c - the live tree and the plain lines. */
 #include "observe/progress.h"
 #include "base/map.h"
+#include "base/printable.h"
 #include "base/units.h"
 #include "base/vec.h"
 #include "model/kind.h"
-#include "observe/printable.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,9 +1,9 @@
 /* stats.c - numbers over many runs. */
 #include "observe/stats.h"
 #include "base/map.h"
+#include "base/printable.h"
 #include "base/units.h"
 #include "model/kind.h"
-#include "observe/printable.h"
 #include "observe/tally.h"
 #include <stdlib.h>
 #include <string.h>

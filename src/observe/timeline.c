@@ -1,12 +1,12 @@
 /* timeline.c - a run over time. */
 #include "observe/timeline.h"
+#include "base/printable.h"
 #include "base/units.h"
-#include "observe/printable.h"
 #include <string.h>
 
 #define WIDTH_MIN  60
 #define NAME_MIN   18
-#define TIME_WIDTH 10
+#define TIME_WIDTH 11 /* "12 min 21 s" */
 
 struct drawing {
     const struct trace *trace;

@@ -1,6 +1,6 @@
 /* timeline_test.c - a run as a tree of places, over time; folding, widths, hostile names. */
+#include "base/printable.h"
 #include "base/test.h"
-#include "observe/printable.h"
 #include "observe/timeline.h"
 
 #define T0 1767225600000 /* 2026-01-01T00:00:00Z */
@@ -47,12 +47,12 @@ rows(void **state)
     assert_string_equal(
         str_c(&text),
         "main R1  failed  1.0 s  taken up again 1 time  5 tokens\n"
-        "ask                100 ms     800 ms     | ==============  | ann  2 retries ...\n"
-        "  turn[0]          100 ms     800 ms     | ==============  | p:m  2 retries ...\n"
-        "pay                900 ms     0 ms       |               . |\n"
-        "  call             900 ms     100 ms     |               >>| in doubt or und...\n"
-        "l [2Jate           900 ms     100 ms     |               xx| failed  no\n"
-        "never                                    |                 | skipped\n");
+        "ask                100 ms      800 ms      | =============  | ann  2 retries...\n"
+        "  turn[0]          100 ms      800 ms      | =============  | p:m  2 retries...\n"
+        "pay                900 ms      0 ms        |              . |\n"
+        "  call             900 ms      100 ms      |              >>| in doubt or un...\n"
+        "l [2Jate           900 ms      100 ms      |              xx| failed  no\n"
+        "never                                      |                | skipped\n");
 }
 
 static void
@@ -116,10 +116,38 @@ names_without_index(void **state)
     static const struct {
         const char *name;
         size_t base;
-    } row[] = {{"a[0]", 1}, {"a[*]", 1}, {"a", 1},          {"a[]", 3},   {"[1]", 3},
-               {"a[x]", 4}, {"", 0},     {"a[1].f[22]", 6}, {"ab[12", 5}, {"a[1", 3}};
+    } row[] = {{"a[0]", 1},       {"a[*]", 1},       {"a", 1},           {"a[]", 3},
+               {"[1]", 3},        {"ask[3].say", 3}, {"ask[*].wait", 3}, {"ask[3].told", 11},
+               {".say", 4},       {"a.wait", 6},     {"a[x]", 4},        {"", 0},
+               {"a[1].f[22]", 6}, {"ab[12", 5},      {"a[1", 3}};
     for (size_t i = 0; i < COUNT(row); i++)
         assert_int_equal(trace_base_len(row[i].name), row[i].base);
+}
+
+/* A conversation comes to a state again and again: what it says and waits for there is one place.
+ * Remarks (where it stands) are none. */
+static void
+states_again(void **state)
+{
+    (void)state;
+    AUTO(trace_freep) struct trace *t = trace_new(0);
+    AUTO(str_fini) struct str text = STR_INIT;
+    tell(t, 0, EVENT_RUN_STARTED, "", "{\"workflow\":\"talk\"}");
+    for (int i = 1; i <= 3; i++) {
+        AUTO(freep) char *say = xasprintf("ask[%d].say", i);
+        AUTO(freep) char *wait = xasprintf("ask[%d].wait", i);
+        AUTO(freep) char *listening = xasprintf("ask[%d].listening", i);
+        tell(t, 100 * i, EVENT_NODE_COMPLETED, say, "{\"status\":\"completed\"}");
+        tell(t, 100 * i, "session.state", listening, "{}");
+        tell(t, 100 * i, EVENT_WAIT_STARTED, wait, "{\"signal\":\"input\"}");
+        tell(t, 100 * i, EVENT_WAIT_STARTED, wait, "{\"signal\":\"input\"}"); /* told again */
+        if (i < 3)
+            tell(t, 100 * i + 50, EVENT_WAIT_ENDED, wait, "{}");
+    }
+    assert_int_equal(t->places, 2);
+    timeline_text(t, 200, &text);
+    assert_non_null(strstr(str_c(&text), "3 of 3 completed"));
+    assert_non_null(strstr(str_c(&text), "2 of 3 completed, 1 running  input  waits"));
 }
 
 /* Neither depth nor number of places is up to whoever wrote the journal. */
@@ -174,4 +202,5 @@ fitting(void **state)
 }
 
 TESTS(timeline_test, cmocka_unit_test(rows), cmocka_unit_test(json), cmocka_unit_test(many_items),
-      cmocka_unit_test(names_without_index), cmocka_unit_test(bounds), cmocka_unit_test(fitting))
+      cmocka_unit_test(names_without_index), cmocka_unit_test(states_again),
+      cmocka_unit_test(bounds), cmocka_unit_test(fitting))

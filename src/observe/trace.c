@@ -56,23 +56,36 @@ trace_freep(struct trace **t)
 
 /* ---- places ---------------------------------------------------------------- */
 
+/* Where the index ends: "each[12]|", "ask[3]|.wait". */
+static size_t
+index_end(const char *name)
+{
+    static const char *const parts[] = {".say", ".wait"};
+    for (size_t i = 0; i < COUNT(parts); i++) {
+        if (str_ends(name, parts[i]))
+            return strlen(name) - strlen(parts[i]);
+    }
+    return strlen(name);
+}
+
 size_t
 trace_base_len(const char *name)
 {
-    size_t n = strlen(name), at = n;
+    size_t n = index_end(name), at = n;
     if (n < 3 || name[n - 1] != ']')
-        return n;
+        return strlen(name);
     for (at = n - 1; at > 0 && name[at - 1] >= '0' && name[at - 1] <= '9'; at--)
         ;
     if (at == n - 1 && name[at - 1] == '*')
         at--;
-    return at > 1 && at < n - 1 && name[at - 1] == '[' ? at - 1 : n;
+    return at > 1 && at < n - 1 && name[at - 1] == '[' ? at - 1 : strlen(name);
 }
 
 bool
 trace_is_folded(const struct trace_place *p)
 {
-    return str_ends(p->name, "[*]");
+    const size_t n = index_end(p->name);
+    return n >= 3 && strncmp(p->name + n - 3, "[*]", 3) == 0;
 }
 
 /* The last part of the path, as the tree has it. */
@@ -82,7 +95,7 @@ name_fold(const struct trace *t, const char *name, struct str *to)
     size_t base = trace_base_len(name);
     if (name[base] == '[' && strtoul(name + base + 1, NULL, 10) >= t->apart) {
         str_addn(to, name, base);
-        str_add(to, "[*]");
+        str_addf(to, "[*]%s", name + index_end(name));
     } else {
         str_add(to, name);
     }
@@ -235,11 +248,12 @@ step_ended(struct trace *t, struct trace_place *p, const struct run_event *ev, b
 static void
 wait_begun(struct trace *t, struct trace_place *p, const struct run_event *ev)
 {
+    const bool known = p->waits_from_ms != 0;
     p->waits_from_ms = ev->wall_ms;
-    if (p->n)
+    if (p->n && (p->what != TRACE_WAIT || known))
         return;
     p->what = TRACE_WAIT;
-    p->n = 1;
+    p->n++;
     p->status = NODE_RUNNING;
     text_set(&p->type, json_str(ev->detail, "type", NULL));
     text_set(&p->who, json_str(ev->detail, "signal", json_str(ev->detail, "prompt", NULL)));
@@ -254,8 +268,9 @@ wait_ended(struct trace *t, struct trace_place *p, const struct run_event *ev)
     p->waits_from_ms = 0;
     if (p->what != TRACE_WAIT)
         return;
-    p->status = NODE_COMPLETED;
-    p->ended[NODE_COMPLETED] = 1;
+    p->ended[NODE_COMPLETED]++;
+    p->n = MAX(p->n, ends(p)); /* of several at once in a folded place, one is seen to begin */
+    p->status = ends(p) < p->n ? NODE_RUNNING : NODE_COMPLETED;
     time_seen(t, p, 0, ev->wall_ms);
 }
 
@@ -296,6 +311,22 @@ run_event(struct trace *t, const struct run_event *ev)
     t->to_ms = MAX(t->to_ms, ev->wall_ms);
 }
 
+/* Whether it says that something began or ended there. Others are remarks (where a conversation
+ * stands, who got a task): they make no places. */
+static bool
+is_of_place(const char *event)
+{
+    static const char *const events[] = {
+        EVENT_NODE_STARTED, EVENT_STEP_STARTED, EVENT_STEP_COMPLETED, EVENT_STEP_FAILED,
+        EVENT_ASKED,        EVENT_ANSWERED,     EVENT_WAIT_STARTED,   EVENT_WAIT_ENDED};
+    enum node_status status;
+    for (size_t i = 0; i < COUNT(events); i++) {
+        if (strcmp(event, events[i]) == 0)
+            return true;
+    }
+    return end_of(event, &status);
+}
+
 void
 trace_event(struct trace *t, const struct run_event *ev)
 {
@@ -303,7 +334,7 @@ trace_event(struct trace *t, const struct run_event *ev)
         run_event(t, ev);
         return;
     }
-    if (strcmp(ev->name, EVENT_NODE_PROGRESS) == 0) /* it goes on: nothing began or ended */
+    if (!is_of_place(ev->name))
         return;
     struct trace_place *p = place_at(t, ev->path);
     enum node_status status;

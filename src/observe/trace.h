@@ -52,7 +52,8 @@ void trace_free(struct trace *OWN t); /* accepts NULL */
 void trace_freep(struct trace **t);
 void trace_event(struct trace *t, const struct run_event *ev); /* of the journal, in order */
 
-/* The place without its index: "each" of "each[12]" and "each[*]". Returns its length. */
+/* The place without its index: "each" of "each[12]" and "each[*]", "ask" of "ask[3].wait", which is
+ * a part of what a state does. Returns its length. */
 size_t trace_base_len(const char *name);
 bool trace_is_folded(const struct trace_place *p);
 /* "completed", "3 of 5 completed, 1 failed", ... */

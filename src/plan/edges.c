@@ -196,6 +196,11 @@ lower_finish(struct lowering *l)
     struct rule *rules = (struct rule *)arena_alloc(l->arena, (l->rules.len + 1) * sizeof *rules);
     for (size_t i = 0; i < l->rules.len; i++)
         rules[i] = l->rules.at[i];
+    struct way *ways = arena_array(l->arena, struct way, l->ways.len);
+    for (size_t i = 0; i < l->ways.len; i++)
+        ways[i] = l->ways.at[i];
+    l->graph->ways = ways;
+    l->graph->nways = l->ways.len;
     l->graph->rules = rules;
     l->graph->nrules = l->rules.len;
 }

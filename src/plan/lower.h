@@ -25,6 +25,7 @@ struct lowering { /* one graph being filled */
     })
     edges;
     VEC(struct rule) rules;
+    VEC(struct way) ways;
     const char *where; /* "workflow 'etl'" for messages */
     unsigned depth;
     struct lowering *outer; /* of the graph whose node this one is inside, written there; or NULL */
@@ -76,6 +77,8 @@ void lower_undoes(struct lowering *l); /* the plan has an undo */
 /* A rule of the graph: what it mentions has to be there for the node around the graph. */
 void
 lower_rule(struct lowering *l, const json_t *cond, const char *pointer, const struct node *chosen);
+/* Where it may go on from a node; told for those who look at it, and bounded by the definition. */
+void lower_way(struct lowering *l, struct way way);
 
 /* A value of the graph's own: its templates see what rules see. Not checked against members. */
 struct value_template *lower_value(struct lowering *l, const json_t *value, const char *pointer);

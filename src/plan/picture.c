@@ -1,5 +1,6 @@
 /* picture.c - pictures of plans, and their form as JSON. */
 #include "plan/picture.h"
+#include "base/units.h"
 #include <string.h>
 
 #define WHEN_BYTES_MAX 200
@@ -54,6 +55,75 @@ rules_say(struct arena *a, const struct graph *g, struct picture *p)
     }
 }
 
+static const char *
+text_cut(struct arena *a, const char *text)
+{
+    const size_t n = strlen(text), shown = utf8_floor(text, MIN(n, WHEN_BYTES_MAX));
+    return arena_printf(a, "%.*s%s", (int)shown, text, shown < n ? "..." : "");
+}
+
+static const char *
+undo_text(struct arena *a, const struct node *undo)
+{
+    const char *who = undo->worker && *undo->worker ? undo->worker
+                      : undo->child                 ? undo->child->name
+                      : undo->server_name           ? undo->server_name
+                                                    : "a model";
+    const char *how = json_str(undo->def, "action", json_str(undo->def, "instruction", NULL));
+    return how ? arena_printf(a, "%s: %s", who, text_cut(a, how)) : arena_strdup(a, who);
+}
+
+/* What a state waits for. */
+static const char *
+hears_text(struct arena *a, const json_t *state)
+{
+    AUTO(str_fini) struct str s = STR_INIT;
+    const json_t *choices = json_object_get(state, "choices"), *one;
+    const int64_t timeout_ms = json_int(state, "timeout", 0);
+    size_t i;
+    if (!json_object_get(state, "wait"))
+        return NULL;
+    json_array_foreach (choices, i, one)
+        str_addf(&s, "%s%s", i ? " | " : "", json_string_value(one));
+    if (!i)
+        str_add(&s, json_object_get(state, "schema") ? "an input of its schema" : "an input");
+    const char *what = text_cut(a, str_c(&s));
+    str_reset(&s);
+    str_add(&s, what);
+    if (timeout_ms) {
+        str_add(&s, ", for ");
+        duration_add(&s, timeout_ms);
+    }
+    return arena_strndup(a, str_c(&s), s.len);
+}
+
+static struct picture_way
+way_picture(struct arena *a, const struct picture *p, const struct way *w)
+{
+    static const char *const rare[] = {[WAY_ERROR] = "on error", [WAY_TIMEOUT] = "too late"};
+    const bool is_rare = w->why == WAY_ERROR || w->why == WAY_TIMEOUT;
+    return (struct picture_way){.to = w->to ? p->nodes[w->to->index] : NULL,
+                                .when = is_rare ? rare[w->why] : condition_text(a, w->when),
+                                .rare = is_rare};
+}
+
+/* Ways stand in order of the states; those of the whole come last. */
+static void
+ways_say(struct arena *a, const struct graph *g, struct picture *p)
+{
+    struct picture_way *ways = arena_array(a, struct picture_way, g->nways);
+    p->has_states = g->nways > 0;
+    for (size_t i = 0; i < g->nways; i++) {
+        const struct node *from = g->ways[i].from;
+        struct picture_way **at = from ? &p->nodes[from->index]->ways : &p->ways;
+        ways[i] = way_picture(a, p, &g->ways[i]);
+        *at = *at ? *at : &ways[i];
+        ++*(from ? &p->nodes[from->index]->nways : &p->nways);
+    }
+    for (size_t i = 0; i < g->nnodes && p->has_states; i++)
+        p->nodes[i]->hears = hears_text(a, g->nodes[i]->def);
+}
+
 static struct picture *
 graph_picture(struct arena *a, const struct graph *g)
 {
@@ -71,9 +141,13 @@ graph_picture(struct arena *a, const struct graph *g)
         d->ndeps = n->ndeps;
         if (n->ndeps)
             memcpy(d->deps, n->deps, n->ndeps * sizeof *n->deps);
+        d->undo = n->undo ? undo_text(a, n->undo) : NULL;
         d->child = n->child ? graph_picture(a, n->child) : NULL;
     }
-    rules_say(a, g, p);
+    if (g->nways)
+        ways_say(a, g, p);
+    else
+        rules_say(a, g, p);
     return p;
 }
 
@@ -91,6 +165,20 @@ state_name(enum picture_state s)
     return names[s];
 }
 
+static json_t *
+ways_json(const struct picture_way *ways, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        json_t *way =
+            json_pack("{ss? ss*}", "to", ways[i].to ? ways[i].to->id : NULL, "when", ways[i].when);
+        if (ways[i].rare)
+            json_object_set_new(way, "rare", json_true());
+        json_array_append_new(list, way);
+    }
+    return list;
+}
+
 json_t *
 picture_json(const struct picture *p)
 {
@@ -101,14 +189,18 @@ picture_json(const struct picture *p)
         for (size_t k = 0; k < n->ndeps; k++)
             json_array_append_new(deps, json_string(p->nodes[n->deps[k]]->id));
         json_t *j =
-            json_pack("{ss ss so ss* ss* ss*}", "id", n->id, "who", n->label, "after", deps, "when",
-                      n->when, "state", n->state ? state_name(n->state) : NULL, "note", n->note);
+            json_pack("{ss ss so ss* ss* ss* ss* ss*}", "id", n->id, "who", n->label, "after", deps,
+                      "when", n->when, "undo", n->undo, "waits_for", n->hears, "state",
+                      n->state ? state_name(n->state) : NULL, "note", n->note);
+        if (p->has_states)
+            json_object_set_new(j, "ways", ways_json(n->ways, n->nways));
         if (n->invented)
             json_object_set_new(j, "invented", json_true());
         if (n->child)
             json_object_set_new(j, "inside", picture_json(n->child));
         json_array_append_new(nodes, j);
     }
-    return json_pack("{ss ss ss* ss* so}", "name", p->title, "type", p->type, "decides", p->about,
-                     "note", p->note, "nodes", nodes);
+    json_t *ways = p->has_states ? ways_json(p->ways, p->nways) : NULL;
+    return json_pack("{ss ss ss* ss* so* so}", "name", p->title, "type", p->type, "decides",
+                     p->about, "note", p->note, "ways", ways, "nodes", nodes);
 }

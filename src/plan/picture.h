@@ -18,15 +18,25 @@ enum picture_state {
 };
 
 struct picture;
+struct picture_node;
+struct picture_way {               /* where it may go on, in what has states */
+    const struct picture_node *to; /* NULL: it ends */
+    const char *when;              /* the condition, "on error", ...; NULL: always, or else */
+    bool rare;                     /* a failure or a timeout leads there */
+};
 struct picture_node {
     const char *id, *label; /* label: who does it, or of which kind it is */
     const char *when;       /* its condition, or the rule that chooses it; or NULL */
+    const char *undo;       /* who undoes it, and how; or NULL */
+    const char *hears;      /* what it waits for: "an input, for 2d", ...; or NULL */
     const char *note;       /* how it went; or NULL */
     enum picture_state state;
     unsigned index; /* in the picture's nodes */
     bool invented;  /* it is not in the definition: a planner or a model asked for it */
     unsigned *deps; /* indexes of the nodes before it */
     size_t ndeps;
+    struct picture_way *ways;
+    size_t nways;
     struct picture *child; /* what is inside of it; or NULL */
 };
 struct picture {
@@ -35,6 +45,9 @@ struct picture {
     const char *note;  /* of the whole; or NULL */
     struct picture_node **nodes;
     size_t nnodes, room;
+    struct picture_way *ways; /* into it, and from wherever it is */
+    size_t nways;
+    bool has_states; /* its nodes lead to one another by their ways */
 };
 struct picture *picture_make(struct arena *a, const struct plan *p);
 /* Adds a node that the definition does not have. */

@@ -39,7 +39,39 @@ static const struct kind picks_kind = {.name = "picks",
                                        .roles = ROLE_WORKFLOW | ROLE_NODE,
                                        .lower = picks_lower,
                                        .control = picks_control};
-static const struct kind *const kinds[] = {&dag_kind, &chain_kind, &gate_kind, &picks_kind, NULL};
+/* One whose nodes lead to one another. */
+static struct err *
+walks_lower(struct lowering *l, const json_t *def, const char *pointer)
+{
+    static const char *const keys[] = {"next", "case", "on_error", "on_timeout"};
+    static const enum way_why whys[] = {WAY_NEXT, WAY_CASE, WAY_ERROR, WAY_TIMEOUT};
+    json_t *states = json_object_get(def, "states"), *state;
+    const char *name;
+    json_object_foreach (states, name, state) {
+        struct node *n = lower_node(l, name, true, lower_pos(l, pointer));
+        n->kind = "state";
+        n->def = state;
+    }
+    json_object_foreach (states, name, state) {
+        for (size_t i = 0; i < COUNT(keys); i++) {
+            const char *to = json_str(state, keys[i], NULL);
+            if (to)
+                lower_way(l, (struct way){map_get(l->ids, name), map_get(l->ids, to), whys[i],
+                                          i == 1 ? json_object_get(state, "when") : NULL});
+        }
+    }
+    lower_way(l, (struct way){.to = l->nodes.at[0]});
+    lower_way(l, (struct way){.why = WAY_ERROR});
+    return NULL;
+}
+
+static const struct kind walks_kind = {.name = "walks",
+                                       .doc = "step by step",
+                                       .roles = ROLE_WORKFLOW | ROLE_NODE,
+                                       .lower = walks_lower,
+                                       .control = picks_control};
+static const struct kind *const kinds[] = {&dag_kind,   &chain_kind, &gate_kind,
+                                           &picks_kind, &walks_kind, NULL};
 
 struct made {
     json_t *doc;
@@ -169,7 +201,9 @@ static const char run_mermaid[] =
 static const char run_dot[] =
     "digraph \"main\" {\n"
     "  label=\"failed after \\\"3s\\\"\";\n"
+    "  graph [fontname=\"sans-serif\"];\n"
     "  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n"
+    "  edge [fontname=\"sans-serif\", fontsize=11];\n"
     "  n0 [label=\"fetch: ann (1s, 12 tokens)\", style=\"rounded,filled\", fillcolor=palegreen];\n"
     "  n1 [label=\"open: gate\", style=\"rounded,filled\", fillcolor=palegreen];\n"
     "  n2 [label=\"pick: picks (2s)\", shape=hexagon, style=\"filled\", fillcolor=lightblue];\n"
@@ -260,7 +294,9 @@ static const char whole_mermaid[] = "flowchart TD\n"
 
 static const char whole_dot[] = "digraph \"main\" {\n"
                                 "  label=\"completed after 2s\";\n"
+                                "  graph [fontname=\"sans-serif\"];\n"
                                 "  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n"
+                                "  edge [fontname=\"sans-serif\", fontsize=11];\n"
                                 "  n0 [label=\"main: picks\", shape=hexagon];\n"
                                 "  subgraph cluster_0 { label=\"main: one that fits\";\n"
                                 "    n1 [label=\"ann\"];\n"
@@ -293,6 +329,151 @@ whole(void **state)
     made_fini(&m);
 }
 
+/* ---- states, and undoing ------------------------------------------------------------------------
+ */
+
+static const char walking[] =
+    "\"main\": {\"type\": \"walks\", \"states\": {"
+    "\"idle\": {\"wait\": \"text\", \"next\": \"ask\"},"
+    "\"ask\": {\"wait\": \"text\", \"choices\": [\"yes\", \"no\"], \"timeout\": 90000,"
+    " \"case\": \"end\", \"when\": \"output == \\\"<x>\\\"\", \"next\": \"tell\", "
+    "\"on_timeout\": \"idle\"},"
+    "\"tell\": {\"wait\": \"text\", \"schema\": {}, \"on_error\": \"idle\"}}}";
+
+static const char walking_text[] = "main (walks)  step by step\n"
+                                   "  -> idle\n"
+                                   "  -> end  [on error]\n"
+                                   "  ? idle (state)  waits for an input  -> ask\n"
+                                   "  ? ask (state)  waits for yes | no, for 1 min 30 s\n"
+                                   "      -> tell\n"
+                                   "      -> end  [when output == \"<x>\"]\n"
+                                   "      -> idle  [too late]\n"
+                                   "  ? tell (state)  waits for an input of its schema\n"
+                                   "      -> idle  [on error]\n";
+
+static const char walking_mermaid[] =
+    "flowchart TD\n"
+    "  n0{{\"main: walks\"}}\n"
+    "  subgraph g0[\"main: step by step\"]\n"
+    "    n1[/\"idle: state<br/>waits for an input\"/]\n"
+    "    n2[/\"ask: state<br/>waits for yes | no, for 1 min 30 s\"/]\n"
+    "    n3[/\"tell: state<br/>waits for an input of its schema\"/]\n"
+    "    e0((\"end\"))\n"
+    "  end\n"
+    "  n0 -.-> n1\n"
+    "  n0 -.->|\"on error\"| e0\n"
+    "  n1 --> n2\n"
+    "  n2 --> n3\n"
+    "  n2 -->|\"output == #quot;#lt;x>#quot;\"| e0\n"
+    "  n2 -.->|\"too late\"| n1\n"
+    "  n3 -.->|\"on error\"| n1\n";
+
+static const char walking_dot[] =
+    "digraph \"main\" {\n"
+    "  graph [fontname=\"sans-serif\"];\n"
+    "  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n"
+    "  edge [fontname=\"sans-serif\", fontsize=11];\n"
+    "  n0 [label=\"main: walks\", shape=hexagon];\n"
+    "  subgraph cluster_0 { label=\"main: step by step\";\n"
+    "    n1 [label=\"idle: state\\nwaits for an input\", shape=parallelogram, style=solid];\n"
+    "    n2 [label=\"ask: state\\nwaits for yes | no, for 1 min 30 s\", shape=parallelogram, "
+    "style=solid];\n"
+    "    n3 [label=\"tell: state\\nwaits for an input of its schema\", shape=parallelogram, "
+    "style=\"filled\", fillcolor=lightblue];\n"
+    "    e0 [label=\"end\", shape=circle];\n"
+    "  }\n"
+    "  n0 -> n1 [style=dotted];\n"
+    "  n0 -> e0 [style=dotted, label=\"on error\"];\n"
+    "  n1 -> n2;\n"
+    "  n2 -> n3;\n"
+    "  n2 -> e0 [label=\"output == \\\"<x>\\\"\"];\n"
+    "  n2 -> n1 [style=dotted, label=\"too late\"];\n"
+    "  n3 -> n1 [style=dotted, label=\"on error\"];\n"
+    "}\n";
+
+static const char walking_json[] =
+    "{\"name\":\"main\",\"type\":\"walks\",\"decides\":\"step by step\",\"ways\":["
+    "{\"to\":\"idle\"},{\"to\":null,\"when\":\"on error\",\"rare\":true}],\"nodes\":["
+    "{\"id\":\"idle\",\"who\":\"state\",\"after\":[],\"waits_for\":\"an input\","
+    "\"ways\":[{\"to\":\"ask\"}]},"
+    "{\"id\":\"ask\",\"who\":\"state\",\"after\":[],"
+    "\"waits_for\":\"yes | no, for 1 min 30 s\",\"ways\":[{\"to\":\"tell\"},"
+    "{\"to\":null,\"when\":\"output == \\\"<x>\\\"\"},"
+    "{\"to\":\"idle\",\"when\":\"too late\",\"rare\":true}]},"
+    "{\"id\":\"tell\",\"who\":\"state\",\"after\":[],"
+    "\"waits_for\":\"an input of its schema\",\"ways\":["
+    "{\"to\":\"idle\",\"when\":\"on error\",\"rare\":true}]}]}";
+
+static void
+ways(void **state)
+{
+    (void)state;
+    struct made m;
+    make(&m, walking);
+    draws(m.picture, picture_text, walking_text);
+    draws(m.picture, picture_mermaid, walking_mermaid);
+    draws(m.picture, as_json, walking_json);
+    m.picture->nodes[2]->state = PICTURE_RUNNING;
+    draws(m.picture, picture_dot, walking_dot);
+    made_fini(&m);
+}
+
+static const char undoing[] =
+    "\"main\": {\"type\": \"dag\", \"nodes\": ["
+    "{\"id\": \"pay\", \"agent\": \"ann\", \"compensate\": {\"action\": \"POST "
+    "/back?\\\"<b>\\\"\"}},"
+    "{\"id\": \"hire\", \"agent\": \"ann\", \"compensate\": {\"agent\": \"bob\"}},"
+    "{\"id\": \"send\", \"agent\": \"ann\", \"compensate\": {\"server_name\": \"mail\","
+    " \"instruction\": \"call it\\nback\"}},"
+    "{\"id\": \"book\", \"agent\": \"ann\", \"compensate\": {\"agent\": \"away\"}}]},"
+    "\"away\": {\"type\": \"chain\", \"sequence\": [\"bob\"]}";
+
+static void
+undos(void **state)
+{
+    (void)state;
+    struct made m;
+    make(&m, undoing);
+    draws(m.picture, picture_text,
+          "main (dag)\n"
+          "  pay (ann)  [undo by ann: POST /back?\"<b>\"]\n"
+          "  hire (ann)  [undo by bob]\n"
+          "  send (ann)  [undo by mail: call it back]\n"
+          "  book (ann)  [undo by away]\n");
+    m.picture->nodes[0]->note = "completed";
+    draws(m.picture, picture_mermaid,
+          "flowchart TD\n"
+          "  n0[\"pay: ann (completed)<br/>undo by ann: POST /back?#quot;#lt;b>#quot;\"]\n"
+          "  n1[\"hire: ann<br/>undo by bob\"]\n"
+          "  n2[\"send: ann<br/>undo by mail: call it back\"]\n"
+          "  n3[\"book: ann<br/>undo by away\"]\n");
+    AUTO(json_freep) json_t *j = picture_json(m.picture);
+    assert_string_equal(json_str(json_array_get(json_object_get(j, "nodes"), 2), "undo", ""),
+                        "mail: call it\nback");
+    made_fini(&m);
+}
+
+/* Escape sequences begin with one character, too, and lines can be turned around. */
+static void
+hostile(void **state)
+{
+    (void)state;
+    struct made m;
+    make(&m, "\"main\": {\"type\": \"dag\", \"nodes\": [{\"id\": \"a\", \"agent\": \"ann\","
+             " \"when\": \"inputs.x == '\xc2\x9b"
+             "2J\xe2\x80\xae\\u001b]0;x\\u0007'\"}]}");
+    m.picture->nodes[0]->note = "\xc2\x9b"
+                                "31m</script> %%{init: {}}%% &lt;b> a && b";
+    m.picture->note = "\xe2\x80\xa8";
+    draws(m.picture, picture_text,
+          "main (dag)   \n  a (ann)  [when inputs.x == ' 2J  ]0;x ']   31m</script> %%{init: {}}%% "
+          "&lt;b> a && b\n");
+    draws(m.picture, picture_mermaid,
+          "flowchart TD\n  n0[\"a: ann ( 31m#lt;/script> #37;%{init: {}}#37;% #amp;lt;b> a && "
+          "b)\"]\n");
+    made_fini(&m);
+}
+
 /* More nodes than a picture has room for at first, and a condition that is cut between letters. */
 static void
 large(void **state)
@@ -319,4 +500,5 @@ large(void **state)
     made_fini(&m);
 }
 
-TESTS(picture_test, cmocka_unit_test(run), cmocka_unit_test(whole), cmocka_unit_test(large))
+TESTS(picture_test, cmocka_unit_test(run), cmocka_unit_test(whole), cmocka_unit_test(ways),
+      cmocka_unit_test(undos), cmocka_unit_test(hostile), cmocka_unit_test(large))

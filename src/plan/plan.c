@@ -366,6 +366,7 @@ graph_make(struct plan *p, const struct definition *d)
     vec_fini(&l.nodes);
     vec_fini(&l.edges);
     vec_fini(&l.rules);
+    vec_fini(&l.ways);
     return l.graph;
 }
 

@@ -80,7 +80,7 @@ struct node {
     int effect; /* enum effect, or -1: the agent's */
     const struct node *undo; /* what undoes it: worker, templates, limits; in no graph; or NULL */
     bool tolerates_not_done; /* of an undo: it does no harm where there is nothing to undo */
-    int priority; /* higher first */
+    int priority;            /* higher first */
     struct src_pos at;
 };
 
@@ -96,6 +96,13 @@ struct rule { /* of a graph that decides while it runs: a condition and whom it 
     const struct node *node; /* or NULL */
 };
 
+struct way { /* of a graph whose nodes lead to one another while it runs; for drawings */
+    const struct node *from; /* NULL: from outside, or from wherever it is */
+    const struct node *to;   /* NULL: it ends */
+    enum way_why { WAY_NEXT, WAY_CASE, WAY_ERROR, WAY_TIMEOUT } why;
+    const json_t *when; /* WAY_CASE: its condition */
+};
+
 struct graph {
     const char *name, *type;  /* the workflow's */
     const char *noun;         /* what its nodes are called in messages */
@@ -103,6 +110,8 @@ struct graph {
     const json_t *def;        /* normal form */
     const struct rule *rules; /* in order; conditions see what the node around it sees */
     size_t nrules;
+    const struct way *ways; /* of a kind that tells them */
+    size_t nways;
     bool waits;        /* nothing runs in it; `timeout` is how long it waits, for its kind to say */
     bool sees_outer;   /* written inside a node: its conditions see the steps around that */
     bool shares_input; /* and their `input` is that of the graph around; else what it is given */

@@ -372,7 +372,9 @@ drawings(void **state)
                                          "  n1 -->|\"true\"| n2\n");
     plan_draw_dot(m.plan, &dot);
     assert_string_equal(str_c(&dot), "digraph \"main\" {\n"
+                                     "  graph [fontname=\"sans-serif\"];\n"
                                      "  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n"
+                                     "  edge [fontname=\"sans-serif\", fontsize=11];\n"
                                      "  n0 [label=\"ann\"];\n"
                                      "  n1 [label=\"say \\\"hi\\\": b\\\\ob\"];\n"
                                      "  n2 [label=\"all: in ner\"];\n"

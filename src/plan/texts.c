@@ -99,6 +99,12 @@ lower_condition(struct lowering *l, const json_t *cond, const char *pointer, str
     return x;
 }
 
+void
+lower_way(struct lowering *l, struct way way)
+{
+    vec_push(&l->ways, way);
+}
+
 /* Of a workflow that stands by itself: there are no steps around it. */
 static struct expr *
 condition_alone(struct lowering *l, const json_t *cond, const char *pointer)

@@ -120,6 +120,33 @@ class Drawn(Case):
         self.assertEqual(sorted(made), ['plan', 'step-1', 'step-2', 'step-3'])
         self.assertEqual(made['step-3']['after'], ['step-1', 'step-2'])
 
+    def test_a_session_as_it_went(self):
+        self.write('talk.yaml', """
+agents: {ann: {type: lua, script: return 'you said ' .. message}}
+workflows:
+  main:
+    type: session
+    states:
+      idle: {wait: text, next: work}
+      work: {agent: ann, next: more}
+      more:
+        {say: "More?", wait: text, choices: [yes, no], timeout: 1h, on_timeout: end,
+         cases: [{when: "output == 'no'", next: end}], next: work}
+""")
+        self.tutti('run', 'talk.yaml', '--run-id', 'x', '-i', 'one', code=4)
+        for word in ('yes', 'yes'):
+            self.tutti('send', 'x', word, code=4)
+        out = self.still(self.tutti('graph', '--run', 'x', code=0).out)
+        self.assertIn('  . ? idle (state)  waits for an input  -> work\n', out)  # the run's own input, at once
+        self.assertIn('  + ? work (ann)  3 of 3 completed  -> more\n', out)
+        self.assertIn('  > ? more (state)  waits for yes | no, for 1 h 0 min  waits\n', out)
+        self.assertIn("      -> end  [when output == 'no']\n      -> work\n      -> end  [too late]\n", out)
+        self.assertEqual(len(out.splitlines()), 8, out)
+        names = [n['id'] for n in self.tutti('graph', '--run', 'x', '--json', code=0).json['nodes']]
+        self.assertEqual(names, ['idle', 'work', 'more'])
+        rows = self.tutti('runs', 'show', 'x', '--timeline', '--json', code=0).json['rows']
+        self.assertEqual([r['path'] for r in rows if r['what'] == 'part'], [])
+
     @unittest.skipUnless(shutil.which('dot'), 'Graphviz is not installed')
     def test_svg(self):
         run = self.ran('main')

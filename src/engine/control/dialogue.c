@@ -22,16 +22,6 @@
 
 /* ---- lowering -------------------------------------------------------------- */
 
-static const struct node *
-state_named(struct lowering *l, const char *name)
-{
-    vec_each (&l->nodes, n) {
-        if (strcmp((*n)->id, name) == 0)
-            return *n;
-    }
-    return NULL;
-}
-
 /* The state that is meant under this key; NULL for the end, and after a mistake. */
 static const struct node *
 target(struct lowering *l, const json_t *def, const char *pointer, const char *key)
@@ -39,7 +29,7 @@ target(struct lowering *l, const json_t *def, const char *pointer, const char *k
     const char *name = json_str(def, key, NULL);
     if (!name || strcmp(name, END) == 0)
         return NULL;
-    const struct node *n = state_named(l, name);
+    const struct node *n = map_get(l->ids, name);
     struct near near = NEAR_INIT(name);
     if (n)
         return n;
@@ -110,21 +100,41 @@ state_lower(struct lowering *l, const char *name, const json_t *def, const char 
 }
 
 static void
-state_ways(struct lowering *l, const json_t *def, const char *pointer)
+way(struct lowering *l, const struct node *from, const struct node *to, enum way_why why)
 {
-    static const char *const keys[] = {"next", "on_error", "on_timeout"};
+    lower_way(l, (struct way){.from = from, .to = to, .why = why});
+}
+
+static void
+state_cases(struct lowering *l, const struct node *n, const json_t *def, const char *pointer)
+{
     const json_t *one;
     size_t i;
-    for (i = 0; i < COUNT(keys); i++)
-        target(l, def, pointer, keys[i]);
+    json_array_foreach (json_object_get(def, "cases"), i, one) {
+        const char *at = lower_below(l, pointer, "cases", i);
+        const json_t *when = json_object_get(one, "when");
+        const struct node *to = target(l, one, at, "next");
+        lower_rule(l, when, arena_printf(l->arena, "%s/when", at), to);
+        lower_way(l, (struct way){.from = n, .to = to, .why = WAY_CASE, .when = when});
+    }
+}
+
+static void
+state_ways(struct lowering *l, const struct node *n, const json_t *def, const char *pointer)
+{
+    const struct node *next = target(l, def, pointer, "next"),
+                      *failed = target(l, def, pointer, "on_error"),
+                      *late = target(l, def, pointer, "on_timeout");
+    state_cases(l, n, def, pointer);
+    if (json_object_get(def, "next") || !json_object_get(def, "cases"))
+        way(l, n, next, WAY_NEXT);
+    if (json_object_get(def, "on_timeout"))
+        way(l, n, late, WAY_TIMEOUT);
+    if (json_object_get(def, "on_error"))
+        way(l, n, failed, WAY_ERROR);
     if (json_object_get(def, "on_timeout") && !json_object_get(def, "timeout"))
         lower_fail(l, lower_pos(l, arena_printf(l->arena, "%s/on_timeout", pointer)),
                    "on_timeout needs a timeout: the wait never ends");
-    json_array_foreach (json_object_get(def, "cases"), i, one) {
-        const char *at = lower_below(l, pointer, "cases", i);
-        lower_rule(l, json_object_get(one, "when"), arena_printf(l->arena, "%s/when", at),
-                   target(l, one, at, "next"));
-    }
 }
 
 static struct err *
@@ -136,12 +146,17 @@ session_lower(struct lowering *l, const json_t *def, const char *pointer)
     json_object_foreach (states, name, state)
         state_lower(l, name, state, arena_printf(l->arena, "%s/states/%s", pointer, name));
     json_object_foreach (states, name, state)
-        state_ways(l, state, arena_printf(l->arena, "%s/states/%s", pointer, name));
+        state_ways(l, map_get(l->ids, name), state,
+                   arena_printf(l->arena, "%s/states/%s", pointer, name));
     if (strcmp(json_str(def, "start", ""), END) == 0)
         lower_fail(l, lower_pos(l, arena_printf(l->arena, "%s/start", pointer)),
                    "a session cannot start where it ends");
-    target(l, def, pointer, "start");
-    target(l, def, pointer, "on_error");
+    const struct node *start = target(l, def, pointer, "start"),
+                      *failed = target(l, def, pointer, "on_error");
+    if (l->nodes.len)
+        way(l, NULL, start ? start : l->nodes.at[0], WAY_NEXT);
+    if (json_object_get(def, "on_error"))
+        way(l, NULL, failed, WAY_ERROR);
     return NULL;
 }
 

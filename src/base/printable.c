@@ -1,5 +1,5 @@
 /* printable.c - foreign text on a terminal. */
-#include "observe/printable.h"
+#include "base/printable.h"
 #include <string.h>
 
 /* How many bytes at p a terminal would obey instead of showing: C0 and C1 controls, line and

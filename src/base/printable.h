@@ -2,8 +2,8 @@
  *
  * Widths are those of common terminals: letters of East Asia and emoji take two columns, combining
  * marks none. */
-#ifndef OBSERVE_PRINTABLE_H
-#define OBSERVE_PRINTABLE_H
+#ifndef BASE_PRINTABLE_H
+#define BASE_PRINTABLE_H
 #include "base/str.h"
 
 /* Appends the text with what a terminal would obey replaced by blanks; invalid bytes by U+FFFD. */
