@@ -461,20 +461,22 @@ ending(void **state)
                          "  mail cancelled - ! the run ended while 'mail' was in doubt: it may "
                          "have been carried out\n"
                          "resume: resuming '': run '' has ended\n");
-    scene(cancel_running, "soon: timed out\n"
-                          "cancel: ok\n"
-                          "wait: ok\n"
-                          "within 150 ms\n"
-                          "cancelled - ! -\n"
-                          "  mail cancelled - ! 'mail' was under way, and may have been carried "
-                          "out: cancelled\n");
-    scene(cancel_just_seen, "soon: timed out\n"
-                            "cancel: ok\n"
-                            "wait: ok\n"
-                            "within 0 ms\n"
-                            "cancelled - ! -\n"
-                            "  mail cancelled - ! 'mail' was under way, and may have been carried "
-                            "out: cancelled\n");
+    scene(cancel_running,
+          "soon: timed out\n"
+          "cancel: ok\n"
+          "wait: ok\n"
+          "within 150 ms\n"
+          "cancelled - ! -\n"
+          "  mail cancelled - ! 'mail' at mail/send was under way, and may have been carried "
+          "out: cancelled\n");
+    scene(cancel_just_seen,
+          "soon: timed out\n"
+          "cancel: ok\n"
+          "wait: ok\n"
+          "within 0 ms\n"
+          "cancelled - ! -\n"
+          "  mail cancelled - ! 'mail' at mail/send was under way, and may have been carried "
+          "out: cancelled\n");
     scene(cancel_by_force, "soon: timed out\n"
                            "cancel: ok\n"
                            "cancelled - ! -\n"

@@ -150,7 +150,7 @@ run_graph(struct run *r, struct reply *reply, enum graph_end *ret_end)
         e = timed_out(e);
     if (e && err_kind(e) == ERR_TIMEOUT && (before || scope_is_late(&r->scope)))
         e = WRAP(e, "the workflow's timeout of %lld ms", (long long)g->timeout_ms);
-    return e;
+    return open_tell(r, open_below(r, "", e));
 }
 
 static void
@@ -205,6 +205,7 @@ run_unref(struct run *r)
     free(r->parked);
     view_free(r->view);
     purses_free(r);
+    open_free(r);
     pending_free(r->pending.at, r->pending.len);
     err_free(r->broken);
     doubts_free(r->doubts);

@@ -8,6 +8,7 @@
 #include "engine/journal/journal.h"
 #include "engine/pause.h"
 #include "engine/step/doubt.h"
+#include "engine/step/leftopen.h"
 #include "guard/breaker.h"
 #include "guard/retry.h"
 #include "rt/fiber.h"
@@ -80,6 +81,7 @@ struct run {
     int64_t started_wall_ms;
     struct waits waits;
     struct map *purses, *past; /* spend.c; NULL: it has no budget */
+    struct left_open open;
 };
 
 struct depth {
@@ -107,7 +109,6 @@ struct hosted {
 
 /* Fills in the run and the time, and tells everybody. */
 void run_publish(struct run *r, struct run_event ev);
-
 struct run *OWN run_new(struct engine *e, struct flow *f);
 void run_set_input(struct run *r, const json_t *started);
 void run_launch(struct run *r); /* its fiber begins */
@@ -121,7 +122,6 @@ void engine_watch_start(struct engine *e);
 struct err *MUST inputs_check(const struct graph *g, const json_t *inputs);
 struct err *MUST flow_check_inputs(struct flow *f, const json_t *inputs);
 struct err *MUST flow_stored(struct engine *e, const char *hash, struct flow **OWN ret_flow) YIELDS;
-
 void guards_free(struct engine *e); /* guards.c */
 void needs_free(struct flow *f);    /* admit.c */
 /* step.c */

@@ -304,7 +304,7 @@ item_run(struct run *r, const struct work *w, struct reply *ret_reply)
     }
     struct err *e = saga_cause(r, w->path);
     if (!e)
-        e = within_total(r, w, started, ret_reply, &attempts);
+        e = open_below(r, w->path, within_total(r, w, started, ret_reply, &attempts));
     if (e && w->child && control_may_go_on(e))
         e = saga_failed(r, w->path, mark, e);
     if (!e && !ret_reply->output)
@@ -354,7 +354,7 @@ work_run(struct run *r, const struct work *w, struct reply *ret_reply)
     }
     struct err *e = saga_cause(r, w->path); /* it has failed, and is being undone */
     if (!e)
-        e = within_total(r, w, started, ret_reply, &attempts);
+        e = open_below(r, w->path, within_total(r, w, started, ret_reply, &attempts));
     if (e && w->child && err_kind(e) != ERR_PARKED && err_kind(e) != ERR_CANCELLED)
         e = saga_failed(r, w->path, mark, e);
     if (!e && !ret_reply->output)

@@ -132,7 +132,7 @@ class Interrupted(Runs):
 class Effects(Runs):
     """A step that may happen once, killed between its doing and its record."""
 
-    def pay(self, ledger):
+    def pay(self, ledger, **node):
         return self.flow(
             'tutti.json',
             agents={
@@ -147,6 +147,7 @@ class Effects(Runs):
                             'agent': 'bank',
                             'action': 'POST /append',
                             'parameters': {'body': {'entry': 'one', 'key': 'pay-1'}},
+                            **node,
                         },
                         {'id': 'next', 'agent': 'after', 'depends_on': ['pay']},
                     ]
@@ -205,6 +206,24 @@ class Effects(Runs):
         done = self.tutti('run', self.pay(server), '-i', 'x', code=4)
         self.assertIn('in doubt', done.err)
         self.assertEqual(len(self.entries()), 1)
+
+    def late(self):
+        """A run whose payment was cut off by its node's total while nobody knew what came of it; its id."""
+        server = self.ledger(delay_ms=3000)
+        done = self.tutti('run', self.pay(server, total_timeout='300ms'), '-i', 'x', code=4)
+        self.assertIn("in doubt: 'http:bank' at pay/request was under way", done.err)
+        server.delay = 0
+        return self.runs()[0]['run']
+
+    def test_cut_off_by_its_total_it_waits_for_an_answer(self):
+        run = self.late()
+        self.tutti('runs', 'resume', run, code=4)
+        doc = self.tutti('runs', 'resume', run, '--in-doubt', 'done', '--json', code=0).json
+        self.assertEqual((doc['status'], doc['nodes']['pay']['status'], len(self.entries())), ('completed',) * 2 + (1,))
+
+    def test_cut_off_by_its_total_it_can_be_sent_again_by_a_person(self):
+        doc = self.tutti('runs', 'resume', self.late(), '--in-doubt', 'retry', '--json', code=0).json
+        self.assertEqual((doc['nodes']['pay']['status'], len(self.entries())), ('completed', 2))
 
     def test_the_key_is_the_same_for_the_same_step(self):
         server = self.model()

@@ -180,8 +180,6 @@ guards_peek(struct stepping *st)
     return guards_admit(st, &pass);
 }
 
-/* What says nothing about the target's health: nobody waited for the end, or it was not its fault.
- */
 static bool
 is_failure(const struct err *e)
 {
@@ -189,13 +187,21 @@ is_failure(const struct err *e)
     return kind == ERR_TRANSIENT || kind == ERR_TIMEOUT || kind == ERR_LIMIT;
 }
 
+/* Says nothing about the target's health: nobody waited for its own time to be over. */
+static bool
+is_no_verdict(const struct err *e, bool cut_off)
+{
+    return err_kind(e) == ERR_CANCELLED || err_kind(e) == ERR_PARKED ||
+           (err_kind(e) == ERR_TIMEOUT && cut_off);
+}
+
 void
-guards_verdict(struct stepping *st, uint64_t pass, const struct err *e)
+guards_verdict(struct stepping *st, uint64_t pass, const struct err *e, bool cut_off)
 {
     struct health *h = st->health;
     if (!pass)
         return;
-    if (e && (err_kind(e) == ERR_CANCELLED || err_kind(e) == ERR_PARKED)) {
+    if (e && is_no_verdict(e, cut_off)) {
         breaker_forget(&h->breaker, pass);
         return;
     }

@@ -94,20 +94,6 @@ past_add(struct map *past, const char *path, struct amount more)
     *sum = amount_add(*sum, more);
 }
 
-/* Cuts the last part off; false: nothing was left to cut. The run itself is "". */
-static bool
-path_up(char *path)
-{
-    char *slash = strrchr(path, '/');
-    if (slash)
-        *slash = '\0';
-    else if (*path)
-        *path = '\0';
-    else
-        return false;
-    return true;
-}
-
 /* One look at all records, for all purses of the run: by path, what was spent below it. */
 static struct err *
 past_read(struct run *r)

@@ -4,12 +4,11 @@
 #include "engine/journal/undolog.h"
 #include "engine/saga.h"
 #include "engine/step/coalesce.h"
+#include "engine/step/leftopen.h"
 #include "engine/step/stepping.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define ASK_SOMEBODY "look, then resume with --in-doubt done, retry or fail"
 
 /* ---- what the journal says ------------------------------------------------- */
 
@@ -158,7 +157,9 @@ attempt_once(struct stepping *st, json_t **ret_value, struct usage *used)
     st->open = e && (err_kind(e) == ERR_CANCELLED || err_in_doubt(e));
     struct err *late = scope_close(&scope);
     err_free(late); /* the call itself has told */
-    guards_verdict(st, pass, e);
+    struct err *ended = fiber_check();
+    guards_verdict(st, pass, e, ended != NULL);
+    err_free(ended);
     admit_end(st, e, used, &told);
     if (e && err_kind(e) == ERR_TIMEOUT && rt_now_ms() >= deadline)
         e = WRAP(e, "no answer within %.3g s", (double)st->timeout_ms / 1000.0);
@@ -281,10 +282,7 @@ doubt_resolve(struct stepping *st, json_t **ret_value, bool *ret_settled)
     case IN_DOUBT_PARK:
         break;
     }
-    return FAIL(ERR_PARKED,
-                "in doubt: '%s' at %s was under way when the process ended, and may have been "
-                "carried out; " ASK_SOMEBODY,
-                st->s->target, st->path);
+    return open_ask(st, "was under way when the process ended, and may have been carried out");
 }
 
 /* It ended with e, and what the journal is told of that. */
@@ -298,19 +296,16 @@ step_failed(struct stepping *st, struct err *OWN e)
     const bool cut_off = ended || err_kind(e) == ERR_CANCELLED ||
                          (!undo_part(st->path) && scope_is_cancelled(&r->scope));
     if (cut_off && s->effect == EFFECT_ONCE && st->open)
-        return err_set_in_doubt(
-            WRAP(e, "'%s' was under way, and may have been carried out", s->target));
+        return open_cut_off(st, e);
     if (cut_off || err_kind(e) == ERR_PARKED || r->broken) {
         spend_leave(st);
         return e;
     }
     if (s->effect == EFFECT_ONCE && err_in_doubt(e) && !s->tell_doubt) {
-        AUTO(freep)
-        char *text = err_text(e); /* no end is recorded: its intent says that it is open */
+        AUTO(freep) char *text = err_text(e);
+        AUTO(freep) char *how = xasprintf("may have been carried out (%s)", text);
         err_free(e);
-        return FAIL(ERR_PARKED,
-                    "in doubt: '%s' at %s may have been carried out (%s); " ASK_SOMEBODY, s->target,
-                    st->path, text);
+        return open_ask(st, how);
     }
     if (st->repeated && acts(s) && err_kind(e) == ERR_MISSING && err_answered(e))
         e = err_set_in_doubt(e); /* gone: perhaps it was the try before that took it away */

@@ -42,9 +42,10 @@ void step_tell(struct stepping *st, const char *event, json_t *OWN more);
 /* guards.c: which retries, timeout and breaker a step has. */
 void guards_find(struct stepping *st);
 void guards_leave(struct stepping *st); /* once, whatever came of it */
-/* ERR_DENIED: the breaker is open. The pass goes back with the verdict; e NULL: it went well. */
+/* ERR_DENIED: the breaker is open. The pass goes back with the verdict; e NULL: it went well.
+ * cut_off: a time around the call was over, not its own. */
 struct err *MUST guards_admit(struct stepping *st, uint64_t *ret_pass);
-void guards_verdict(struct stepping *st, uint64_t pass, const struct err *e);
+void guards_verdict(struct stepping *st, uint64_t pass, const struct err *e, bool cut_off);
 /* ERR_DENIED at once when the breaker is open: nobody need wait for his turn first. */
 struct err *MUST guards_peek(struct stepping *st);
 
@@ -57,6 +58,9 @@ void admit_cancel(struct stepping *st); /* it was not sent; nothing when it was 
 void admit_end(struct stepping *st, const struct err *e, const struct usage *used,
                const struct step_limits *told);
 #define STEP_LIMITS_NONE ((struct step_limits){{-1, -1, -1}, {-1, -1, -1}, false})
+
+/* leftopen.c: cuts the last part off; false: nothing was left to cut. The run itself is "". */
+bool path_up(char *path);
 
 /* step.c: one try that is paid for. */
 struct err *MUST step_attempt(struct stepping *st, json_t **OWN ret_value) YIELDS;
