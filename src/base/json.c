@@ -103,26 +103,33 @@ json_pick(const char *text, size_t n, const struct json_want *want, size_t count
 #define WRITE_DEPTH_MAX 2048 /* jansson's own bound on what it reads; our values are far below */
 
 static void
-write_string(struct str *s, const char *p, size_t n)
+quote_byte(struct str *s, char c)
 {
-    size_t plain = 0; /* bytes before p + i that can be copied as they are */
-    str_addc(s, '"');
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)p[i];
-        if (c >= 0x20 && c != '"' && c != '\\')
-            continue;
-        str_addn(s, p + plain, i - plain);
-        plain = i + 1;
-        if (c == '"' || c == '\\') {
-            str_addc(s, '\\');
-            str_addc(s, (char)c);
-        } else if (c == '\n') {
-            str_addn(s, "\\n", 2);
-        } else {
-            str_addf(s, "\\u%04x", c);
-        }
+    static const char from[] = "\"\\\n\r\t", to[] = "\"\\nrt";
+    const char *at = memchr(from, c, sizeof from - 1);
+    if (!at) {
+        str_addf(s, "\\u%04x", (unsigned char)c);
+        return;
     }
-    str_addn(s, p + plain, n - plain);
+    str_addc(s, '\\');
+    str_addc(s, to[at - from]);
+}
+
+void
+json_quote(struct str *s, const char *text, size_t n)
+{
+    const char *const end = text + n;
+    str_reserve(s, n + 2);
+    str_addc(s, '"');
+    for (;;) {
+        bool high = false;
+        const char *stop = json_plain_end(text, end, &high);
+        str_addn(s, text, (size_t)(stop - text));
+        if (stop == end)
+            break;
+        quote_byte(s, *stop);
+        text = stop + 1;
+    }
     str_addc(s, '"');
 }
 
@@ -168,12 +175,18 @@ key_order(const void *a, const void *b)
 }
 
 static void
-write_member(struct str *s, const char *key, const json_t *value, bool sorted, unsigned depth)
+write_key(struct str *s, const char *key)
 {
     if (s->p[s->len - 1] != '{')
         str_addc(s, ',');
-    write_string(s, key, strlen(key));
+    json_quote(s, key, strlen(key));
     str_addc(s, ':');
+}
+
+static void
+write_member(struct str *s, const char *key, const json_t *value, bool sorted, unsigned depth)
+{
+    write_key(s, key);
     write_value(s, value, sorted, depth + 1);
 }
 
@@ -224,7 +237,7 @@ write_value(struct str *s, const json_t *j, bool sorted, unsigned depth)
         str_addc(s, ']');
         return;
     case JSON_STRING:
-        write_string(s, json_string_value(j), json_string_length(j));
+        json_quote(s, json_string_value(j), json_string_length(j));
         return;
     case JSON_INTEGER:
         write_integer(s, json_integer_value(j));
@@ -264,6 +277,55 @@ json_canonical(const json_t *j)
     struct str s = STR_INIT;
     write_value(&s, j, true, 0);
     return str_steal(&s);
+}
+
+void
+json_open(struct str *s)
+{
+    str_addc(s, '{');
+}
+
+void
+json_put_open(struct str *s, const char *key)
+{
+    write_key(s, key);
+    json_open(s);
+}
+
+void
+json_close(struct str *s)
+{
+    str_addc(s, '}');
+}
+
+void
+json_put(struct str *s, const char *key, const json_t *value)
+{
+    if (value)
+        write_member(s, key, value, false, 0);
+}
+
+void
+json_put_text(struct str *s, const char *key, const char *text)
+{
+    if (!text)
+        return;
+    const size_t n = strlen(text);
+    write_key(s, key);
+    if (utf8_valid(text, n)) {
+        json_quote(s, text, n);
+        return;
+    }
+    AUTO(str_fini) struct str valid = STR_INIT;
+    str_add_utf8(&valid, text, n);
+    json_quote(s, str_c(&valid), valid.len);
+}
+
+void
+json_put_int(struct str *s, const char *key, int64_t value)
+{
+    write_key(s, key);
+    write_integer(s, value);
 }
 
 static int
@@ -346,9 +408,8 @@ json_truthy(const json_t *j)
 json_t *
 json_string_lossy(const char *p, size_t n)
 {
-    json_t *j = memchr(p, '\0', n) ? NULL : json_stringn(p, n);
-    if (j)
-        return j;
+    if (!memchr(p, '\0', n) && utf8_valid(p, n))
+        return json_stringn_nocheck(p, n);
     AUTO(str_fini) struct str s = STR_INIT;
     for (size_t i = 0; i < n;) {
         const char *nul = memchr(p + i, '\0', n - i);
@@ -358,7 +419,7 @@ json_string_lossy(const char *p, size_t n)
             str_add(&s, "\xef\xbf\xbd");
         i += k + (nul ? 1 : 0);
     }
-    return json_stringn(str_c(&s), s.len);
+    return json_stringn_nocheck(str_c(&s), s.len);
 }
 
 json_t *

@@ -28,10 +28,20 @@ json_t *OWN json_or_text(const char *text, size_t n);
 struct err *MUST json_parse_own(const char *text, size_t n, json_t **OWN ret_json);
 /* Compact, in order of insertion, numbers as short as they can be. NULL is written as null. */
 void json_write(struct str *s, const json_t *j);
+void json_quote(struct str *s, const char *text, size_t n); /* a string in its quotes */
 char *OWN json_text(const json_t *j);
 /* Sorted keys, compact: equal values give equal bytes. For hashes. */
 char *OWN json_canonical(const json_t *j);
 char *OWN json_pretty(const json_t *j);
+
+/* An object written member by member, for what is written once and would be a tree for a moment
+ * only. Of json_put_text invalid UTF-8 becomes U+FFFD; what is NULL is left out. */
+void json_open(struct str *s);
+void json_close(struct str *s);
+void json_put_open(struct str *s, const char *key); /* a member that is an object itself */
+void json_put(struct str *s, const char *key, const json_t *value);
+void json_put_text(struct str *s, const char *key, const char *text);
+void json_put_int(struct str *s, const char *key, int64_t value);
 
 /* Members of an object; the default when absent or of another type. */
 const char *json_str(const json_t *obj, const char *key, const char *otherwise);

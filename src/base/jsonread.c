@@ -110,12 +110,31 @@ struct run { /* a string's bytes: in the input, or in r->text when it had escape
     size_t n;
 };
 
-/* Bytes up to the next quote, backslash or control character; *high: some are not ASCII. */
-static const char *
-plain_end(const char *p, const char *end, bool *high)
+#define EIGHT(byte) (0x0101010101010101u * (byte))
+
+/* Is there a byte below 0x20, a quote or a backslash among these eight? Each of the three takes 1
+ * (or 0x20) from every byte: one that was too small borrows, which sets its highest bit. */
+static bool
+eight_stop(uint64_t x)
 {
-    unsigned char all = 0;
-    for (; p < end; p++) {
+    const uint64_t quote = x ^ EIGHT('"'), back = x ^ EIGHT('\\');
+    return (((x - EIGHT(0x20)) & ~x) | ((quote - EIGHT(1)) & ~quote) |
+            ((back - EIGHT(1)) & ~back)) &
+           EIGHT(0x80);
+}
+
+const char *
+json_plain_end(const char *p, const char *end, bool *high)
+{
+    uint64_t eight, all = 0;
+    for (; end - p >= (ptrdiff_t)sizeof eight; p += sizeof eight) {
+        memcpy(&eight, p, sizeof eight);
+        if (eight_stop(eight))
+            break;
+        all |= eight;
+    }
+    *high |= (all & EIGHT(0x80)) != 0;
+    for (all = 0; p < end; p++) {
         const unsigned char c = (unsigned char)*p;
         if (c < 0x20 || c == '"' || c == '\\')
             break;
@@ -133,7 +152,7 @@ read_run(struct reader *r, struct run *ret)
     bool high = false, escaped = false;
     str_reset(&r->text);
     for (;;) {
-        r->p = plain_end(r->p, r->end, &high);
+        r->p = json_plain_end(r->p, r->end, &high);
         if (r->p == r->end || (unsigned char)*r->p < 0x20)
             return false;
         if (*r->p == '"' && !escaped)

@@ -15,5 +15,8 @@
 json_t *OWN json_read_plain(const char *text, size_t n, int depth);
 /* json_pick of an object; false: not for this reader, and nothing is set. */
 bool json_pick_plain(const char *text, size_t n, const struct json_want *want, size_t count);
+/* Where the next quote, backslash or control character is, or end; *high: bytes before it are not
+ * all ASCII (else unchanged). */
+const char *json_plain_end(const char *p, const char *end, bool *high);
 
 #endif

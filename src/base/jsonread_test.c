@@ -247,6 +247,53 @@ mutations(void **state)
     }
 }
 
+/* Every byte at every place of a text, which is looked at eight bytes at a time: as one would find
+ * it byte by byte, and read back by jansson as it was. */
+static void
+plain_runs(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n < 20; n++) {
+        for (size_t at = 0; at < n * 256; at++) {
+            const unsigned char c = (unsigned char)(at % 256);
+            char text[20];
+            memset(text, n % 2 ? 'a' : '~', n);
+            text[at / 256] = (char)c;
+            const bool stops = c < 0x20 || c == '"' || c == '\\';
+            bool high = false;
+            const char *end = json_plain_end(text, text + n, &high);
+            assert_ptr_equal(end, text + (stops ? at / 256 : n));
+            assert_int_equal(high, c >= 0x80);
+            if (!c || c >= 0x80)
+                continue;
+            AUTO(json_freep) json_t *j = json_stringn(text, n);
+            AUTO(freep) char *written = json_text(j);
+            AUTO(json_freep) json_t *again = json_loads(written, JSON_DECODE_ANY, NULL);
+            assert_true(json_equal(j, again));
+        }
+    }
+}
+
+/* A record written member by member is the text that the tree would be. */
+static void
+members(void **state)
+{
+    (void)state;
+    AUTO(str_fini) struct str s = STR_INIT;
+    AUTO(json_freep) json_t *list = json_pack("[in]", 1);
+    json_open(&s);
+    json_put_text(&s, "a", "x\xff\"\t\r\n\x01");
+    json_put_text(&s, "absent", NULL);
+    json_put(&s, "absent", NULL);
+    json_put_int(&s, "b", INT64_MIN);
+    json_put_open(&s, "c");
+    json_close(&s);
+    json_put(&s, "d", list);
+    json_close(&s);
+    assert_string_equal(str_c(&s), "{\"a\":\"x\xef\xbf\xbd\\\"\\t\\r\\n\\u0001\","
+                                   "\"b\":-9223372036854775808,\"c\":{},\"d\":[1,null]}");
+}
+
 TESTS(jsonread_test, cmocka_unit_test(tables), cmocka_unit_test(long_numbers),
       cmocka_unit_test(depth), cmocka_unit_test(picking), cmocka_unit_test(picking_nul),
-      cmocka_unit_test(mutations))
+      cmocka_unit_test(mutations), cmocka_unit_test(plain_runs), cmocka_unit_test(members))

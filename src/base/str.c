@@ -22,11 +22,9 @@ str_reset(struct str *s)
 }
 
 void
-str_reserve(struct str *s, size_t more)
+str_grow(struct str *s, size_t more)
 {
     assert(more < SIZE_MAX / 4);
-    if (s->len + more + 1 <= s->cap)
-        return;
     size_t cap = s->cap ? s->cap : 64;
     while (cap < s->len + more + 1)
         cap += cap / 2 + 16;
@@ -58,14 +56,6 @@ void
 str_add(struct str *s, const char *text)
 {
     str_addn(s, text, strlen(text));
-}
-
-void
-str_addc(struct str *s, char c)
-{
-    str_reserve(s, 1);
-    s->p[s->len++] = c;
-    s->p[s->len] = '\0';
 }
 
 void

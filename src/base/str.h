@@ -13,12 +13,24 @@ struct str {
 #define STR_INIT ((struct str){0})
 
 void str_fini(struct str *s);
-void str_reset(struct str *s); /* len 0, memory kept */
-void str_reserve(struct str *s, size_t more);
+void str_reset(struct str *s);             /* len 0, memory kept */
+void str_grow(struct str *s, size_t more); /* str_reserve is what one asks */
+static inline void
+str_reserve(struct str *s, size_t more)
+{
+    if (!s->p || more >= s->cap - s->len)
+        str_grow(s, more);
+}
 void str_fit(struct str *s); /* gives back what is not used */
 void str_add(struct str *s, const char *text);
 void str_addn(struct str *s, const void *bytes, size_t n);
-void str_addc(struct str *s, char c);
+static inline void
+str_addc(struct str *s, char c)
+{
+    str_reserve(s, 1);
+    s->p[s->len++] = c;
+    s->p[s->len] = '\0';
+}
 void str_addf(struct str *s, const char *fmt, ...) FMT(2);
 void str_addv(struct str *s, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 void str_cut(struct str *s, size_t from_front); /* drops the first bytes */

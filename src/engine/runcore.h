@@ -149,7 +149,7 @@ struct work_end {
     unsigned attempts;
     int64_t started_wall_ms;
 };
-json_t *OWN work_end_body(const struct work *w, const struct work_end *end);
+bool work_end_append(struct run *r, const struct work *w, const struct work_end *end);
 /* hosted.c */
 struct err *MUST agent_run(struct run *r, const struct work *w, int64_t started_wall_ms,
                            struct reply *ret_reply, unsigned *ret_attempts) YIELDS;

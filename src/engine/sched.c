@@ -151,7 +151,7 @@ node_record(struct graph_state *gs, const struct node *n, const char *path, enum
     struct work w = node_work(gs, n, path);
     struct work_end end = {.status = status, .error = e, .started_wall_ms = rt_wall_ms()};
     if (!view_node_ended(gs->run->view, path))
-        run_append(gs->run, REC_NODE_ENDED, path, work_end_body(&w, &end), false);
+        work_end_append(gs->run, &w, &end);
 }
 
 static struct err *

@@ -8,27 +8,30 @@
 
 #define PATH_LEN_MAX (RECORD_PATH_MAX - 512) /* its steps have a name below it */
 
-json_t *
-work_end_body(const struct work *w, const struct work_end *end)
+/* False as for run_append. */
+bool
+work_end_append(struct run *r, const struct work *w, const struct work_end *end)
 {
     static const struct reply nothing;
     const struct reply *reply = end->reply ? end->reply : &nothing;
     const struct err *e = end->error;
     AUTO(freep) char *error = e ? err_text(e) : NULL;
-    json_t *usage = usage_to_json(&reply->usage);
-    json_t *body =
-        json_pack("{ss ss* ss sO* so* si sI sI so}", "type", w->type, "agent", w->worker, "status",
-                  node_status_name(end->status), "output", reply->output, "error",
-                  error ? json_string_lossy(error, strlen(error)) : NULL, "attempts",
-                  (int)end->attempts, "started", end->started_wall_ms, "duration_ms",
-                  MAX(rt_wall_ms() - end->started_wall_ms, 0), "usage", usage);
+    struct str *to = record_begin(r);
+    json_put_text(to, "type", w->type);
+    json_put_text(to, "agent", w->worker);
+    json_put_text(to, "status", node_status_name(end->status));
+    json_put(to, "output", reply->output);
+    json_put_text(to, "error", error);
+    json_put_int(to, "attempts", end->attempts);
+    json_put_int(to, "started", end->started_wall_ms);
+    json_put_int(to, "duration_ms", MAX(rt_wall_ms() - end->started_wall_ms, 0));
+    usage_put(to, "usage", &reply->usage);
     if (e)
-        json_object_set_new(body, "kind", json_string(err_kind_name(err_kind(e))));
+        json_put_text(to, "kind", err_kind_name(err_kind(e)));
     if (reply->partial)
-        json_object_set_new(body, "partial", json_true());
-    if (reply->text)
-        json_object_set_new(body, "text", json_string_lossy(reply->text, strlen(reply->text)));
-    return body;
+        json_put(to, "partial", json_true());
+    json_put_text(to, "text", reply->text);
+    return record_append(r, REC_NODE_ENDED, w->path, false);
 }
 
 /* ---- the time that a graph has ---------------------------------------------- */
@@ -241,14 +244,14 @@ static struct err *
 end_record(struct run *r, const struct work *w, struct work_end *end, struct err *e,
            struct reply *reply)
 {
-    if (run_append(r, REC_NODE_ENDED, w->path, work_end_body(w, end), false))
+    if (work_end_append(r, w, end))
         return e;
     const struct usage usage = reply->usage;
     reply_fini(reply);
     *reply = (struct reply){.usage = usage};
     end->status = NODE_FAILED;
     end->error = e = too_large("its reply");
-    run_append(r, REC_NODE_ENDED, w->path, work_end_body(w, end), false);
+    work_end_append(r, w, end);
     return e;
 }
 

@@ -215,7 +215,7 @@ put_system(struct wire *w, const struct llm_call *c)
     if (schema_in_words(c))
         provider_ask_schema(&text, c->req->output_schema);
     if (text.len && body_key(w, "system"))
-        wire_quote(&w->body, str_c(&text), text.len);
+        json_quote(&w->body, str_c(&text), text.len);
 }
 
 /* ---- request: tools and parameters ------------------------------------------------------------*/

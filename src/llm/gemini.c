@@ -20,7 +20,7 @@ put_members(struct str *b, const json_t *object, const char *but)
         if (but && strcmp(key, but) == 0)
             continue;
         str_addc(b, ',');
-        wire_quote(b, key, strlen(key));
+        json_quote(b, key, strlen(key));
         str_addc(b, ':');
         json_write(b, value);
     }
@@ -113,7 +113,7 @@ put_response(struct str *b, const json_t *result)
         return;
     }
     str_add(b, failed ? "{\"error\":" : "{\"result\":");
-    wire_quote(b, str_c(&text), text.len);
+    json_quote(b, str_c(&text), text.len);
     str_addc(b, '}');
 }
 
@@ -218,7 +218,7 @@ put_system(struct wire *w, const struct llm_call *c)
     if (!text.len || !body_key(w, "systemInstruction"))
         return;
     str_add(&w->body, "{\"parts\":[{\"text\":");
-    wire_quote(&w->body, str_c(&text), text.len);
+    json_quote(&w->body, str_c(&text), text.len);
     str_add(&w->body, "}]}");
 }
 
@@ -239,7 +239,7 @@ put_tools(struct wire *w, const struct llm_call *c)
         str_add(b, i ? ",{\"name\":\"" : "{\"name\":\"");
         toolname_add(b, &c->names, json_str(tool, "name", ""));
         str_add(b, "\",\"description\":");
-        wire_quote(b, description, strlen(description));
+        json_quote(b, description, strlen(description));
         /* an object without properties is refused: such a tool has no parameters */
         if (json_object_size(json_object_get(schema, "properties"))) {
             AUTO(json_freep) json_t *subset = gemini_schema(schema);

@@ -85,53 +85,11 @@ wire_url(struct wire *w, const struct llm_profile *p, const char *base, const ch
 
 /* ---- JSON text --------------------------------------------------------------------------------*/
 
-static void
-quote_byte(struct str *to, char c)
-{
-    switch (c) {
-    case '"':
-        str_addn(to, "\\\"", 2);
-        break;
-    case '\\':
-        str_addn(to, "\\\\", 2);
-        break;
-    case '\n':
-        str_addn(to, "\\n", 2);
-        break;
-    case '\r':
-        str_addn(to, "\\r", 2);
-        break;
-    case '\t':
-        str_addn(to, "\\t", 2);
-        break;
-    default:
-        str_addf(to, "\\u%04x", (unsigned char)c);
-    }
-}
-
-void
-wire_quote(struct str *to, const char *text, size_t n)
-{
-    str_reserve(to, n + 2);
-    str_addc(to, '"');
-    size_t from = 0;
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c >= 0x20 && c != '"' && c != '\\')
-            continue;
-        str_addn(to, text + from, i - from);
-        quote_byte(to, text[i]);
-        from = i + 1;
-    }
-    str_addn(to, text + from, n - from);
-    str_addc(to, '"');
-}
-
 void
 wire_string(struct str *to, const json_t *string)
 {
     if (json_is_string(string))
-        wire_quote(to, json_string_value(string), json_string_length(string));
+        json_quote(to, json_string_value(string), json_string_length(string));
     else
         str_addn(to, "\"\"", 2);
 }
@@ -150,7 +108,7 @@ write_key(struct wire *w, const char *key)
 {
     if (w->body.p[w->body.len - 1] != '{')
         str_addc(&w->body, ',');
-    wire_quote(&w->body, key, strlen(key));
+    json_quote(&w->body, key, strlen(key));
     str_addc(&w->body, ':');
 }
 
@@ -167,7 +125,7 @@ void
 body_text(struct wire *w, const char *key, const char *text)
 {
     if (text && body_key(w, key))
-        wire_quote(&w->body, text, strlen(text));
+        json_quote(&w->body, text, strlen(text));
 }
 
 void

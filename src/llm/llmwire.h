@@ -31,8 +31,7 @@ void wire_header_held(struct wire *w, const char *name, char *OWN value);
 /* base without trailing '/' + path, unless base ends with the path already. */
 void wire_url(struct wire *w, const struct llm_profile *p, const char *base, const char *path);
 
-void wire_quote(struct str *to, const char *text, size_t n); /* a JSON string; text is UTF-8 */
-void wire_string(struct str *to, const json_t *string);      /* "" for what is no string */
+void wire_string(struct str *to, const json_t *string); /* "" for what is no string */
 
 void body_open(struct wire *w, const json_t *extra);
 bool body_key(struct wire *w, const char *key); /* false: extra has it; write no value */

@@ -49,7 +49,7 @@ put_text(struct str *b, const json_t *parts)
 {
     AUTO(str_fini) struct str text = STR_INIT;
     message_add_text(&text, parts);
-    wire_quote(b, str_c(&text), text.len);
+    json_quote(b, str_c(&text), text.len);
 }
 
 static void
@@ -99,7 +99,7 @@ put_message(struct str *b, const struct llm_call *c, const json_t *m)
     if (str_eq(role, "tool"))
         return put_results(b, c, parts);
     str_add(b, "{\"role\":");
-    wire_quote(b, role, strlen(role));
+    json_quote(b, role, strlen(role));
     str_add(b, ",\"content\":");
     put_text(b, parts);
     PASS(put_images(b, parts));
@@ -121,7 +121,7 @@ put_messages(struct wire *w, const struct llm_call *c)
     str_addc(b, '[');
     if (system) {
         str_add(b, "{\"role\":\"system\",\"content\":");
-        wire_quote(b, system, strlen(system));
+        json_quote(b, system, strlen(system));
         str_addc(b, '}');
         first = false;
     }
@@ -158,7 +158,7 @@ put_tools(struct wire *w, const struct llm_call *c)
                      : "{\"type\":\"function\",\"function\":{\"name\":\"");
         toolname_add(b, &c->names, json_str(tool, "name", ""));
         str_add(b, "\",\"description\":");
-        wire_quote(b, description, strlen(description));
+        json_quote(b, description, strlen(description));
         str_add(b, ",\"parameters\":");
         if (json_is_object(schema))
             json_write(b, schema);

@@ -55,13 +55,13 @@ put_media(struct str *b, const json_t *part)
         str_add(b, "{\"type\":\"input_audio\",\"input_audio\":{\"data\":");
         wire_string(b, json_object_get(part, "data"));
         str_add(b, ",\"format\":");
-        wire_quote(b, format, strlen(format));
+        json_quote(b, format, strlen(format));
         str_add(b, "}}");
         return NULL;
     }
     const char *name = json_str(part, "name", "file");
     str_add(b, "{\"type\":\"file\",\"file\":{\"filename\":");
-    wire_quote(b, name, strlen(name));
+    json_quote(b, name, strlen(name));
     str_add(b, ",\"file_data\":");
     put_data_url(b, part);
     str_add(b, "}}");
@@ -88,7 +88,7 @@ put_joined_text(struct str *b, const json_t *parts)
     }
     AUTO(str_fini) struct str text = STR_INIT;
     message_add_text(&text, parts);
-    wire_quote(b, str_c(&text), text.len);
+    json_quote(b, str_c(&text), text.len);
 }
 
 /* ---- request: messages ------------------------------------------------------------------------*/
@@ -123,7 +123,7 @@ put_members(struct str *b, const json_t *object)
     json_t *value;
     json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
         str_addc(b, ',');
-        wire_quote(b, key, strlen(key));
+        json_quote(b, key, strlen(key));
         str_addc(b, ':');
         json_write(b, value);
     }
@@ -143,7 +143,7 @@ put_call(struct str *b, const struct llm_call *c, const json_t *part)
         wire_string(b, invalid);
     } else {
         json_write(&text, json_object_get(part, "arguments"));
-        wire_quote(b, str_c(&text), text.len);
+        json_quote(b, str_c(&text), text.len);
     }
     str_addc(b, '}');
     put_members(b, json_at(part, "keep", "openai", NULL));
@@ -163,7 +163,7 @@ put_assistant(struct str *b, const struct llm_call *c, const json_t *parts)
     if (calls && !text.len)
         str_add(b, "null");
     else
-        wire_quote(b, str_c(&text), text.len);
+        json_quote(b, str_c(&text), text.len);
     json_array_foreach (parts, i, part) {
         if (part_is(part, "provider") && str_eq(json_str(part, "provider", ""), "openai"))
             put_members(b, json_object_get(part, "data"));
@@ -259,7 +259,7 @@ put_messages(struct wire *w, const struct llm_call *c)
     str_addc(b, '[');
     if (system) {
         str_add(b, "{\"role\":\"system\",\"content\":");
-        wire_quote(b, system, strlen(system));
+        json_quote(b, system, strlen(system));
         str_addc(b, '}');
         first = false;
     }
@@ -313,7 +313,7 @@ put_tool_choice(struct wire *w, const struct llm_call *c)
     if (!choice || !json_array_size(c->req->tools) || !body_key(w, "tool_choice"))
         return;
     if (str_eq(choice, "auto") || str_eq(choice, "none") || str_eq(choice, "required")) {
-        wire_quote(&w->body, choice, strlen(choice));
+        json_quote(&w->body, choice, strlen(choice));
         return;
     }
     str_add(&w->body, "{\"type\":\"function\",\"function\":{\"name\":\"");

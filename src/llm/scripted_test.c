@@ -273,7 +273,7 @@ playback_file(void **state)
                               .profile = profile,
                               .request = ASK(SAY("q")),
                               .want =
-                                  TEXT("from a file\\u000d\\n---not a divider") " 5/8 (script -)"};
+                                  TEXT("from a file\\r\\n---not a divider") " 5/8 (script -)"};
     check_fixture(&f);
     unlink(path);
 }

@@ -32,6 +32,7 @@ struct usage { /* what a piece of work cost; sums up along the path */
 };
 void usage_add(struct usage *to, const struct usage *more);
 json_t *OWN usage_to_json(const struct usage *u);
+void usage_put(struct str *s, const char *key, const struct usage *u); /* the same, as a member */
 void usage_from_json(const json_t *j, struct usage *ret_usage);
 
 struct task {                /* what an agent is asked to do; all borrowed for the call */

@@ -110,27 +110,58 @@ usage_add(struct usage *to, const struct usage *more)
     to->cost_usd = MIN(MAX(to->cost_usd + more->cost_usd, -COST_MAX), COST_MAX);
 }
 
+static const struct {
+    const char *key;
+    size_t at; /* in struct usage */
+} counts[] = {
+    {"input_tokens", offsetof(struct usage, input_tokens)},
+    {"output_tokens", offsetof(struct usage, output_tokens)},
+    {"cached_tokens", offsetof(struct usage, cached_tokens)},
+    {"model_calls", offsetof(struct usage, model_calls)},
+    {"tool_calls", offsetof(struct usage, tool_calls)},
+};
+
+static int64_t *
+count_of(const struct usage *u, size_t i)
+{
+    return (int64_t *)((uintptr_t)u + counts[i].at);
+}
+
+static json_t *
+cost_to_json(const struct usage *u)
+{
+    return u->cost_known || !u->model_calls ? json_real(u->cost_usd) : json_null();
+}
+
 json_t *
 usage_to_json(const struct usage *u)
 {
-    return json_pack("{sI sI sI sI sI so}", "input_tokens", u->input_tokens, "output_tokens",
-                     u->output_tokens, "cached_tokens", u->cached_tokens, "model_calls",
-                     u->model_calls, "tool_calls", u->tool_calls, "cost_usd",
-                     u->cost_known || !u->model_calls ? json_real(u->cost_usd) : json_null());
+    json_t *j = json_object();
+    for (size_t i = 0; i < COUNT(counts); i++)
+        json_object_set_new_nocheck(j, counts[i].key, json_integer(*count_of(u, i)));
+    json_object_set_new_nocheck(j, "cost_usd", cost_to_json(u));
+    return j;
+}
+
+void
+usage_put(struct str *s, const char *key, const struct usage *u)
+{
+    AUTO(json_freep) json_t *cost = cost_to_json(u);
+    json_put_open(s, key);
+    for (size_t i = 0; i < COUNT(counts); i++)
+        json_put_int(s, counts[i].key, *count_of(u, i));
+    json_put(s, "cost_usd", cost);
+    json_close(s);
 }
 
 void
 usage_from_json(const json_t *j, struct usage *ret_usage)
 {
-    *ret_usage = (struct usage){
-        .input_tokens = json_int(j, "input_tokens", 0),
-        .output_tokens = json_int(j, "output_tokens", 0),
-        .cached_tokens = json_int(j, "cached_tokens", 0),
-        .model_calls = json_int(j, "model_calls", 0),
-        .tool_calls = json_int(j, "tool_calls", 0),
-        .cost_usd = json_num(j, "cost_usd", 0),
-        .cost_known = json_is_number(json_object_get(j, "cost_usd")),
-    };
+    const json_t *cost = json_object_get(j, "cost_usd");
+    *ret_usage =
+        (struct usage){.cost_usd = json_number_value(cost), .cost_known = json_is_number(cost)};
+    for (size_t i = 0; i < COUNT(counts); i++)
+        *count_of(ret_usage, i) = json_int(j, counts[i].key, 0);
 }
 
 void

@@ -6,25 +6,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void
+redact(const struct engine *e, struct str *record)
+{
+    if (e->opts.redact)
+        e->opts.redact(e->opts.ctx, record);
+}
+
 void
 run_encode(const struct engine *e, const json_t *body, struct str *to)
 {
     record_encode(body, to);
-    if (e->opts.redact)
-        e->opts.redact(e->opts.ctx, to);
+    redact(e, to);
 }
 
-/* Kept as bytes: thousands of runs may be waiting for the disk. */
+/* What e->encoding holds. Kept as bytes: thousands of runs may be waiting for the disk. */
 static bool
-append(struct run *r, enum record_kind kind, const char *path, json_t *body)
+append_encoded(struct run *r, enum record_kind kind, const char *path, json_t *body)
 {
     struct engine *e = r->engine;
-    assert(body); /* json_pack gave nothing: a text that is not UTF-8 */
-    str_reset(&e->encoding);
-    run_encode(e, body, &e->encoding);
     if (e->encoding.len > RECORD_BODY_MAX) {
         str_fini(&e->encoding);
-        json_decref(body);
         return false;
     }
     struct pending p = {.kind = kind,
@@ -32,23 +34,58 @@ append(struct run *r, enum record_kind kind, const char *path, json_t *body)
                         .path = xstrdup(path),
                         .bytes = xmalloc(e->encoding.len),
                         .len = e->encoding.len,
-                        .body = e->subscribers.len ? json_incref(body) : NULL};
+                        .body = body && e->subscribers.len ? json_incref(body) : NULL};
     memcpy(p.bytes, e->encoding.p, p.len);
-    json_decref(body);
     vec_push(&r->pending, p);
     return true;
+}
+
+static bool
+append(struct run *r, enum record_kind kind, const char *path, json_t *body)
+{
+    assert(body); /* json_pack gave nothing: a text that is not UTF-8 */
+    str_reset(&r->engine->encoding);
+    run_encode(r->engine, body, &r->engine->encoding);
+    const bool appended = append_encoded(r, kind, path, body);
+    json_decref(body);
+    return appended;
+}
+
+static void
+must_commit(struct run *r)
+{
+    r->must_commit = r->want_commit = r->appended;
+    flush_soon(r);
 }
 
 bool
 run_append(struct run *r, enum record_kind kind, const char *path, json_t *body, bool lazy)
 {
-    if (!append(r, kind, path, body))
-        return false;
-    if (lazy)
-        return true;
-    r->must_commit = r->want_commit = r->appended;
-    flush_soon(r);
-    return true;
+    const bool appended = append(r, kind, path, body);
+    if (appended && !lazy)
+        must_commit(r);
+    return appended;
+}
+
+struct str *
+record_begin(struct run *r)
+{
+    struct str *to = &r->engine->encoding;
+    str_reset(to);
+    str_addc(to, JOURNAL_FORMAT);
+    json_open(to);
+    return to;
+}
+
+bool
+record_append(struct run *r, enum record_kind kind, const char *path, bool lazy)
+{
+    json_close(&r->engine->encoding);
+    redact(r->engine, &r->engine->encoding);
+    const bool appended = append_encoded(r, kind, path, NULL);
+    if (appended && !lazy)
+        must_commit(r);
+    return appended;
 }
 
 bool
@@ -158,7 +195,7 @@ batch_committed(struct run *r, struct pending *batch, size_t n, int64_t first_se
         PASS(view_feed(r->view, &rec));
         if (!is_told(r, batch[i].kind))
             continue;
-        if (!batch[i].body) /* somebody came after it was appended */
+        if (!batch[i].body) /* it never was a tree, or somebody came after it was appended */
             PASS(record_decode(&rec, &batch[i].body));
         item_event_fill(batch[i].kind, batch[i].body);
         run_publish(r, (struct run_event){.name = record_event(batch[i].kind, batch[i].body),

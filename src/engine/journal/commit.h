@@ -13,7 +13,7 @@ struct pending { /* a record that is not committed yet */
     uint64_t number;    /* as run->appended counts them: one more each */
     char *path, *bytes; /* path NULL: it was taken back */
     size_t len;
-    json_t *body;          /* for subscribers, if there are any */
+    json_t *body;          /* for subscribers, if there are any and it was a tree; or NULL */
     char *signal, *dedupe; /* that is used up with it; or NULL */
 };
 /* Appends to the journal; `lazy` records need not be committed before the next effect.
@@ -21,6 +21,10 @@ struct pending { /* a record that is not committed yet */
  */
 bool
 run_append(struct run *r, enum record_kind kind, const char *path, json_t *OWN body, bool lazy);
+/* The same for a record whose body is written at once, member by member (json_put): what comes
+ * with every call need not be a tree for a moment. Between the two nothing else is appended. */
+struct str *record_begin(struct run *r);
+bool record_append(struct run *r, enum record_kind kind, const char *path, bool lazy);
 /* The same for what nothing rests on but itself: committed a moment later, or with others. */
 bool run_append_soon(struct run *r, enum record_kind kind, const char *path, json_t *OWN body);
 /* Takes a lazy record back (r->appended when it was appended), if no commit has it yet. */

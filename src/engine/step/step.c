@@ -50,49 +50,60 @@ recorded(struct hosted *h, json_t *body, bool failed, json_t **ret_value)
     return NULL;
 }
 
-/* For views of the run: nothing that goes on rests on it. */
-static json_t *
-with_times(const struct stepping *st, json_t *body)
-{
-    if (st->began_wall_ms)
-        json_object_set_new_nocheck(body, "began", json_integer(st->began_wall_ms));
-    if (st->waited_ms)
-        json_object_set_new_nocheck(body, "waited_ms", json_integer(st->waited_ms));
-    if (st->rested_ms)
-        json_object_set_new_nocheck(body, "rested_ms", json_integer(st->rested_ms));
-    if (st->hedged)
-        json_object_set_new_nocheck(body, "hedged", json_string(st->won ? "second" : "first"));
-    if (st->tripped)
-        json_object_set_new_nocheck(body, "tripped", json_true());
-    return body;
-}
-
 static bool
 acts(const struct step *s)
 {
     return s->effect == EFFECT_ONCE || s->effect == EFFECT_IDEMPOTENT;
 }
 
+/* For views of the run: nothing that goes on rests on it. */
+static void
+put_times(struct str *to, const struct stepping *st)
+{
+    if (st->began_wall_ms)
+        json_put_int(to, "began", st->began_wall_ms);
+    if (st->waited_ms)
+        json_put_int(to, "waited_ms", st->waited_ms);
+    if (st->rested_ms)
+        json_put_int(to, "rested_ms", st->rested_ms);
+    if (st->hedged)
+        json_put_text(to, "hedged", st->won ? "second" : "first");
+    if (st->tripped)
+        json_put(to, "tripped", json_true());
+}
+
+/* what: "value" or "error". */
+static bool
+record_end(struct stepping *st, enum record_kind kind, const char *what, const json_t *of,
+           bool unsure)
+{
+    AUTO(json_freep) json_t *held = spend_note(st);
+    struct str *to = record_begin(st->h->run);
+    json_put_text(to, "type", st->s->type);
+    json_put_text(to, "target", st->s->target);
+    json_put(to, what, of);
+    json_put_int(to, "attempts", st->attempt);
+    json_put_int(to, "at", rt_wall_ms());
+    usage_put(to, "usage", &st->usage);
+    json_put(to, "held", held);
+    if (unsure)
+        json_put(to, "unsure", json_true());
+    put_times(to, st);
+    return record_append(st->h->run, kind, st->path, false);
+}
+
 static void
 record_failed(struct stepping *st, const struct err *e)
 {
-    json_t *body =
-        json_pack("{ss ss so si sI so so*}", "type", st->s->type, "target", st->s->target, "error",
-                  error_body(e), "attempts", (int)st->attempt, "at", rt_wall_ms(), "usage",
-                  usage_to_json(&st->usage), "held", spend_note(st));
-    if (err_in_doubt(e) && acts(st->s)) /* what is around it may have to be undone */
-        json_object_set_new(body, "unsure", json_true());
-    run_append(st->h->run, REC_STEP_FAILED, st->path, with_times(st, body), false);
+    AUTO(json_freep) json_t *error = error_body(e);
+    /* unsure: what is around it may have to be undone */
+    record_end(st, REC_STEP_FAILED, "error", error, err_in_doubt(e) && acts(st->s));
 }
 
 static struct err *
-record_done(struct stepping *st, json_t *value)
+record_done(struct stepping *st, const json_t *value)
 {
-    json_t *body =
-        json_pack("{ss ss sO si sI so so*}", "type", st->s->type, "target", st->s->target, "value",
-                  value, "attempts", (int)st->attempt, "at", rt_wall_ms(), "usage",
-                  usage_to_json(&st->usage), "held", spend_note(st));
-    if (run_append(st->h->run, REC_STEP_DONE, st->path, with_times(st, body), false))
+    if (record_end(st, REC_STEP_DONE, "value", value, false))
         return NULL;
     AUTO(freep) char *what = xasprintf("what '%s' answered", st->s->target);
     struct err *e = too_large(what);
