@@ -48,8 +48,8 @@ void pool_limit(struct pool *p, const struct pool_limits *limits);
 
 struct pool_kind { /* of the members of a group; copied */
     void *ctx;
-    /* Makes a thing; the member is its handle from now on. Bounded in time by itself. A thing that
-     * comes with an error is closed when everybody has been told. */
+    /* Makes a thing; the member is its handle from now on until close has returned. Bounded in time
+     * by itself. A thing that comes with an error is closed when everybody has been told. */
     struct err *(*open)(void *ctx, struct pool_member *m, void **ret_thing)MUST YIELDS;
     struct err *(*check)(void *ctx, void *thing)MUST YIELDS;   /* NULL: it is well */
     void (*close)(void *ctx, void *thing, bool broken) YIELDS; /* not cancelled */
@@ -69,7 +69,10 @@ struct err *MUST pool_take(struct pool_group *g, const char *owner, int64_t dead
 void pool_give(struct pool_member *m, const char *owner);
 void *pool_thing(const struct pool_member *m);
 void pool_worked(struct pool_member *m); /* it was of use: the row of failures ends */
-/* The thing has broken by itself: it is handed out no more, and closed by its last holder. */
+/* The thing has broken by itself: it is handed out no more, and closed by its last holder. Told
+ * before open has returned, it makes of that a failure (ERR_TRANSIENT with this text, unless open
+ * tells another), and the thing is closed as broken. Told twice, or after the end, it means
+ * nothing. */
 void pool_lost(struct pool_member *m, const char *why);
 /* A holder doubts it (a time-out): checked beside, and lost when that takes too long as well and
  * nobody else holds it by then. */

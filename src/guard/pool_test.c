@@ -106,6 +106,54 @@ backoff(void **state)
         assert_int_equal(pool_backoff_ms(rows[i].failures), rows[i].ms);
 }
 
+static void
+stop_in_the_middle(struct world *w)
+{
+    struct user u = {.w = w, .who = "x"};
+    struct scope scope;
+    scope_open(&scope, DEADLINE_NONE);
+    scope_spawn(&scope, "user", world_use, &u);
+    err_drop(fiber_sleep(50));
+    pool_stop(w->pool);
+    err_drop(scope_close(&scope));
+}
+
+static void
+six_counted(struct world *w)
+{
+    six_in_a_row(w);
+    pool_each(w->pool, world_count, w);
+}
+
+/* What breaks while it is opened was never there: its openings failed, and are counted so. An error
+ * of the opening itself is the one that is told. */
+static void
+lost_while_it_is_opened(void **state)
+{
+    (void)state;
+    struct world w = {.drive = three_tell, .group[0] = {.open_ms = 100, .lose = 1}};
+    world_check(&w, "3: timeout: waiting for it to start: timed out@80 1: transient: starting it: "
+                    "it went away@100 2: transient: starting it: it went away@100 broken a1@100 "
+                    "4:a2@300 close a2@310 ");
+    w = (struct world){.drive = three_tell,
+                       .group[0] = {.open_ms = 100, .lose = 1, .fail = 1, .fail_half = true}};
+    world_check(&w, "3: timeout: waiting for it to start: timed out@80 1: missing: starting it: no "
+                    "such thing@100 2: missing: starting it: no such thing@100 broken a1@100 "
+                    "4:a2@300 close a2@310 ");
+    w = (struct world){.drive = six_counted, .group[0].lose = 5};
+    world_check(
+        &w,
+        "broken a1@0 broken a2@0 x: transient: starting it: it went away@0 x: transient: starting "
+        "it: it went away (retry)@0 broken a3@250 x: transient: starting it: it went away "
+        "(retry)@250 broken a4@750 x: transient: starting it: it went away (retry)@750 broken "
+        "a5@1750 far: transient: it failed 5 times in a row, the last time: it went away "
+        "(retry)@1750 x: transient: it failed 5 times in a row, the last time: it went away "
+        "(retry)@1750 x: transient: starting it: it went away (retry)@1750 y:a6@6750 a opened 1 "
+        "failed 5 taken 1 reused 0 in_use 0 idle 1 wait 1750/1000@6751 close a6@6751 ");
+    w = (struct world){.drive = stop_in_the_middle, .group[0] = {.open_ms = 100, .lose = 1}};
+    world_check(&w, "x: cancelled: the servers are being stopped@50 ");
+}
+
 /* ---- health and rest -------------------------------------------------------- */
 
 static void
@@ -416,6 +464,7 @@ meanwhile(void **state)
 }
 
 TESTS(pool_test, cmocka_unit_test(sharing), cmocka_unit_test(failure_is_told_to_all),
-      cmocka_unit_test(backoff), cmocka_unit_test(checked), cmocka_unit_test(lost),
-      cmocka_unit_test(ends), cmocka_unit_test(stopped), cmocka_unit_test(leaving),
-      cmocka_unit_test(patience), cmocka_unit_test(meanwhile))
+      cmocka_unit_test(backoff), cmocka_unit_test(lost_while_it_is_opened),
+      cmocka_unit_test(checked), cmocka_unit_test(lost), cmocka_unit_test(ends),
+      cmocka_unit_test(stopped), cmocka_unit_test(leaving), cmocka_unit_test(patience),
+      cmocka_unit_test(meanwhile))

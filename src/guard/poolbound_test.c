@@ -70,8 +70,8 @@ a_line(void **state)
     (void)state;
     struct world w = {.drive = line_up, .limits.total = 1};
     world_check(&w, "1:a1@0 3: timeout: waiting for a connection: all 1 are in use (settings: "
-"max_connections): timed out@52 2:b1@100 close a1@100 4:d1@110 close b1@110 "
-"close d1@120 ");
+                    "max_connections): timed out@52 2:b1@100 close a1@100 4:d1@110 close b1@110 "
+                    "close d1@120 ");
 }
 
 static void

@@ -45,7 +45,9 @@ struct pool_member {
     bool resting, checking, suspected;
     bool broken; /* it failed by itself: nobody has to be polite to it */
     bool over;   /* unlinked; not to be handed out any more */
-    bool served; /* it was handed out before */
+    bool opening;
+    char *lost_early; /* why it broke while it was being opened, or NULL */
+    bool served;      /* it was handed out before */
 };
 struct pool_group {
     struct pool *pool;

@@ -55,6 +55,11 @@ pool_lost(struct pool_member *m, const char *why)
     struct pool_group *g = m->group;
     if (m->over)
         return;
+    if (m->opening) { /* nobody has it yet: whoever opens it is told */
+        if (!m->lost_early)
+            m->lost_early = xstrdup(why);
+        return;
+    }
     if (!g->pool->stopping) {
         m->broken = true;
         g->stats.lost++;
@@ -204,7 +209,7 @@ suspicion_run(void *arg)
 void
 pool_suspect(struct pool_member *m)
 {
-    if (m->suspected || m->over || m->group->pool->stopping || !m->group->kind.check)
+    if (m->suspected || m->opening || m->over || m->group->pool->stopping || !m->group->kind.check)
         return;
     m->suspected = true;
     m->pins++;
@@ -257,6 +262,18 @@ open_is_due(struct pool_group *g)
     return !cut && (left <= 0 || g->waiting.n);
 }
 
+static struct err *
+open_thing(struct pool_member *m)
+{
+    const struct pool_kind *k = &m->group->kind;
+    m->group->openings++;
+    m->opening = true;
+    struct err *e = k->open(k->ctx, m, &m->thing);
+    m->opening = false;
+    AUTO(freep) char *lost = STEAL(m->lost_early);
+    return !e && lost ? FAIL(ERR_TRANSIENT, "%s", lost) : e;
+}
+
 static void
 open_run(void *arg)
 {
@@ -265,10 +282,8 @@ open_run(void *arg)
     struct pool *p = g->pool;
     struct err *e = NULL;
     bool due = open_is_due(g);
-    if (due) {
-        g->openings++;
-        e = g->kind.open(g->kind.ctx, m, &m->thing);
-    }
+    if (due)
+        e = open_thing(m);
     g->coming--;
     if (due && !e) {
         open_succeeded(m);

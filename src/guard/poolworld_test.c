@@ -55,6 +55,11 @@ thing_open(void *ctx, struct pool_member *m, void **ret_thing)
     *t = (struct thing){.w = w, .member = m, .group = g->name, .no = ++g->opened};
     if (w->nthings < (int)COUNT(w->things))
         w->things[w->nthings++] = t;
+    if (g->lose) {
+        g->lose--;
+        pool_lost(m, "it went away");
+        pool_lost(m, "twice");
+    }
     *ret_thing = t;
     return e;
 }

@@ -18,6 +18,7 @@ struct group { /* what is opened under one key */
     int64_t open_ms; /* how long opening takes */
     int fail;        /* so many openings fail */
     bool fail_half;  /* what fails has made a thing by then */
+    int lose;        /* so many openings lose their thing before they have returned, twice */
     int opened;      /* so far; numbers things */
     bool close_slow; /* closing takes 100 ms */
     struct pool_group *g;

@@ -31,8 +31,6 @@ static void
 conn_ended(void *ctx, const char *why)
 {
     struct conn *c = ctx;
-    if (!c->open)
-        return; /* whoever opens it sees it too */
     log_debug("mcp", "server '%s': %s", c->server->conf.name, why);
     conn_unlink(c);
     pool_lost(c->member, why);
@@ -114,7 +112,6 @@ conn_greet(struct conn *c)
 static void
 greeted(struct toolserver *s, struct conn *c)
 {
-    c->open = true;
     c->next = s->conns;
     s->conns = c;
     free(s->version);

@@ -20,7 +20,6 @@ struct conn {
     struct toolserver *server;
     struct session *session;
     struct pool_member *member;
-    bool open; /* greeted, and handed to the pool */
 };
 struct toolserver {
     struct servers *all;
