@@ -3,40 +3,10 @@
 #include "agents/agentlib.h"
 #include "agents/toolbox.h"
 #include "mcp/content.h"
-#include "mcp/servers.h"
-#include "rt/rt.h"
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT_MAX       ((size_t)1 << 20)
-#define LIST_WITHIN_MS 30000
-
-static const json_t *
-tool_find(const json_t *tools, const char *name)
-{
-    const json_t *tool;
-    size_t i;
-    json_array_foreach (tools, i, tool) {
-        if (strcmp(json_str(tool, "name", ""), name) == 0)
-            return tool;
-    }
-    return NULL;
-}
-
-/* What the server says of the tool, asked only when nobody else said it. */
-static enum effect
-effect_ask(struct host *h, const struct task *t, const char *server, const char *tool)
-{
-    AUTO(json_freep) json_t *tools = NULL;
-    if (t->effect >= 0)
-        return (enum effect)t->effect;
-    const struct servers_whose whose = {server, h->ops->run_id(h)};
-    struct err *e =
-        servers_tools(h->ops->service(h, "mcp"), &whose, rt_after(LIST_WITHIN_MS), &tools);
-    if (e)
-        err_drop(e); /* the call itself will say what is wrong */
-    return tool_effect(tool_find(tools, tool), -1);
-}
+#define TEXT_MAX ((size_t)1 << 20)
 
 static void
 reply_from_result(struct reply *r, const json_t *result)
@@ -62,9 +32,8 @@ mcp_run(struct host *h, const struct task *t, struct reply *ret_reply)
         return FAIL(ERR_INVALID, "an mcp agent needs a server");
     if (!t->action || !*t->action)
         return FAIL(ERR_INVALID, "the action is the name of the tool; there is none");
-    enum effect effect = effect_ask(h, t, server, t->action);
     struct tool_request q = {
-        .server = server, .tool = t->action, .args = t->params, .effect = effect};
+        .server = server, .tool = t->action, .args = t->params, .effect = t->effect};
     PASS(tool_step(h, &q, &result));
     if (json_bool(result, "isError", false)) {
         AUTO(str_fini) struct str text = STR_INIT;

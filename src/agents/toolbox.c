@@ -5,11 +5,13 @@
 #include "llm/message.h"
 #include "mcp/content.h"
 #include "mcp/servers.h"
+#include "rt/rt.h"
 #include <stdlib.h>
 #include <string.h>
 
 #define WIRE_NAME_MAX   64 /* of OpenAI's functions; the others allow more */
 #define RESULT_TEXT_MAX ((size_t)256 << 10)
+#define ASK_WITHIN_MS   30000
 
 void
 toolbox_fini(struct toolbox *tb)
@@ -190,9 +192,9 @@ toolbox_load(struct toolbox *tb, int64_t deadline_ms)
 
 struct tool_calling {
     struct servers *servers;
-    const char *server, *tool;
-    const json_t *args;
+    const struct tool_request *q;
     struct host *host;
+    char same[SHA256_HEX];
 };
 
 static void
@@ -211,9 +213,9 @@ tool_call_once(void *ctx, const struct step_call *step, json_t **ret_value, stru
     struct tool_calling *c = ctx;
     usage->tool_calls++;
     return servers_call(c->servers,
-                        &(struct servers_call){.server = c->server,
-                                               .tool = c->tool,
-                                               .args = c->args,
+                        &(struct servers_call){.server = c->q->server,
+                                               .tool = c->q->tool,
+                                               .args = c->q->args,
                                                .run = c->host->ops->run_id(c->host),
                                                .key = step->key,
                                                .deadline_ms = step->deadline_ms,
@@ -222,32 +224,51 @@ tool_call_once(void *ctx, const struct step_call *step, json_t **ret_value, stru
                         ret_value);
 }
 
+/* By name: credentials are the server's own; one that is not shared is another for each run. */
+static void
+same_find(struct tool_calling *c, struct step *s)
+{
+    const struct tool_request *q = c->q;
+    if (s->effect != EFFECT_PURE)
+        return;
+    const json_t *def = c->host->ops->section(c->host, "mcp_servers", q->server);
+    const char *run = json_bool(def, "shared", true) ? NULL : c->host->ops->run_id(c->host);
+    AUTO(freep) char *args = q->args ? json_canonical(q->args) : NULL;
+    same_of(c->same, (const char *const[]){q->server, q->tool, args, run}, 4);
+    s->same = c->same;
+}
+
+/* What the server says of the tool. When it cannot be asked, the call itself will say why. */
+static void
+effect_ask(void *ctx, struct step *s)
+{
+    struct tool_calling *c = ctx;
+    AUTO(json_freep) json_t *tool = NULL;
+    const struct servers_whose whose = {c->q->server, c->host->ops->run_id(c->host)};
+    err_drop(servers_tool(c->servers, &whose, c->q->tool, rt_after(ASK_WITHIN_MS), &tool));
+    s->effect = tool_effect(tool, -1);
+    same_find(c, s);
+}
+
 struct err *
 tool_step(struct host *h, const struct tool_request *q, json_t **ret_result)
 {
-    struct tool_calling c = {h->ops->service(h, "mcp"), q->server, q->tool, q->args, h};
+    struct tool_calling c = {.servers = h->ops->service(h, "mcp"), .q = q, .host = h};
     AUTO(freep) char *target = xasprintf("%s.%s", q->server, q->tool);
     AUTO(freep) char *limited = xasprintf("server %s", q->server);
     const json_t *def = h->ops->section(h, "mcp_servers", q->server);
     struct step s = {.name = "call",
                      .type = "tool",
                      .target = target,
-                     .effect = q->effect,
+                     .effect = q->effect < 0 ? EFFECT_ONCE : (enum effect)q->effect,
+                     .settle = q->effect < 0 ? effect_ask : NULL,
                      .tell_doubt = q->tell_doubt,
                      .run = tool_call_once,
                      .ctx = &c,
                      .detail = q->args,
                      .limited = limited,
                      .limits = json_object_get(def, "limits")};
-    char same[SHA256_HEX];
-    if (q->effect == EFFECT_PURE) {
-        /* by name: credentials are the server's own; one that is not shared is another for each run
-         */
-        const char *run = json_bool(def, "shared", true) ? NULL : h->ops->run_id(h);
-        AUTO(freep) char *args = q->args ? json_canonical(q->args) : NULL;
-        same_of(same, (const char *const[]){q->server, q->tool, args, run}, 4);
-        s.same = same;
-    }
+    same_find(&c, &s);
     return h->ops->step(h, &s, ret_result);
 }
 
@@ -306,7 +327,7 @@ use_server(struct host *child, struct tool_use *u)
     struct tool_request q = {.server = json_str(u->route, "server", ""),
                              .tool = json_str(u->route, "tool", ""),
                              .args = json_object_get(u->call, "arguments"),
-                             .effect = effect,
+                             .effect = (int)effect,
                              .tell_doubt = true};
     PASS(tool_step(child, &q, &result));
     json_t *parts = result_parts(result, &failed);

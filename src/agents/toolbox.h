@@ -35,7 +35,7 @@ struct err *MUST tool_use_run(struct host *child, void *tool_use) YIELDS;
 struct tool_request {
     const char *server, *tool;
     const json_t *args;
-    enum effect effect;
+    int effect; /* -1: as the server says of the tool, asked when the call is to be made */
     bool tell_doubt;
 };
 struct err *MUST tool_step(struct host *h, const struct tool_request *q,

@@ -234,6 +234,18 @@ tool_check(const struct use *u, const char *tool, int64_t deadline_ms)
     return no_such_tool(u, all, tool);
 }
 
+struct err *
+servers_tool(struct servers *s, const struct servers_whose *w, const char *tool,
+             int64_t deadline_ms, json_t **ret_tool)
+{
+    struct use u = {.run = w->run};
+    PASS(use_begin(s, w->server, deadline_ms, &u));
+    struct err *e = tool_check(&u, tool, call_deadline(&u, deadline_ms));
+    if (!e)
+        *ret_tool = json_incref((json_t *)(uintptr_t)session_tool(u.conn->session, tool));
+    return use_end(&u, e);
+}
+
 static struct err *
 tool_call(const struct use *u, const struct servers_call *c, json_t **ret_result)
 {

@@ -70,6 +70,9 @@ struct servers_whose {
 /* The tools of one server that `tools.allow` and `tools.deny` let through. A new reference. */
 struct err *MUST servers_tools(struct servers *s, const struct servers_whose *w,
                                int64_t deadline_ms, json_t **OWN ret_tools) YIELDS;
+/* One of them. ERR_DENIED, or ERR_INVALID with the nearest name. A new reference. */
+struct err *MUST servers_tool(struct servers *s, const struct servers_whose *w, const char *tool,
+                              int64_t deadline_ms, json_t **OWN ret_tool) YIELDS;
 /* As session_request and session_list. */
 struct servers_ask {
     const char *server, *method;

@@ -276,6 +276,69 @@ two_runs(struct fake *f, struct servers *s)
     fake_say(f, "pools", NULL, servers_pools(s));
 }
 
+/* What is asked of one tool again and again is in the list that was given once. */
+static void
+ask_of_tools(struct fake *f, struct servers *s)
+{
+    static const char *const tools[] = {"echo", "slow", "echo", "ecko", "echo"};
+    const struct servers_whose whose = {.server = "s"};
+    for (size_t i = 0; i < COUNT(tools); i++) {
+        json_t *tool = NULL;
+        struct err *e = servers_tool(s, &whose, tools[i], rt_after(1000), &tool);
+        fake_say(f, tools[i], e, tool);
+        fake_call(f, s, "echo", "a", 1000);
+    }
+}
+
+static void
+listed_once(void **state)
+{
+    (void)state;
+    static const struct fake_row rows[] = {
+        {"a server that announces changes: listed once, and once more after each",
+         {.rules = {{.on = "tools/call",
+                     .times = 1,
+                     .out = OK_TEXT("changed") "{\"jsonrpc\":\"2.0\",\"method\":"
+                                               "\"notifications/tools/list_changed\"}\n"}},
+          .def = "{\"command\": \"fake\", \"tools\": {\"deny\": [\"slow\"]}}",
+          .drive = ask_of_tools},
+         "echo: {\"name\":\"echo\",\"inputSchema\":{\"type\":\"object\"}} @0\n"
+         "echo: changed @0\n"
+         "slow: denied: server 's': its setting 'tools' does not allow 'slow' @0\n"
+         "echo: a @0\n"
+         "echo: {\"name\":\"echo\",\"inputSchema\":{\"type\":\"object\"}} @0\n"
+         "echo: a @0\n"
+         "ecko: invalid: server 's': it has no tool 'ecko' (did you mean 'echo'?) @0\n"
+         "echo: a @0\n"
+         "echo: {\"name\":\"echo\",\"inputSchema\":{\"type\":\"object\"}} @0\n"
+         "echo: a @0\n",
+         "0 initialize\n0 notifications/initialized\n0 tools/list\n0 tools/call\n0 tools/list\n0 "
+         "tools/call\n0 tools/call\n0 tools/call\n0 tools/call\n",
+         1,
+         0},
+        {"one that does not: once, and once more for a tool that is not there",
+         {.rules = {{.on = "initialize",
+                     .out = "{\"jsonrpc\":\"2.0\",\"id\":$ID,\"result\":{\"protocolVersion\":"
+                            "\"2025-06-18\",\"capabilities\":{\"tools\":{}}}}\n"}},
+          .drive = ask_of_tools},
+         "echo: {\"name\":\"echo\",\"inputSchema\":{\"type\":\"object\"}} @0\n"
+         "echo: a @0\n"
+         "slow: {\"name\":\"slow\",\"inputSchema\":{\"type\":\"object\"}} @0\n"
+         "echo: a @0\n"
+         "echo: {\"name\":\"echo\",\"inputSchema\":{\"type\":\"object\"}} @0\n"
+         "echo: a @0\n"
+         "ecko: invalid: server 's': it has no tool 'ecko' (did you mean 'echo'?) @0\n"
+         "echo: a @0\n"
+         "echo: {\"name\":\"echo\",\"inputSchema\":{\"type\":\"object\"}} @0\n"
+         "echo: a @0\n",
+         "0 initialize\n0 notifications/initialized\n0 tools/list\n0 tools/call\n0 tools/call\n0 "
+         "tools/call\n0 tools/list\n0 tools/call\n0 tools/call\n",
+         1,
+         0},
+    };
+    fake_rows(rows, COUNT(rows));
+}
+
 #define RESTS(idle)                                                                                \
     "\"in_use\":0,\"idle\":" idle ",\"opening\":0,\"waiting\":0,\"closed_idle\":0,\"evicted\":0,"  \
     "\"unhealthy\":0,\"lost\":0,\"wait_ms\":0,\"wait_ms_max\":0}"
@@ -479,5 +542,6 @@ texts_resolved(void **state)
 }
 
 TESTS(servers_test, cmocka_unit_test(sharing), cmocka_unit_test(names_and_rest),
-      cmocka_unit_test(connections), cmocka_unit_test(not_shared), cmocka_unit_test(limited),
-      cmocka_unit_test(asked_too_much), cmocka_unit_test(crashes), cmocka_unit_test(texts_resolved))
+      cmocka_unit_test(connections), cmocka_unit_test(listed_once), cmocka_unit_test(not_shared),
+      cmocka_unit_test(limited), cmocka_unit_test(asked_too_much), cmocka_unit_test(crashes),
+      cmocka_unit_test(texts_resolved))

@@ -28,10 +28,10 @@ class Pool(Case):
     def none_left(self):
         wait_for(lambda: not processes_with(os.path.basename(self.dir) + '/diary'), 10)
 
-    def crowd(self, n, **server):
+    def crowd(self, n, effect='idempotent', **server):
         return self.flow(
             mcp_servers={'good': self.good(seconds=0.02, **server)},
-            agents={'a': {'type': 'mcp', 'server': 'good', 'effect': 'idempotent'}},
+            agents={'a': {'type': 'mcp', 'server': 'good', **({'effect': effect} if effect else {})}},
             workflows={
                 'main': {
                     'max_concurrency': 100,
@@ -62,6 +62,25 @@ class Pool(Case):
     def test_one_is_enough_unless_more_are_allowed(self):
         self.run_ok(self.crowd(20), '-i', 'x')
         self.assertEqual(len(self.pids('start')), 1)
+        self.none_left()
+
+    def test_tools_are_listed_once_for_each_process(self):
+        self.run_ok(self.crowd(20, effect=None, max_connections=2), '-i', 'x')
+        self.assertEqual(sorted(self.pids('list')), sorted(self.pids('start')))
+        self.assertEqual((len(self.pids('start')), len(self.pids('call'))), (2, 20))
+        self.none_left()
+
+    def test_a_call_in_doubt_is_settled_without_its_server(self):
+        file = self.flow(
+            mcp_servers={'good': self.good(call_timeout='200ms')},
+            agents={'a': {'type': 'mcp', 'server': 'good'}},
+            workflows={'main': {'nodes': [{'id': 'n', 'agent': 'a', 'action': 'never'}]}},
+        )
+        self.tutti('run', file, '-i', 'x', code=4)
+        run = self.tutti('runs', 'ls', '--json', code=0).json[0]['run']
+        self.tutti('runs', 'resume', run, code=4)
+        self.tutti('runs', 'resume', run, '--in-doubt', 'done', code=0)
+        self.assertEqual([len(self.pids(what)) for what in ('start', 'list', 'call')], [1, 1, 1])
         self.none_left()
 
     def between(self, **server):

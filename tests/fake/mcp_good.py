@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """mcp_good - an MCP server that keeps a diary: mcp_good.py FILE [SECONDS].
 
-Each process appends lines to FILE: "start PID", "call PID TEXT", "answer PID TEXT", "end PID". `echo` gives the
-text back after SECONDS, `look` does the same and is read-only. It works on one call after the other.
+Each process appends lines to FILE: "start PID", "list PID", "call PID TEXT", "answer PID TEXT", "end PID". `echo`
+gives the text back after SECONDS, `look` does the same and is read-only, `never` does not answer. It works on one
+call after the other.
 """
 
 import json
@@ -16,6 +17,7 @@ SCHEMA = {'type': 'object', 'properties': {'text': {'type': 'string'}}}
 TOOLS = [
     {'name': 'echo', 'inputSchema': SCHEMA},
     {'name': 'look', 'inputSchema': SCHEMA, 'annotations': {'readOnlyHint': True}},
+    {'name': 'never', 'inputSchema': SCHEMA},
 ]
 
 
@@ -35,10 +37,13 @@ def answer(request):
         about = {'name': 'good', 'version': '1'}
         say(request, {'protocolVersion': '2025-06-18', 'capabilities': {'tools': {}}, 'serverInfo': about})
     elif method == 'tools/list':
+        note('list', os.getpid())
         say(request, {'tools': TOOLS})
     elif method == 'tools/call':
         text = request['params'].get('arguments', {}).get('text', '')
         note('call', os.getpid(), text)
+        if request['params']['name'] == 'never':
+            return
         time.sleep(SECONDS)  # tidy: work takes its time
         note('answer', os.getpid(), text)
         say(request, {'content': [{'type': 'text', 'text': text}]})

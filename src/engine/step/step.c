@@ -6,6 +6,7 @@
 #include "engine/step/coalesce.h"
 #include "engine/step/leftopen.h"
 #include "engine/step/stepping.h"
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -324,15 +325,31 @@ step_failed(struct stepping *st, struct err *OWN e)
     return e;
 }
 
+/* Without a saga only `once` calls have an intent: one that has begun is known to be that. */
+static struct err *
+effect_find(struct stepping *st, struct step *known)
+{
+    const struct run *r = st->h->run;
+    if (!st->s->settle || r->engine->opts.recorded_only ||
+        (view_step_begun(r->view, st->path) && !plan_undoes(r->flow->plan)))
+        return NULL;
+    assert(st->s->effect == EFFECT_ONCE);
+    *known = *st->s;
+    known->settle(known->ctx, known);
+    st->s = known;
+    return fiber_check(); /* that took its time, and nothing has begun */
+}
+
 /* A step that the journal has no end of. */
 static struct err *
-step_go(struct stepping *st, json_t **ret_value)
+step_go(struct stepping *st, struct step *known, json_t **ret_value)
 {
-    const struct step *s = st->s;
     struct run *r = st->h->run;
     bool settled = false;
     PASS(back_off_find(st));
     PASS(admit_find(st));
+    PASS(effect_find(st, known));
+    const struct step *s = st->s;
     if (s->effect == EFFECT_ONCE && !st->paused && !st->queued &&
         view_step_begun(r->view, st->path)) {
         PASS(doubt_resolve(st, ret_value, &settled));
@@ -359,6 +376,7 @@ step_go(struct stepping *st, json_t **ret_value)
 
 struct taken { /* not on the stack: thousands of steps wait, and each page of theirs counts */
     struct stepping st;
+    struct step known; /* the step with what was found out of it */
     struct spend spend;
 };
 
@@ -374,5 +392,5 @@ hosted_step(struct host *base, const struct step *s, json_t **ret_value)
         return recorded(h, body, failed, ret_value);
     AUTO(freep) struct taken *t = xcalloc(1, sizeof *t);
     t->st = (struct stepping){.h = h, .s = s, .path = path, .spend = &t->spend};
-    return step_go(&t->st, ret_value);
+    return step_go(&t->st, &t->known, ret_value);
 }
