@@ -29,7 +29,9 @@ struct stdio {
     size_t writing;       /* bytes the writer has taken and the kernel not */
     struct fiber *writer; /* while it waits for work */
     struct waitq room;
+    struct scope *reading; /* of the reader, while it waits for more */
     bool in_ended, out_broken;
+    bool deaf;              /* it reads no more, and lives on */
     unsigned garbage_lines; /* in a row */
     size_t garbage_bytes;   /* in a row */
     uint64_t garbage;       /* lines in all */
@@ -43,6 +45,18 @@ stdio_of(struct transport *t)
 }
 
 /* ---- writing --------------------------------------------------------------- */
+
+/* It does not read any more. When that was its end, its stdout ends too, and tells the story
+ * better; when it lives on, nothing that is asked of it will be answered. */
+static void
+went_deaf(struct stdio *s)
+{
+    struct err *e = fiber_sleep(STATUS_MS);
+    s->deaf = !e;
+    if (s->deaf && s->reading)
+        scope_cancel(s->reading);
+    err_drop(e);
+}
 
 static void
 writer_run(void *arg)
@@ -68,9 +82,10 @@ writer_run(void *arg)
             str_fini(&batch);
         waitq_wake_all(&s->room);
     }
-    err_drop(e); /* the end of stdout tells the story better */
+    err_drop(e);
     s->out_broken = true;
     waitq_wake_all(&s->room);
+    went_deaf(s);
 }
 
 static bool
@@ -214,6 +229,18 @@ next_line(struct stdio *s, const char **ret_line, size_t *ret_n)
 }
 
 static struct err *
+wait_for_more(struct stdio *s)
+{
+    struct scope scope;
+    scope_open(&scope, DEADLINE_NONE);
+    s->reading = &scope;
+    struct err *e = proc_read(s->proc, DEADLINE_NONE, &s->in, &s->in_ended);
+    s->reading = NULL;
+    scope_end(&scope);
+    return e;
+}
+
+static struct err *
 read_more(struct stdio *s)
 {
     if (s->in.len - s->at > RPC_BYTES_MAX)
@@ -227,7 +254,13 @@ read_more(struct stdio *s)
         str_fini(&s->in);
     if (s->in_ended)
         return over_by_end(s);
-    struct err *e = proc_read(s->proc, DEADLINE_NONE, &s->in, &s->in_ended);
+    if (s->deaf)
+        return over(s, "it has closed its input and runs on");
+    struct err *e = wait_for_more(s);
+    if (e && s->deaf) {
+        err_drop(e);
+        return NULL; /* what came before that is still heard */
+    }
     if (e && err_kind(e) == ERR_TRANSIENT) {
         err_drop(e);
         s->in_ended = true;

@@ -60,7 +60,11 @@ class Servers(Case):
             ('dies', 'told: .*status 7.*last words'),
             ('kills', 'told: .*signal 9'),
             ('garbage', '^without tools'),
-            ('long', 'told: '),
+            ('long', 'told: .*longer than any message'),
+            ('wide', 'told: .*longer than any message'),
+            ('other', 'told: .*no answer in time'),
+            ('late', 'told: .*no answer in time'),
+            ('twice', 'told: hi'),
             ('deaf', 'told: '),
             ('stubborn', 'told: hi'),
             ('stray', 'told: hi'),
@@ -69,7 +73,7 @@ class Servers(Case):
             ('children', 'told: hi'),
         ):
             with self.subTest(habit=habit):
-                limit = {'call_timeout': '10s'} if habit in ('noisy', 'slow') else {}
+                limit = {'call_timeout': '10s'} if habit in ('noisy', 'slow', 'long', 'wide') else {}
                 done = self.tutti('run', self.with_model(habit, **limit), '-i', 'x', '--json', seconds=20)
                 self.assertEqual(done.code, 0, done)
                 self.assertRegex(done.json['text'].replace('\n', ' '), says)
@@ -94,6 +98,64 @@ class Servers(Case):
                 done = self.tutti('run', file, '-i', 'x', code=1, seconds=12)
                 self.assertIn("'bad'", done.err)
                 self.none_left()
+
+    def two_calls(self, habit, **more):
+        return self.flow(
+            'tutti.json',
+            mcp_servers={'bad': self.bad(habit, **more)},
+            agents={'a': {'type': 'mcp', 'server': 'bad', 'effect': 'idempotent'}},
+            workflows={
+                'main': {
+                    'nodes': [
+                        {'id': 'x', 'agent': 'a', 'action': 'echo', 'parameters': {'text': '1'}},
+                        {'id': 'y', 'agent': 'a', 'action': 'echo', 'parameters': {'text': '2'}, 'depends_on': ['x']},
+                    ]
+                }
+            },
+        )
+
+    def test_one_that_closed_its_input_and_lives_on_is_replaced(self):
+        doc = self.run_ok(self.two_calls('closes', call_timeout='20s'), '-i', 'x')
+        self.assertEqual([doc['nodes'][n]['text'] for n in 'xy'], ['1', '2'])
+        self.assertLess(doc['nodes']['y']['duration_ms'], 8000)  # not the time-out of the call
+        self.none_left()
+
+    def crowd(self, effect):
+        return self.flow(
+            'tutti.json',
+            mcp_servers={'bad': self.bad('crowd', call_timeout='20s')},
+            agents={'a': {'type': 'mcp', 'server': 'bad', 'effect': effect}},
+            workflows={
+                'main': {
+                    'max_concurrency': 100,
+                    'nodes': [
+                        {
+                            'id': 'all',
+                            'type': 'foreach',
+                            'items': [f'i{i}' for i in range(50)],
+                            'concurrency': 50,
+                            'agent': 'a',
+                            'action': 'echo',
+                            'parameters': {'text': '{{ item }}'},
+                        }
+                    ],
+                }
+            },
+        )
+
+    def test_one_that_dies_in_fifty_calls(self):
+        doc = self.run_ok(self.crowd('idempotent'), '-i', 'x')
+        self.assertEqual(doc['output'], [f'i{i}' for i in range(50)])
+        self.assertEqual(doc['usage']['tool_calls'], 100)
+        self.none_left()
+
+    def test_fifty_calls_in_doubt_are_settled_together(self):
+        self.tutti('run', self.crowd('once'), '-i', 'x', code=4)
+        run = self.tutti('runs', 'ls', '--json', code=0).json[0]['run']
+        self.tutti('runs', 'resume', run, '--in-doubt', 'retry', code=0)
+        doc = self.tutti('runs', 'show', run, '--json', code=0).json
+        self.assertEqual(doc['output'], [f'i{i}' for i in range(50)])
+        self.none_left()
 
     def test_a_once_call_without_an_answer_is_in_doubt(self):
         for habit in ('mute', 'dies'):

@@ -9,6 +9,12 @@ noisy       writes 200 MB to stderr in each call, then answers
 garbage     writes lines that are no messages, without end, from the start
 stray       writes some such lines before each answer
 long        answers a call with a line that never ends
+wide        answers with 100 MB in a line
+other       answers calls that nobody made
+twice       answers each call twice
+late        answers each call after 1.3 s, too late for who waits a second
+closes      answers a call, then closes its input and lives on
+crowd       its first process (FILE is not there yet) dies when it has 50 calls
 deaf        greets and lists, then never reads again
 stubborn    ignores the end of its input and SIGTERM
 children    starts processes that would live for an hour; their numbers go to FILE
@@ -24,6 +30,8 @@ import sys
 import time
 
 HABIT = sys.argv[1] if len(sys.argv) > 1 else ''
+FIRST = HABIT == 'crowd' and not os.path.exists(sys.argv[2])
+calls = 0
 
 
 def say(message):
@@ -31,8 +39,19 @@ def say(message):
     sys.stdout.flush()
 
 
+def crowded():
+    """True: this call is not answered."""
+    global calls
+    calls += 1
+    if calls == 50:
+        with open(sys.argv[2], 'w', encoding='utf-8') as file:
+            file.write('once')
+        os._exit(9)
+    return True
+
+
 def call(request):
-    if HABIT == 'mute':
+    if HABIT == 'mute' or (FIRST and crowded()):
         return
     if HABIT == 'dies':
         sys.stderr.write('last words\n')
@@ -50,6 +69,14 @@ def call(request):
     if HABIT == 'long':
         while True:
             sys.stdout.write('x' * 1000000)
+    if HABIT == 'wide':
+        say({'id': request['id'], 'result': {'content': [{'type': 'text', 'text': 'w' * (100 << 20)}]}})
+    if HABIT == 'other':
+        say({'id': request['id'] + 1000, 'result': {'content': []}})
+        say({'id': str(request['id']), 'result': {'content': []}})
+        return
+    if HABIT == 'late':
+        time.sleep(1.3)  # tidy: likewise
     if HABIT == 'slow':
         time.sleep(1)  # tidy: being slow is its habit
     if HABIT == 'floods':
@@ -60,6 +87,11 @@ def call(request):
                 say({'id': 'r%d' % i, 'method': 'ping'})
     text = request.get('params', {}).get('arguments', {}).get('text', '')
     say({'id': request['id'], 'result': {'content': [{'type': 'text', 'text': text}]}})
+    if HABIT == 'twice':
+        say({'id': request['id'], 'result': {'content': [{'type': 'text', 'text': 'the second answer'}]}})
+    if HABIT == 'closes':
+        os.close(0)
+        time.sleep(3600)  # tidy: it lives on
 
 
 def main():
