@@ -3,6 +3,7 @@
 #include "engine/evaluate.h"
 #include "engine/runcore.h"
 #include "engine/talk/history.h"
+#include "engine/turn.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -292,6 +293,7 @@ struct asking { /* many members; each fiber takes the next one that nobody has *
     struct asked *asked;
     size_t n, next;
     bool stop_at_error;
+    struct turnstile turns;
     struct scope scope;
 };
 
@@ -299,15 +301,30 @@ static void
 asking_main(void *arg)
 {
     struct asking *a = arg;
-    while (a->next < a->n) {
+    const struct controlled *x = controlled_of(a->control);
+    while (a->next < a->n && turnstile_has_room(&a->turns)) {
         struct asked *one = &a->asked[a->next++];
-        one->error = fiber_check();
+        struct turn turn;
+        AUTO(freep) char *path = path_below(x, one->ask.name);
+        a->turns.more = a->next < a->n;
+        turn_take(x->run, &a->turns, &turn, path);
+        one->error = turns_back(x->run, path);
+        if (!one->error)
+            one->error = fiber_check();
         if (!one->error)
             one->error = control_ask(a->control, &one->ask, &one->reply);
+        turn_end(x->run, &turn);
         /* One that waits is no failure; one that was cut off, maybe in a former life, not why. */
         if (one->error && a->stop_at_error && control_may_go_on(one->error))
             scope_cancel(&a->scope);
     }
+}
+
+static void
+asking_open(void *ctx)
+{
+    struct asking *a = ctx;
+    scope_spawn(&a->scope, "ask", asking_main, a);
 }
 
 void
@@ -316,6 +333,8 @@ control_ask_all(struct control *c, struct asked *asked, size_t n, struct ask_how
     const size_t limit = how.limit ? how.limit : MAX(c->graph->max_concurrency, 1);
     struct asking *a = xcalloc(1, sizeof *a);
     *a = (struct asking){.control = c, .asked = asked, .n = n, .stop_at_error = how.stop_at_error};
+    a->turns = (struct turnstile){
+        .limit = (unsigned)MIN(limit, UINT32_MAX), .open = asking_open, .ctx = a};
     scope_open(&a->scope, DEADLINE_NONE);
     for (size_t i = 0; i < MIN(n, limit); i++)
         scope_spawn(&a->scope, "ask", asking_main, a);

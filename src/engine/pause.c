@@ -3,6 +3,7 @@
  * What ends it is used up in the commit that says so. */
 #include "base/units.h"
 #include "engine/runcore.h"
+#include "engine/turn.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -199,10 +200,28 @@ static struct err *
 put_away(struct run *r, const struct waiting *w)
 {
     AUTO(freep) char *why = waits_for(w);
-    r->waits.parked_at = r->waits.moves;
     r->waits.wake_at = MIN(r->waits.wake_at, w->cut_wall_ms);
     r->waits.someone |= w->p->signal || strcmp(w->p->type, PAUSE_HUMAN) == 0;
     return FAIL(ERR_PARKED, "%s", why);
+}
+
+/* All of the run waits. Those who have not begun get the turns of those who did; when that lets
+ * nobody begin any more, nothing of it can go on. */
+static bool
+nobody_begins(struct run *r)
+{
+    struct waits *w = &r->waits;
+    const int64_t now = rt_now_ms();
+    const uint64_t turns = r->turns_taken + w->begun;
+    const bool just_left = now - w->left_ms < QUIET_MS;
+    if (just_left && turns == w->turns_seen)
+        return false;
+    w->turns_seen = turns;
+    if (!just_left)
+        w->left_depth = 0;
+    if (turns_leave(r, &w->left_depth))
+        w->left_ms = now;
+    return now - w->left_ms >= QUIET_MS;
 }
 
 /* NULL when it may have ended. */
@@ -216,14 +235,14 @@ wait_once(struct run *r, const struct waiting *w)
     int64_t ms = MIN(w->until_wall_ms - now, NEAR_MS); /* the wall's clock may be set meanwhile */
     if (far && idle)
         ms = MIN(ms, QUIET_MS);
-    if (far && idle && all->parked_at == moves) /* another wait found that out */
+    if (far && idle && all->quiet_at == moves && nobody_begins(r))
         return put_away(r, w);
     struct err *e = waitq_wait(&all->changed, rt_after(ms));
     if (e && err_kind(e) == ERR_TIMEOUT) {
         err_free(e);
         e = fiber_check();
         if (!e && far && idle && is_quiet(r) && moves == all->moves && !all->news_due)
-            return put_away(r, w);
+            all->quiet_at = moves; /* the other waits need not find that out */
     }
     return e;
 }
@@ -288,8 +307,11 @@ wait_here(struct run *r, struct waiting *w, const char *name, json_t **ret_value
     counts(true);
     w->cut_wall_ms = MIN(w->until_wall_ms, deadline_wall_ms());
     vec_push(&r->waits.all, w);
+    r->waits.begun++;
+    turns_wait(r, w->path, true);
     struct err *e = wait_until_ended(r, w, name, ret_value);
     waiting_remove(&r->waits, w);
+    turns_wait(r, w->path, false);
     counts(false);
     return e;
 }
@@ -317,7 +339,9 @@ pause_wait(struct run *r, const char *path, const struct pause *p, json_t **ret_
     w.brief = !name && w.until_wall_ms - w.began_wall_ms <= NEAR_MS;
     PASS(run_barrier(r)); /* nobody is asked for what may be asked again */
     struct err *e = wait_here(r, &w, name, ret_value);
-    if (e && err_kind(e) != ERR_PARKED && !r->interrupted && !r->broken)
+    if (!e)
+        return turns_back(r, path);
+    if (err_kind(e) != ERR_PARKED && !r->interrupted && !r->broken)
         done_append(r, &w, CUT_OFF, NULL, NULL); /* nobody needs it any more */
     return e;
 }

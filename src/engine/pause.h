@@ -16,13 +16,17 @@ struct waits {                 /* pause.c: what a run waits for */
     struct waitq changed;      /* signals may have come, or nothing works any more */
     struct store_signal *signals;
     size_t nsignals;
-    VEC(char *) used;   /* of the signals: taken here, and perhaps not committed yet */
-    bool news_due;      /* the store may have more of them */
-    unsigned working;   /* steps under way: while there are any, the run is not put away */
-    uint64_t moves;     /* counts what was begun, from 1 */
-    uint64_t parked_at; /* moves when it was found that nothing works any more */
-    int64_t wake_at;    /* of a run that is put away: the first of its times; INT64_MAX: none */
-    bool someone;       /* somebody outside is waited for */
+    VEC(char *) used;    /* of the signals: taken here, and perhaps not committed yet */
+    bool news_due;       /* the store may have more of them */
+    unsigned working;    /* steps under way: while there are any, the run is not put away */
+    uint64_t moves;      /* counts what was begun, from 1 */
+    uint64_t quiet_at;   /* moves when it was found that nothing works any more */
+    int64_t left_ms;     /* when turns were last left for others to begin */
+    uint64_t turns_seen; /* turns taken, and waits begun, when that was last tried */
+    unsigned left_depth; /* of these turns */
+    uint64_t begun;      /* waits */
+    int64_t wake_at;     /* of a run that is put away: the first of its times; INT64_MAX: none */
+    bool someone;        /* somebody outside is waited for */
 };
 /* *ret_value as in host.h. From inside of a step: between run_works(r, false) and
  * run_works(r, true). */

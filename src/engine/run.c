@@ -234,6 +234,7 @@ run_new(struct engine *e, struct flow *f)
     r->status = RUN_RUNNING;
     r->waits.wake_at = INT64_MAX;
     r->waits.moves = 1;
+    r->waits.left_ms = INT64_MIN / 2;
     return r;
 }
 

@@ -6,6 +6,7 @@
 #include "engine/evaluate.h"
 #include "engine/message.h"
 #include "engine/saga.h"
+#include "engine/turn.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@ struct graph_state {
     struct err *cut; /* of a node that was cancelled, though not by this graph */
     struct scope scope;
     struct waitq changed;
+    struct turnstile turns;
     struct node_fiber *fibers; /* that run */
     const struct graph_call *call;
 };
@@ -38,6 +40,8 @@ struct node_fiber {
     const struct node *node;
     struct node_fiber *next;
     struct scope scope;
+    char *path;
+    struct turn turn;
 };
 
 /* ---- expressions ----------------------------------------------------------- */
@@ -334,17 +338,20 @@ node_main(void *arg)
 {
     AUTO(freep) struct node_fiber *f = arg;
     struct graph_state *gs = f->gs;
-    AUTO(freep) char *path = node_path(gs, f->node);
+    AUTO(freep) char *path = f->path;
     if (gs->enough && is_branch(gs, f->node)) {
+        turn_end(gs->run, &f->turn);
         gs->running--;
         node_leave_out(gs, f->node, path);
         return;
     }
-    struct err *e = is_branch(gs, f->node)
-                        ? branch_run(f, path)
-                        : node_run(gs, f->node, path, &gs->nodes[f->node->index].reply);
+    struct err *e = turns_back(gs->run, path);
+    if (!e)
+        e = is_branch(gs, f->node) ? branch_run(f, path)
+                                   : node_run(gs, f->node, path, &gs->nodes[f->node->index].reply);
     if (is_cut_off(gs, f->node, e))
         e = saga_failed(gs->run, path, 0, e);
+    turn_end(gs->run, &f->turn);
     gs->running--;
     node_finished(gs, f->node, e);
 }
@@ -420,8 +427,7 @@ node_start(struct graph_state *gs, const struct node *n)
         return;
     }
     gs->nodes[n->index].status = NODE_RUNNING;
-    if ((!gs->running && (!gs->nready || gs->g->max_concurrency == 1)) ||
-        (gs->g->quorum && view_node_ended(gs->run->view, path))) {
+    if ((!gs->running && !gs->nready) || (gs->g->quorum && view_node_ended(gs->run->view, path))) {
         e = node_run(gs, n, path, &gs->nodes[n->index].reply);
         if (is_cut_off(gs, n, e))
             e = saga_failed(gs->run, path, 0, e);
@@ -429,8 +435,9 @@ node_start(struct graph_state *gs, const struct node *n)
         return;
     }
     struct node_fiber *f = xcalloc(1, sizeof *f);
-    *f = (struct node_fiber){.gs = gs, .node = n};
+    *f = (struct node_fiber){.gs = gs, .node = n, .path = STEAL(path)};
     gs->running++;
+    turn_take(gs->run, &gs->turns, &f->turn, f->path);
     scope_spawn(&gs->scope, "node", node_main, f);
 }
 
@@ -452,12 +459,18 @@ recorded_first(struct graph_state *gs)
     memcpy(gs->ready + nfirst, later, nlater * sizeof *later);
 }
 
+static void
+one_may_begin(void *ctx)
+{
+    struct graph_state *gs = ctx;
+    waitq_wake_all(&gs->changed);
+}
+
 static struct err *
 graph_loop(struct graph_state *gs)
 {
-    unsigned limit = gs->g->max_concurrency ? gs->g->max_concurrency : UINT32_MAX;
     for (;;) {
-        while (gs->nready && gs->running < limit && !gs->stopping) {
+        while (gs->nready && turnstile_has_room(&gs->turns) && !gs->stopping) {
             struct err *over = fiber_check();
             if (over)
                 return over;
@@ -467,6 +480,7 @@ graph_loop(struct graph_state *gs)
         }
         if (gs->stopping || !gs->running)
             return NULL;
+        gs->turns.more = gs->nready;
         PASS(waitq_wait(&gs->changed, DEADLINE_NONE));
     }
 }
@@ -521,6 +535,9 @@ graph_walk(struct run *r, const struct graph_call *call, struct reply *ret_reply
     struct graph_state *gs = xcalloc(1, sizeof *gs);
     *gs = (struct graph_state){
         .run = r, .g = g, .path = call->path, .task = task, .depth = call->depth, .call = call};
+    gs->turns = (struct turnstile){.limit = g->max_concurrency ? g->max_concurrency : UINT32_MAX,
+                                   .open = one_may_begin,
+                                   .ctx = gs};
     gs->nodes = xcalloc(g->nnodes, sizeof *gs->nodes);
     gs->ready = xcalloc(g->nnodes, sizeof *gs->ready);
     gs->input = task->input ? json_incref((json_t *)(uintptr_t)task->input)

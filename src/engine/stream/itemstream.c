@@ -2,6 +2,7 @@
 #include "engine/stream/itemstream.h"
 #include "engine/stream/resultfile.h"
 #include "engine/stream/source.h"
+#include "engine/turn.h"
 #include "rt/file.h"
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ struct itemstream {
     struct resultfile *results; /* or NULL */
     struct sem reading;         /* one reads the next item at a time */
     struct scope scope;
+    struct turnstile turns;
     unsigned workers, parked;
     bool over; /* there are no more items */
     int64_t completed, failed;
@@ -187,8 +189,15 @@ item_ended(struct itemstream *x, const struct item *item, const struct reply *re
     return true;
 }
 
+static void
+item_fini(struct item *item)
+{
+    json_freep(&item->value);
+    err_freep(&item->error);
+}
+
 static bool
-item_do(struct itemstream *x, struct item *item)
+item_do(struct itemstream *x, struct item *item, struct turn *turn)
 {
     AUTO(freep) char *name = xasprintf("%s[%lld]", x->member->id, (long long)item->index);
     AUTO(reply_fini) struct reply reply = {0};
@@ -203,7 +212,12 @@ item_do(struct itemstream *x, struct item *item)
         a.inputs = item->value;
         a.refused = inputs_check(child, item->value);
     }
-    struct err *e = control_ask(x->control, &a, &reply);
+    AUTO(freep) char *path = xasprintf("%s/%s", x->control->path, name);
+    turn->path = path;
+    struct err *e = turns_back(x->run, path);
+    if (!e)
+        e = control_ask(x->control, &a, &reply);
+    turn->path = "";
     bool more = item_ended(x, item, &reply, e);
     json_freep(&item->value);
     return more;
@@ -244,24 +258,46 @@ item_take(struct itemstream *x, struct item *ret_item)
     return !x->ended && !x->over;
 }
 
+static void worker_main(void *arg);
+
+static void
+worker_begin(void *stream)
+{
+    struct itemstream *x = stream;
+    scope_spawn(&x->scope, "item", worker_main, x);
+}
+
+/* False: this worker takes no further one. */
+static bool
+worker_turn(struct itemstream *x, struct turn *turn)
+{
+    AUTO(item_fini) struct item item = {0};
+    const bool took = item_take(x, &item);
+    x->turns.more = took && x->parked + x->run->turns_left < PARKED_MAX;
+    if (!took)
+        return false;
+    if (x->workers < x->how.limit) {
+        x->workers++;
+        worker_begin(x);
+    }
+    const bool more = item_do(x, &item, turn);
+    tell(x, false);
+    return more;
+}
+
 static void
 worker_main(void *arg)
 {
     struct itemstream *x = arg;
-    struct item item = {0};
-    for (unsigned n = 1; item_take(x, &item); n++) {
-        if (x->workers < x->how.limit) {
-            x->workers++;
-            scope_spawn(&x->scope, "item", worker_main, x);
-        }
-        if (!item_do(x, &item))
-            return;
-        tell(x, false);
+    bool more = true;
+    for (unsigned n = 1; more && turnstile_has_room(&x->turns); n++) {
+        struct turn turn;
+        turn_take(x->run, &x->turns, &turn, "");
+        more = worker_turn(x, &turn);
+        turn_end(x->run, &turn);
         if (n % YIELD_EVERY == 0)
             fiber_yield();
     }
-    json_freep(&item.value);
-    err_freep(&item.error);
 }
 
 static struct err *
@@ -289,6 +325,7 @@ window_run(struct itemstream *x)
     if (x->ended)
         return;
     sem_setup(&x->reading, 1);
+    x->turns = (struct turnstile){.limit = x->how.limit, .open = worker_begin, .ctx = x};
     scope_open(&x->scope, DEADLINE_NONE);
     x->workers = 1;
     scope_spawn(&x->scope, "item", worker_main, x);
