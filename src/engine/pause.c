@@ -212,7 +212,7 @@ nobody_begins(struct run *r)
 {
     struct waits *w = &r->waits;
     const int64_t now = rt_now_ms();
-    const uint64_t turns = r->turns_taken + w->begun;
+    const uint64_t turns = r->waits.turns_taken + w->begun;
     const bool just_left = now - w->left_ms < QUIET_MS;
     if (just_left && turns == w->turns_seen)
         return false;

@@ -27,6 +27,9 @@ struct waits {                 /* pause.c: what a run waits for */
     uint64_t begun;      /* waits */
     int64_t wake_at;     /* of a run that is put away: the first of its times; INT64_MAX: none */
     bool someone;        /* somebody outside is waited for */
+    struct turn *turns;  /* turn.c: those that nodes have, and have left */
+    unsigned turns_left;
+    uint64_t turns_taken; /* ever */
 };
 /* *ret_value as in host.h. From inside of a step: between run_works(r, false) and
  * run_works(r, true). */

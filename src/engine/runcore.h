@@ -80,9 +80,6 @@ struct run {
     void *on_end_ctx;
     int64_t started_wall_ms;
     struct waits waits;
-    struct turn *turns; /* turn.c: those that nodes have, and have left */
-    unsigned turns_left;
-    uint64_t turns_taken;      /* ever */
     struct map *purses, *past; /* spend.c; NULL: it has no budget */
     struct left_open open;
 };

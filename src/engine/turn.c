@@ -31,30 +31,30 @@ step_out(struct turnstile *s)
 void
 turn_take(struct run *r, struct turnstile *s, struct turn *t, const char *path)
 {
-    *t = (struct turn){.at = s, .path = path, .next = r->turns};
-    if (r->turns)
-        r->turns->prev = t;
-    r->turns = t;
+    *t = (struct turn){.at = s, .path = path, .next = r->waits.turns};
+    if (r->waits.turns)
+        r->waits.turns->prev = t;
+    r->waits.turns = t;
     s->inside++;
-    r->turns_taken++;
+    r->waits.turns_taken++;
 }
 
 static void
 leave(struct run *r, struct turn *t)
 {
     t->left = true;
-    r->turns_left++;
+    r->waits.turns_left++;
     step_out(t->at);
 }
 
 void
 turn_end(struct run *r, struct turn *t)
 {
-    *(t->prev ? &t->prev->next : &r->turns) = t->next;
+    *(t->prev ? &t->prev->next : &r->waits.turns) = t->next;
     if (t->next)
         t->next->prev = t->prev;
     if (t->left) {
-        r->turns_left--;
+        r->waits.turns_left--;
         return;
     }
     t->at->inside--;
@@ -82,11 +82,11 @@ turns_leave(struct run *r, unsigned *depth)
 {
     unsigned deepest = *depth;
     bool any = false;
-    for (struct turn *t = r->turns; t; t = t->next) {
+    for (struct turn *t = r->waits.turns; t; t = t->next) {
         if (may_leave(t))
             deepest = MAX(deepest, depth_of(t->path));
     }
-    for (struct turn *t = r->turns; t && r->turns_left < TURNS_LEFT_MAX; t = t->next) {
+    for (struct turn *t = r->waits.turns; t && r->waits.turns_left < TURNS_LEFT_MAX; t = t->next) {
         if (!may_leave(t) || depth_of(t->path) != deepest)
             continue;
         leave(r, t);
@@ -106,7 +106,7 @@ is_around(const struct turn *t, const char *path)
 void
 turns_wait(struct run *r, const char *path, bool begins)
 {
-    for (struct turn *t = r->turns; t; t = t->next) {
+    for (struct turn *t = r->waits.turns; t; t = t->next) {
         if (is_around(t, path))
             t->waits += begins ? 1 : -1u;
     }
@@ -117,7 +117,7 @@ static struct turn *
 left_around(struct run *r, const char *path)
 {
     struct turn *found = NULL;
-    for (struct turn *t = r->turns; t; t = t->next) {
+    for (struct turn *t = r->waits.turns; t; t = t->next) {
         if (t->left && is_around(t, path) && (!found || is_around(t, found->path)))
             found = t;
     }
@@ -134,7 +134,7 @@ turn_back(struct run *r, struct turn *t)
         PASS(waitq_wait(&s->back, DEADLINE_NONE));
     if (t->left) {
         t->left = false;
-        r->turns_left--;
+        r->waits.turns_left--;
     } else { /* something else in it came back before */
         step_out(s);
     }
@@ -145,7 +145,7 @@ struct err *
 turns_back(struct run *r, const char *path)
 {
     struct turn *t;
-    while (r->turns_left && (t = left_around(r, path)))
+    while (r->waits.turns_left && (t = left_around(r, path)))
         PASS(turn_back(r, t));
     return NULL;
 }

@@ -273,7 +273,7 @@ worker_turn(struct itemstream *x, struct turn *turn)
 {
     AUTO(item_fini) struct item item = {0};
     const bool took = item_take(x, &item);
-    x->turns.more = took && x->parked + x->run->turns_left < PARKED_MAX;
+    x->turns.more = took && x->parked + x->run->waits.turns_left < PARKED_MAX;
     if (!took)
         return false;
     if (x->workers < x->how.limit) {
