@@ -113,6 +113,41 @@ static const struct {
      "3:75: workflow 'main': there is no state 'y'\n"},
     {"{type: session, states: {x: {wait: number}}}",
      "3:44: workflow 'main': 'states.x.wait' expects text, found the text 'number'\n"},
+    {"{type: session, states: {x: {say: y, choices: [z], next: end}}}",
+     "3:46: workflow 'main': nobody is waited for in this state: say `wait: text`\n"},
+    {"{type: session, states: {x: {say: y, timeout: 5, next: end}}}",
+     "3:55: workflow 'main': nobody is waited for in this state: say `wait: text`\n"},
+    {"{type: session, states: {x: {wait: text, choices: [z], schema: {}}}}",
+     "3:64: workflow 'main': choices and schema: one of them says what an input is\n"},
+    {"{type: session, states: {x: {agent: a, workflow: a}}}",
+     "3:58: workflow 'main': agent and workflow: one of them works in a state\n"},
+    {"{type: session, states: {undo: {wait: text}}}",
+     "3:34: workflow 'main': a state cannot be called 'undo': so is what undoes the session\n"},
+    {"{type: session, states: {x/y: {wait: text}}}",
+     "3:25: workflow 'main': name 'x/y' holds a character that names cannot have: one of / [ ] or "
+     "a line end\n"},
+    {"{type: manager, agents: {x/y: a}}",
+     "3:25: workflow 'main': name 'x/y' holds a character that names cannot have: one of / [ ] or "
+     "a line end\n"},
+    {"{type: manager, agents: {x: a}, classifier: b, profile: p}",
+     "3:65: workflow 'main': the classifier has a model of its own: nobody reads `profile`\n"},
+    {"{type: router, routes: [{when: true, agent: b}], profile: p}",
+     "3:3: workflow 'main': rules choose here: nobody reads `profile`\n"},
+    {"{type: orchestrator, agents: [a], loop_guard: false}",
+     "3:55: workflow 'main': a full plan cannot go round: `loop_guard` is for `plan_type: "
+     "iterative`\n"},
+    {"{nodes: [{id: h, type: human, prompt: x, approval: true, choices: [y]}]}",
+     "3:60: workflow 'main': node 'h': choices and approval: one of them says what an answer is\n"},
+    {"{nodes: [{id: h, type: human, prompt: x, approval: true, schema: {}}]}",
+     "3:60: workflow 'main': node 'h': schema and approval: one of them says what an answer is\n"},
+    {"{nodes: [{id: h, type: human, prompt: x, default: y}]}",
+     "3:59: workflow 'main': node 'h': default needs a timeout: the question never ends\n"},
+    {"{nodes: [{id: w, type: wait, for: 5, timeout: 5}]}",
+     "3:55: workflow 'main': node 'w': timeout is for a signal that may not come; a time comes\n"},
+    {"{nodes: [{id: w, type: wait, for: 5, default: x}]}",
+     "3:55: workflow 'main': node 'w': default is for a signal that may not come; a time comes\n"},
+    {"{nodes: [{id: w, type: wait, signal: x, default: y}]}",
+     "3:58: workflow 'main': node 'w': default needs a timeout: the wait never ends\n"},
     {"{type: router, routes: [{when: true, agent: b}], use_history: true}",
      "3:3: workflow 'main': rules choose here: nobody reads `use_history`\n"},
     {"{type: peers, agents: []}", NULL},
@@ -126,7 +161,9 @@ load(struct app *a, size_t i)
 {
     AUTO(spec_freep) struct spec *spec = NULL;
     AUTO(freep)
-    char *text = xasprintf("agents: {a: {}, b: {}}\nworkflows:\n  main: %s\n", refused[i].main);
+    char *text = xasprintf("agents: {a: {}, b: {}}\nworkflows:\n  main: %s\n"
+                           "profiles: {p: {provider: script}}\n",
+                           refused[i].main);
     struct err *e = app_load_text(a, "flow.yaml", text, strlen(text), &spec);
     if (!e)
         e = app_check(a, spec);

@@ -344,11 +344,23 @@ control_ask_all(struct control *c, struct asked *asked, size_t n, struct ask_how
 
 /* ---- a model's judgement --------------------------------------------------- */
 
+/* A member may be called like the question who is to be chosen. No name has a bracket in it. */
+char *
+control_name_apart(const struct control *c, const char *name)
+{
+    for (size_t i = 0; i < c->graph->nnodes; i++) {
+        if (strcmp(c->graph->nodes[i]->id, name) == 0)
+            return xasprintf("%s[asked]", name);
+    }
+    return xstrdup(name);
+}
+
 struct err *
 control_judge(struct control *c, const struct judgement *j, json_t **ret_answer)
 {
     struct controlled *x = controlled_of(c);
-    AUTO(freep) char *path = path_below(x, j->name);
+    AUTO(freep) char *name = control_name_apart(c, j->name);
+    AUTO(freep) char *path = path_below(x, name);
     AUTO(reply_fini) struct reply reply = {0};
     AUTO(json_freep)
     json_t *agent =

@@ -67,6 +67,7 @@ struct judgement {
     const char *question; /* everything it needs to know */
     json_t *OWN schema;
 };
+char *OWN control_name_apart(const struct control *c, const char *name); /* no member has it */
 struct err *MUST control_judge(struct control *c, const struct judgement *j,
                                json_t **OWN ret_answer) YIELDS;
 

@@ -36,6 +36,9 @@ struct lowering { /* one graph being filled */
 /* Adds a node; the id gets "-2", "-3" when it is taken and `unique` is false, else that is an
  * error. */
 struct node *lower_node(struct lowering *l, const char *id, bool unique, struct src_pos at);
+/* The members that follow run several times, as NAME[0], NAME[1]: none of them gets a name that
+ * would make that the place of something else, as undo[1] is. */
+void lower_turns(struct lowering *l);
 void lower_from(struct lowering *l, const struct node *node, const char *dep, struct src_pos at);
 void lower_edge(struct lowering *l, const struct node *node, const char *dep, struct src_pos at);
 /* The node runs this agent or workflow: by name, or a whole definition inline. */

@@ -282,11 +282,7 @@ dag_lower(struct lowering *l, const json_t *def, const char *pointer)
         const char *from = json_string_value(json_array_get(edge, 0)),
                    *to = json_string_value(json_array_get(edge, 1));
         const char *at = lower_below(l, pointer, "edges", i);
-        struct node *target = NULL;
-        vec_each (&l->nodes, p) {
-            if (to && strcmp((*p)->id, to) == 0)
-                target = *p;
-        }
+        const struct node *target = to ? map_get(l->ids, to) : NULL;
         if (target && from)
             lower_edge(l, target, from, lower_pos(l, at));
         else

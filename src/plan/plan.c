@@ -120,6 +120,11 @@ lower_node(struct lowering *l, const char *id, bool unique, struct src_pos at)
 {
     const char *free_id = arena_strdup(l->arena, id);
     uintptr_t copies = (uintptr_t)map_get(l->copies, id);
+    if (strpbrk(id, "/[]\n\r")) /* of a role or a state: it is a part of paths */
+        lower_fail(l, at,
+                   "name '%.60s' holds a character that names cannot have: one of / [ ] or a line "
+                   "end",
+                   id);
     if (map_has(l->ids, id) && unique)
         lower_fail(l, at, "the node '%s' is defined twice", id);
     while (map_has(l->ids, free_id))
@@ -141,6 +146,12 @@ lower_node(struct lowering *l, const char *id, bool unique, struct src_pos at)
     if (++l->plan->nodes == PLAN_NODES_MAX + 1)
         lower_fail(l, at, "more than %d nodes", PLAN_NODES_MAX);
     return n;
+}
+
+void
+lower_turns(struct lowering *l)
+{
+    map_put(l->ids, UNDO_NAME, NULL); /* taken, by no node */
 }
 
 void

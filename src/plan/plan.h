@@ -13,8 +13,9 @@
 #include "expr/expr.h"
 #include "model/kind.h"
 
-#define PLAN_NODES_MAX 10000 /* of one plan, graphs inside graphs included */
-#define PLAN_DEPTH_MAX 32    /* graphs inside graphs */
+#define UNDO_NAME      "undo" /* the undo of a node is below it: pay/undo[1] */
+#define PLAN_NODES_MAX 10000  /* of one plan, graphs inside graphs included */
+#define PLAN_DEPTH_MAX 32     /* graphs inside graphs */
 
 enum failure {                   /* what the failure of a node means for its graph */
                FAILURE_STOP,     /* nothing new starts, siblings are cancelled, the graph fails */

@@ -80,6 +80,9 @@ state_lower(struct lowering *l, const char *name, const json_t *def, const char 
     n->def = def;
     n->kind = "state";
     name_check(l, name, pointer);
+    if (strcmp(name, UNDO_NAME) == 0)
+        lower_fail(l, lower_pos(l, pointer),
+                   "a state cannot be called '" UNDO_NAME "': so is what undoes the session");
     if (json_str(def, "save", NULL))
         name_check(l, json_str(def, "save", ""), arena_printf(l->arena, "%s/save", pointer));
     if (!worker)
@@ -92,6 +95,20 @@ state_lower(struct lowering *l, const char *name, const json_t *def, const char 
             lower_fail(l, lower_pos(l, arena_printf(l->arena, "%s/%s", pointer, works[i])),
                        "nobody works in this state: name an `agent`");
     }
+    if (!json_object_get(def, "wait")) {
+        static const char *const of_waits[] = {"choices", "schema", "timeout"};
+        for (size_t i = 0; i < COUNT(of_waits); i++) {
+            if (json_object_get(def, of_waits[i]))
+                lower_fail(l, lower_pos(l, arena_printf(l->arena, "%s/%s", pointer, of_waits[i])),
+                           "nobody is waited for in this state: say `wait: text`");
+        }
+    }
+    if (json_object_get(def, "choices") && json_object_get(def, "schema"))
+        lower_fail(l, lower_pos(l, arena_printf(l->arena, "%s/schema", pointer)),
+                   "choices and schema: one of them says what an input is");
+    if (json_object_get(def, "agent") && json_object_get(def, "workflow"))
+        lower_fail(l, lower_pos(l, arena_printf(l->arena, "%s/workflow", pointer)),
+                   "agent and workflow: one of them works in a state");
     if (!worker && !json_object_get(def, "say") && !json_object_get(def, "wait") &&
         !json_object_get(def, "cases"))
         lower_fail(l, n->at, "nothing happens in state '%s': it needs `say`, `wait` or `agent`",

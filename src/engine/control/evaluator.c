@@ -12,6 +12,7 @@ static const char *const ratings[] = {"POOR", "FAIR", "GOOD", "EXCELLENT", NULL}
 static struct err *
 evaluator_lower(struct lowering *l, const json_t *def, const char *pointer)
 {
+    lower_turns(l);
     lower_member(l, def, pointer, "generator");
     lower_member(l, def, pointer, "evaluator");
     return NULL;

@@ -69,6 +69,7 @@ foreach_lower(struct lowering *l, const json_t *def, const char *pointer)
 {
     const char *as = json_str(def, "as", NULL);
     const char *const *before = as ? lower_local(l, as) : NULL;
+    lower_turns(l);
     struct node *member = lower_member(l, def, pointer, "agent");
     if (!member)
         member = lower_member(l, def, pointer, "workflow");

@@ -16,9 +16,19 @@ human_lower(struct lowering *l, const json_t *def, const char *pointer)
     if (json_object_get(def, "escalate") && !json_object_get(def, "timeout"))
         lower_fail(l, lower_pos(l, arena_printf(l->arena, "%s/escalate", pointer)),
                    "escalate needs a timeout: the first question never ends");
-    if (json_object_get(def, "choices") && json_object_get(def, "schema"))
-        lower_fail(l, lower_pos(l, arena_printf(l->arena, "%s/schema", pointer)),
-                   "choices and schema: one of them says what an answer is");
+    if (json_object_get(def, "default") && !json_object_get(def, "timeout"))
+        lower_fail(l, lower_pos(l, arena_printf(l->arena, "%s/default", pointer)),
+                   "default needs a timeout: the question never ends");
+    const char *forms[] = {"choices", "schema", "approval"}, *said = NULL;
+    for (size_t i = 0; i < COUNT(forms); i++) {
+        const json_t *form = json_object_get(def, forms[i]);
+        if (!form || json_is_false(form))
+            continue;
+        if (said)
+            lower_fail(l, lower_pos(l, arena_printf(l->arena, "%s/%s", pointer, forms[i])),
+                       "%s and %s: one of them says what an answer is", said, forms[i]);
+        said = forms[i];
+    }
     return NULL;
 }
 

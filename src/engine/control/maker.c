@@ -41,6 +41,7 @@ poll_fini(struct poll *p)
 static struct err *
 maker_lower(struct lowering *l, const json_t *def, const char *pointer)
 {
+    lower_turns(l);
     lower_member(l, def, pointer, "worker");
     return NULL;
 }

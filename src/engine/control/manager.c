@@ -19,7 +19,9 @@ manager_lower(struct lowering *l, const json_t *def, const char *pointer)
         const char *at = arena_printf(l->arena, "%s/agents/%s", pointer, role);
         lower_worker(l, lower_node(l, role, false, lower_pos(l, at)), worker, at);
     }
-    lower_member(l, def, pointer, "classifier");
+    if (lower_member(l, def, pointer, "classifier") && json_object_get(def, "profile"))
+        lower_fail(l, lower_pos(l, arena_printf(l->arena, "%s/profile", pointer)),
+                   "the classifier has a model of its own: nobody reads `profile`");
     return NULL;
 }
 

@@ -20,6 +20,10 @@ orchestrator_lower(struct lowering *l, const json_t *def, const char *pointer)
         const char *name = json_string_value(one);
         lower_worker(l, lower_node(l, name ? name : "workflow", false, lower_pos(l, at)), one, at);
     }
+    if (json_object_get(def, "loop_guard") &&
+        strcmp(json_str(def, "plan_type", "full"), "iterative") != 0)
+        lower_fail(l, lower_pos(l, arena_printf(l->arena, "%s/loop_guard", pointer)),
+                   "a full plan cannot go round: `loop_guard` is for `plan_type: iterative`");
     l->graph->failure = FAILURE_PARTIAL; /* unless the definition says otherwise */
     return NULL;
 }
@@ -232,7 +236,7 @@ struct iterating {
     struct reply last;
     unsigned steps;
     struct loopguard circles;
-    bool circling;      /* the last step was a repetition, and it is time to say so */
+    bool circling; /* the last step was a repetition, and it is time to say so */
 };
 
 static void

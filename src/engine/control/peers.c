@@ -97,8 +97,9 @@ who_can(struct peers *p)
         const struct node *peer = c->graph->nodes[i];
         if (!control_is_model(c, peer))
             continue;
+        AUTO(freep) char *name = xasprintf("%s.offer", peer->id);
         p->asked[n++].ask = (struct ask){.member = peer,
-                                         .name = xasprintf("%s.offer", peer->id),
+                                         .name = control_name_apart(c, name),
                                          .message = question,
                                          .output_schema = schema};
     }

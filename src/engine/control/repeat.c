@@ -13,6 +13,7 @@ static struct err *
 loop_lower(struct lowering *l, const json_t *def, const char *pointer)
 {
     const json_t *until = json_object_get(def, "until");
+    lower_turns(l);
     lower_member(l, def, pointer, "body");
     if (until)
         lower_rule(l, until, arena_printf(l->arena, "%s/until", pointer), NULL);

@@ -21,6 +21,8 @@ router_lower(struct lowering *l, const json_t *def, const char *pointer)
                    "rules choose here: nobody reads `routing_instruction`");
     if (routes && json_bool(def, "use_history", false))
         lower_fail(l, lower_pos(l, pointer), "rules choose here: nobody reads `use_history`");
+    if (routes && json_object_get(def, "profile"))
+        lower_fail(l, lower_pos(l, pointer), "rules choose here: nobody reads `profile`");
     json_array_foreach (agents, i, one) {
         const char *at = lower_below(l, pointer, "agents", i);
         const char *name = json_string_value(one);

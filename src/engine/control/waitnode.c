@@ -19,6 +19,16 @@ wait_lower(struct lowering *l, const json_t *def, const char *pointer)
             lower_template(l->outer, until, arena_printf(l->arena, "%s/until", pointer), l->self);
     if (said != 1)
         lower_fail(l, lower_pos(l, pointer), "a wait needs one of `for`, `until` and `signal`");
+    static const char *const of_signals[] = {"timeout", "default"};
+    for (size_t i = 0; i < COUNT(of_signals); i++) {
+        if (json_object_get(def, of_signals[i]) && !json_object_get(def, "signal"))
+            lower_fail(l, lower_pos(l, arena_printf(l->arena, "%s/%s", pointer, of_signals[i])),
+                       "%s is for a signal that may not come; a time comes", of_signals[i]);
+    }
+    if (json_object_get(def, "signal") && json_object_get(def, "default") &&
+        !json_object_get(def, "timeout"))
+        lower_fail(l, lower_pos(l, arena_printf(l->arena, "%s/default", pointer)),
+                   "default needs a timeout: the wait never ends");
     return NULL;
 }
 

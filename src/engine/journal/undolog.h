@@ -62,7 +62,7 @@ const json_t *undolog_begun(const struct undolog *log, const char *path);
 /* {reason, undone, by_hand, not_done, given_up, left}, or NULL: nothing was ever undone. */
 json_t *OWN undolog_document(const struct undolog *log);
 
-/* The path of a step or node of an undo has a part that no node's id can be: "pay/undo[1]/request".
+/* The path of a step or node of an undo has a part that no node has: "pay/undo[1]/request".
  * NULL: it has none; else from that part on. */
 const char *undo_part(const char *path);
 
