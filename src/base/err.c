@@ -302,11 +302,18 @@ xstrndup(const char *s, size_t n)
 char *
 xasprintf(const char *fmt, ...)
 {
+    char few[256]; /* most are shorter: one allocation of the right size */
     va_list ap;
-    char *s;
     va_start(ap, fmt);
-    if (vasprintf(&s, fmt, ap) < 0)
+    const int n = vsnprintf(few, sizeof few, fmt, ap);
+    va_end(ap);
+    if (n < 0)
         abort();
+    char *s = xmalloc((size_t)n + 1);
+    if ((size_t)n < sizeof few)
+        return memcpy(s, few, (size_t)n + 1);
+    va_start(ap, fmt);
+    vsnprintf(s, (size_t)n + 1, fmt, ap);
     va_end(ap);
     return s;
 }

@@ -71,7 +71,8 @@ message_make(const struct graph *g, const struct node *n, const struct node_stat
         if (n->input_rule == INPUT_FAN_IN)
             str_addf(to, "Original Request: %s\n\n", outer->message);
         sections(g, n, states, &parts);
-        str_addf(to, "--- Agent Responses ---\n\n%s", str_c(&parts));
+        str_add(to, "--- Agent Responses ---\n\n");
+        str_addn(to, str_c(&parts), parts.len);
         return;
     }
     case INPUT_STEP:

@@ -149,12 +149,13 @@ graph_run(struct run *r, const struct graph_call *call, struct reply *ret_reply,
 {
     const struct graph *g = call->g;
     struct purse *purse;
-    AUTO(freep) char *what = xasprintf("workflow '%s'", g->name);
+    const json_t *budget = json_object_get(g->def, "budget");
+    AUTO(freep) char *what = budget ? xasprintf("workflow '%s'", g->name) : NULL;
     *ret_end = GRAPH_COMPLETED;
     PASS(purse_open(r,
                     &(struct purse_of){.path = call->path,
                                        .what = what,
-                                       .budget = json_object_get(g->def, "budget"),
+                                       .budget = budget,
                                        .started_wall_ms = call->started_wall_ms},
                     &purse));
     struct err *e = g->kind->control ? control_run(r, call, ret_reply, ret_end)
@@ -195,13 +196,13 @@ within_budget(struct run *r, const struct work *w, int64_t started_wall_ms, stru
     struct purse *purse;
     const struct node *n = w->node;
     const bool own = n && n->def && !(w->child && w->child->def == n->def);
-    AUTO(freep) char *what = own ? xasprintf("node '%s'", n->id) : NULL;
-    PASS(purse_open(r,
-                    &(struct purse_of){.path = w->path,
-                                       .what = what,
-                                       .budget = own ? json_object_get(n->def, "budget") : NULL,
-                                       .started_wall_ms = started_wall_ms},
-                    &purse));
+    const json_t *budget = own ? json_object_get(n->def, "budget") : NULL;
+    AUTO(freep) char *what = budget ? xasprintf("node '%s'", n->id) : NULL;
+    PASS(purse_open(
+        r,
+        &(struct purse_of){
+            .path = w->path, .what = what, .budget = budget, .started_wall_ms = started_wall_ms},
+        &purse));
     return purse_close(purse, worker_do_it(r, w, started_wall_ms, ret, ret_attempts));
 }
 
@@ -333,6 +334,24 @@ item_refuse(struct run *r, const char *path, struct err *e)
     return e;
 }
 
+static void
+start_record(struct run *r, const struct work *w, int64_t started_wall_ms)
+{
+    if (r->engine->subscribers.len) {
+        AUTO(json_freep)
+        json_t *detail = json_pack("{ss ss* sI ss}", "type", w->type, "agent", w->worker, "at",
+                                   started_wall_ms, "status", "running");
+        run_publish(
+            r, (struct run_event){.name = EVENT_NODE_STARTED, .path = w->path, .detail = detail});
+    }
+    struct str *to = record_begin(r);
+    json_put_text(to, "type", w->type);
+    json_put_text(to, "agent", w->worker);
+    json_put_int(to, "at", started_wall_ms);
+    json_put_text(to, "status", "running");
+    record_append(r, REC_NODE_STARTED, w->path, true);
+}
+
 struct err *
 work_run(struct run *r, const struct work *w, struct reply *ret_reply)
 {
@@ -348,11 +367,7 @@ work_run(struct run *r, const struct work *w, struct reply *ret_reply)
     const size_t mark = started ? 0 : saga_mark(r);
     if (!started) {
         started = rt_wall_ms();
-        json_t *body = json_pack("{ss ss* sI ss}", "type", w->type, "agent", w->worker, "at",
-                                 started, "status", "running");
-        run_publish(
-            r, (struct run_event){.name = EVENT_NODE_STARTED, .path = w->path, .detail = body});
-        run_append(r, REC_NODE_STARTED, w->path, body, true);
+        start_record(r, w, started);
         saga_note_begun(r, w);
     }
     struct err *e = saga_cause(r, w->path); /* it has failed, and is being undone */

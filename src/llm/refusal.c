@@ -168,11 +168,11 @@ limit_read(const struct http *h, const struct limit_names *names, size_t n, stru
 {
     *ret = (struct llm_limit){-1, -1, -1};
     for (size_t i = 0; i < n; i++) {
-        const char *reset = http_header(h, names[i].reset);
-        struct llm_limit l = {count_of(h, names[i].limit), count_of(h, names[i].remaining),
-                              reset ? reset_ms(reset) : -1};
+        struct llm_limit l = {count_of(h, names[i].limit), count_of(h, names[i].remaining), -1};
         if (l.limit < 0 && l.remaining < 0)
             continue;
+        const char *reset = http_header(h, names[i].reset);
+        l.reset_ms = reset ? reset_ms(reset) : -1;
         *ret = l;
         return;
     }

@@ -215,12 +215,6 @@ worker_do(struct worker *w, void *job)
         job_withdraw(w, &j);
 }
 
-static void
-worker_join(void *arg)
-{
-    pthread_join(((struct worker *)arg)->thread, NULL);
-}
-
 void
 worker_free(struct worker *w)
 {
@@ -237,7 +231,7 @@ worker_free(struct worker *w)
     w->stopping = true;
     pthread_cond_signal(&w->more);
     pthread_mutex_unlock(&w->lock);
-    offload(worker_join, w);
+    pthread_join(w->thread, NULL); /* whoever had a job for it has waited: it ends at once */
     pthread_mutex_destroy(&w->lock);
     pthread_cond_destroy(&w->more);
     free(w);

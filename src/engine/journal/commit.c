@@ -89,6 +89,17 @@ record_append(struct run *r, enum record_kind kind, const char *path, bool lazy)
 }
 
 bool
+record_append_end(struct run *r, enum record_kind kind, const char *path,
+                  const struct step_end *end)
+{
+    if (!record_append(r, kind, path, false))
+        return false;
+    vec_last(&r->pending).end = xmalloc(sizeof *end);
+    *vec_last(&r->pending).end = *end;
+    return true;
+}
+
+bool
 run_append_soon(struct run *r, enum record_kind kind, const char *path, json_t *body)
 {
     if (!append(r, kind, path, body))
@@ -114,6 +125,7 @@ pending_clear(struct pending *p)
 {
     free(p->path);
     free(p->bytes);
+    free(p->end);
     free(p->signal);
     free(p->dedupe);
     json_decref(p->body);
@@ -191,7 +203,8 @@ static struct err *
 batch_committed(struct run *r, struct pending *batch, size_t n, int64_t first_seq)
 {
     for (size_t i = 0; i < n; i++) {
-        struct record rec = {batch[i].kind, batch[i].path, batch[i].bytes, batch[i].len};
+        struct record rec = {batch[i].kind, batch[i].path, batch[i].bytes, batch[i].len,
+                             batch[i].end};
         PASS(view_feed(r->view, &rec));
         if (!is_told(r, batch[i].kind))
             continue;

@@ -14,6 +14,7 @@ struct pending { /* a record that is not committed yet */
     char *path, *bytes; /* path NULL: it was taken back */
     size_t len;
     json_t *body;          /* for subscribers, if there are any and it was a tree; or NULL */
+    struct step_end *end;  /* of a step: what it says; or NULL */
     char *signal, *dedupe; /* that is used up with it; or NULL */
 };
 /* Appends to the journal; `lazy` records need not be committed before the next effect.
@@ -25,6 +26,8 @@ run_append(struct run *r, enum record_kind kind, const char *path, json_t *OWN b
  * with every call need not be a tree for a moment. Between the two nothing else is appended. */
 struct str *record_begin(struct run *r);
 bool record_append(struct run *r, enum record_kind kind, const char *path, bool lazy);
+bool record_append_end(struct run *r, enum record_kind kind, const char *path,
+                       const struct step_end *end); /* of a step; end: what it says */
 /* The same for what nothing rests on but itself: committed a moment later, or with others. */
 bool run_append_soon(struct run *r, enum record_kind kind, const char *path, json_t *OWN body);
 /* Takes a lazy record back (r->appended when it was appended), if no commit has it yet. */

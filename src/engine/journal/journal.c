@@ -194,6 +194,32 @@ step_reserved(struct view *v, const struct record *rec, bool recall)
     keep(&p->step, rec);
 }
 
+static void
+step_ended(struct view *v, const struct record *rec, const struct step_end *end, bool recall)
+{
+    usage_add(&v->usage, &end->usage);
+    struct place *p = recall ? place_at(v, rec->path) : map_get(v->places, rec->path);
+    if (!p || (p->done && rec->kind == REC_STEP_FAILED)) /* a success stays */
+        return;
+    p->done |= rec->kind == REC_STEP_DONE;
+    p->failed = !p->done;
+    if (!end->unsure)
+        step_open(v, rec->path, p, false);
+    p->reserved = false;
+    if (recall)
+        keep(&p->step, rec);
+}
+
+static void
+step_begun(struct view *v, const struct record *rec, const json_t *target)
+{
+    struct place *p = place_at(v, rec->path);
+    free(p->target);
+    p->target = xstrdup(json_is_string(target) ? json_string_value(target) : "");
+    p->begun = true;
+    step_open(v, rec->path, p, true);
+}
+
 static struct err *
 step_feed(struct view *v, const struct record *rec, bool recall)
 {
@@ -203,34 +229,22 @@ step_feed(struct view *v, const struct record *rec, bool recall)
     AUTO(json_freep) json_t *unsure = NULL;
     const struct json_want want[] = {
         {"usage", &usage}, {"at", &at}, {"unsure", &unsure}, {"target", &target}};
+    if (rec->end) {
+        step_ended(v, rec, rec->end, recall);
+        return NULL;
+    }
     PASS(record_pick(rec, want, rec->kind == REC_STEP_INTENT ? COUNT(want) : 3));
     if (recall && v->former.len)
         vec_last(&v->former).to = MAX(vec_last(&v->former).to, json_integer_value(at));
     if (rec->kind == REC_STEP_RESERVED) {
         step_reserved(v, rec, recall);
-        return NULL;
+    } else if (rec->kind == REC_STEP_INTENT) {
+        step_begun(v, rec, target);
+    } else {
+        struct step_end end = {.unsure = json_is_true(unsure)};
+        usage_from_json(usage, &end.usage);
+        step_ended(v, rec, &end, recall);
     }
-    if (rec->kind == REC_STEP_INTENT) {
-        struct place *p = place_at(v, rec->path);
-        free(p->target);
-        p->target = xstrdup(json_is_string(target) ? json_string_value(target) : "");
-        p->begun = true;
-        step_open(v, rec->path, p, true);
-        return NULL;
-    }
-    struct usage u;
-    usage_from_json(usage, &u);
-    usage_add(&v->usage, &u);
-    struct place *p = recall ? place_at(v, rec->path) : map_get(v->places, rec->path);
-    if (!p || (p->done && rec->kind == REC_STEP_FAILED)) /* a success stays */
-        return NULL;
-    p->done |= rec->kind == REC_STEP_DONE;
-    p->failed = !p->done;
-    if (!json_is_true(unsure))
-        step_open(v, rec->path, p, false);
-    p->reserved = false;
-    if (recall)
-        keep(&p->step, rec);
     return NULL;
 }
 

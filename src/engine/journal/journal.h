@@ -43,6 +43,11 @@ struct record { /* as it is stored; borrowed */
     enum record_kind kind;
     const char *path, *body;
     size_t body_len;
+    const struct step_end *end; /* whoever wrote it just now still knows; else NULL: it is read */
+};
+struct step_end { /* what a run that goes on wants to know of REC_STEP_DONE and REC_STEP_FAILED */
+    struct usage usage;
+    bool unsure;
 };
 void record_encode(const json_t *body, struct str *to);
 struct err *MUST record_decode(const struct record *rec, json_t **OWN ret_body);

@@ -90,7 +90,7 @@ record_end(struct stepping *st, enum record_kind kind, const char *what, const j
     if (unsure)
         json_put(to, "unsure", json_true());
     put_times(to, st);
-    return record_append(st->h->run, kind, st->path, false);
+    return record_append_end(st->h->run, kind, st->path, &(struct step_end){st->usage, unsure});
 }
 
 static void
