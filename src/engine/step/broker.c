@@ -225,19 +225,24 @@ waiter_settle(struct waiter *w, enum waiter_state state)
     fiber_wake(w->fiber);
 }
 
-/* Everybody in the lane is told that it takes long, or that the store fails. */
+/* It leaves the line without having had its turn: it takes long, or the store fails. */
 static void
-lane_dismiss(struct lane *lane, struct target *why, enum waiter_state state)
+waiter_dismiss(struct waiter *w, struct target *why, enum waiter_state state)
 {
-    for (struct fairq_item *it; (it = fairq_first(lane->queue));) {
-        struct waiter *w = container_of(it, struct waiter, item);
-        fairq_remove(lane->queue, it);
-        lane->targets[0]->waiting--;
-        w->why = target_wait(why, w->admission->tokens);
-        if (state == WAITER_FAILED)
-            w->error = FAIL(err_kind(why->error), "%s", why->error_text);
-        waiter_settle(w, state);
-    }
+    struct lane *lane = w->lane;
+    fairq_remove(lane->queue, &w->item);
+    lane->targets[0]->waiting--;
+    w->why = target_wait(why, w->admission->tokens);
+    if (state == WAITER_FAILED)
+        w->error = FAIL(err_kind(why->error), "%s", why->error_text);
+    waiter_settle(w, state);
+}
+
+static void
+lane_fail(struct lane *lane, struct target *why)
+{
+    for (struct fairq_item *it; (it = fairq_first(lane->queue));)
+        waiter_dismiss(container_of(it, struct waiter, item), why, WAITER_FAILED);
 }
 
 static void
@@ -271,27 +276,24 @@ is_long(int64_t ready)
     return ready < INT64_MAX && ready - rt_now_ms() > LIMIT_LONG_MS;
 }
 
-/* The one whose turn it is cannot go: when will it be worth to look again? False: nobody behind it
- * may pass either. */
+/* The one whose turn it is cannot go: when will it be worth to look again? For long: it is told,
+ * and the next one is looked at, who may need less. False: nobody behind it may pass either. */
 static bool
-wait_for(struct broker *b, struct lane *lane, struct target *on, int64_t ready,
+wait_for(struct broker *b, struct waiter *w, struct target *on, int64_t ready,
          enum limit_reason why)
 {
-    const struct waiter *w = container_of(fairq_first(lane->queue), struct waiter, item);
-    if (why == LIMIT_BLOCK)
-        target_save_soon(b, on, w->admission->tokens);
-    else if (!is_long(ready))
-        target_due(b, on, ready);
-    if (on != lane->targets[0]) {
-        if (is_long(ready))
-            lane_dismiss(lane, on, WAITER_LATE);
-        else
-            lane_sleep(lane, on);
+    if (is_long(ready)) {
+        waiter_dismiss(w, on, WAITER_LATE);
         return true;
     }
-    for (size_t i = 0; is_long(ready) && i < on->lanes.len; i++)
-        lane_dismiss(on->lanes.at[i], on, WAITER_LATE);
-    return false;
+    if (why == LIMIT_BLOCK)
+        target_save_soon(b, on, w->admission->tokens);
+    else
+        target_due(b, on, ready);
+    if (on == w->lane->targets[0])
+        return false;
+    lane_sleep(w->lane, on);
+    return true;
 }
 
 /* Lets in whoever can go, by turns. */
@@ -305,7 +307,7 @@ target_pump(struct broker *b, struct target *t)
         int64_t ready;
         enum limit_reason why;
         struct target *on = short_of(w->admission->need, w->admission->tokens, &ready, &why);
-        if (on && !wait_for(b, lane, on, ready, why))
+        if (on && !wait_for(b, w, on, ready, why))
             return;
         if (on)
             continue;
@@ -333,11 +335,11 @@ void
 target_fail(struct broker *b, struct target *t)
 {
     for (size_t i = 0; i < t->lanes.len; i++)
-        lane_dismiss(t->lanes.at[i], t, WAITER_FAILED);
+        lane_fail(t->lanes.at[i], t);
     while (t->sleepers.len) {
         struct lane *lane = t->sleepers.at[0];
         lane_awake(lane);
-        lane_dismiss(lane, t, WAITER_FAILED);
+        lane_fail(lane, t);
         target_pump(b, lane->targets[0]);
     }
 }

@@ -274,6 +274,23 @@ for_long(void)
     broker_need_free(a);
 }
 
+/* One that is too large for the rest of the day is told so; what fits behind it goes on. */
+static void
+large_for_long(void)
+{
+    struct limit_need *m =
+        need_of("m", (struct limit_set){.tpd = 3000, .max_concurrency = 1}, NULL, 0);
+    struct call c[] = {{.name = "one", .need = m, .tokens = 2500, .takes_ms = 50},
+                       {.name = "small", .need = m, .tokens = 10, .begins_ms = 10, .takes_ms = 30},
+                       {.name = "large", .need = m, .tokens = 1000, .begins_ms = 20},
+                       {.name = "less", .need = m, .tokens = 10, .begins_ms = 30}};
+    struct scope scope;
+    calls(&scope, c, COUNT(c));
+    err_drop(scope_close(&scope));
+    str_addf(&out, "late: %d %d, %lld ms\n", c[2].late, c[3].late, (long long)c[2].wait.wait_ms);
+    broker_need_free(m);
+}
+
 /* The narrower one is used up for long: those who need it are told, others go. */
 static void
 narrow_for_long(void)
@@ -305,6 +322,7 @@ waits(void **state)
           "three: late, rpd of m, 86399950 ms\nfour: late, rpd of m, 86399700 ms\n"
           "m: rpd 2, 2 of 2 used, 2 admitted, waited 70 and 40 at most, 0 refused, held 0\n"
           "a: rpd 0, 0 of 0 used, 3 admitted, waited 0 and 0 at most, 0 refused, held 0\n");
+    stage(NULL, large_for_long, "0 one\n50 small\n80 less\nlate: 1 0, 86399950 ms\n");
     stage(NULL, narrow_for_long, "0 one\n6 three\ntwo late: 1\n");
 }
 
