@@ -14,6 +14,7 @@
 #define SAID_MS_MAX DAY_MS
 
 static const char *const names[] = {"rpm", "rpd", "tpm", "tpd"};
+static const char *const debt_names[] = {"tpm owed", "tpd owed"};
 static const int64_t spans[] = {MINUTE_MS, DAY_MS, MINUTE_MS, DAY_MS};
 
 /* ---- what the user set --------------------------------------------------------------------- */
@@ -205,8 +206,10 @@ limiter_take(struct limiter *l, int64_t now_ms, int64_t tokens, struct limit_gra
     *ret_grant = (struct limit_grant){
         .at_ms = now_ms, .tokens = tokens, .nth = l->admitted, .taken = l->taken + tokens};
     for (unsigned i = 0; i < COUNT(spans); i++) {
-        if (limit_of(l, i))
-            window_add(&l->window[i], now_ms, amount_of(i, tokens));
+        if (!limit_of(l, i))
+            continue;
+        window_add(&l->window[i], now_ms, amount_of(i, tokens));
+        ret_grant->counted |= 1u << i;
     }
     l->said[0].left--;
     l->said[1].left -= tokens;
@@ -217,11 +220,19 @@ limiter_take(struct limiter *l, int64_t now_ms, int64_t tokens, struct limit_gra
     l->taken += tokens;
 }
 
+/* Only where it was counted: limits come and go while it is under way. */
+static void
+take_back(struct limiter *l, const struct limit_grant *g, unsigned window, int64_t amount)
+{
+    if (g->counted & 1u << window)
+        window_take_back(&l->window[window], g->at_ms, amount);
+}
+
 static void
 tokens_less(struct limiter *l, const struct limit_grant *g, int64_t less)
 {
-    window_take_back(&l->window[2], g->at_ms, less);
-    window_take_back(&l->window[3], g->at_ms, less);
+    take_back(l, g, 2, less);
+    take_back(l, g, 3, less);
     l->said[1].left += less;
 }
 
@@ -241,8 +252,8 @@ limiter_cancel(struct limiter *l, const struct limit_grant *g)
 {
     assert(l->in_flight > 0);
     l->in_flight--;
-    window_take_back(&l->window[0], g->at_ms, 1);
-    window_take_back(&l->window[1], g->at_ms, 1);
+    take_back(l, g, 0, 1);
+    take_back(l, g, 1, 1);
     l->said[0].left++;
     tokens_less(l, g, g->tokens);
 }
@@ -392,9 +403,13 @@ limiter_wants_block(const struct limiter *l)
 }
 
 static void
-window_save(const struct window *w, int64_t to_wall_ms, json_t *list)
+window_save(struct window *w, const char *name, int64_t now_ms, int64_t to_wall_ms, json_t *saved)
 {
     struct window_part part;
+    if (!window_used(w, now_ms))
+        return;
+    json_t *list = json_array();
+    json_object_set_new(saved, name, list);
     for (size_t i = 0; window_next(w, w->span_ms / SAVED_PARTS, &i, &part);)
         json_array_append_new(list, json_pack("[II]", part.last_ms + to_wall_ms, part.amount));
 }
@@ -403,35 +418,31 @@ json_t *
 limiter_save(struct limiter *l, int64_t now_ms, int64_t now_wall_ms, const int64_t block[2])
 {
     bool counted[2] = {l->set.rpm || l->set.rpd, l->set.tpm || l->set.tpd};
+    const int64_t to_wall_ms = now_wall_ms - now_ms;
     json_t *saved = json_pack("{si s[II]}", "v", 1, "block", counted[0] ? block[0] : 0,
                               counted[1] ? block[1] : 0);
     for (unsigned i = 0; i < COUNT(spans); i++) {
-        if (!limiter_used(l, i, now_ms))
-            continue;
-        json_t *list = json_array();
-        json_object_set_new(saved, names[i], list);
-        window_save(&l->window[i], now_wall_ms - now_ms, list);
-        if (i >= 2) /* it has a whole span to go, at least */
-            window_save(&l->debt[i - 2], now_wall_ms - now_ms + spans[i], list);
+        window_save(&l->window[i], names[i], now_ms, to_wall_ms, saved);
+        if (i >= 2)
+            window_save(&l->debt[i - 2], debt_names[i - 2], now_ms, to_wall_ms, saved);
     }
     return saved;
 }
 
 static struct err *
-window_load(struct limiter *l, unsigned window, int64_t now_ms, int64_t now_wall_ms,
-            const json_t *list)
+window_load(struct window *w, const char *name, int64_t now_ms, int64_t now_wall_ms,
+            const json_t *saved)
 {
-    const json_t *part;
+    const json_t *list = json_object_get(saved, name), *part;
     size_t i;
     json_array_foreach (list, i, part) {
         const json_t *wall = json_array_get(part, 0), *amount = json_array_get(part, 1);
         if (!json_is_integer(wall) || !json_is_integer(amount) || json_integer_value(amount) < 0 ||
             json_integer_value(amount) > INT64_C(1) << 48)
-            return FAIL(ERR_INVALID, "part %zu of '%s' is no time and amount", i + 1,
-                        names[window]);
+            return FAIL(ERR_INVALID, "part %zu of '%s' is no time and amount", i + 1, name);
         /* A clock that was put back must not keep it for longer than a span. */
         int64_t age = MIN(MAX(now_wall_ms - MAX(json_integer_value(wall), 0), 0), 2 * DAY_MS);
-        window_add(&l->window[window], now_ms - age, json_integer_value(amount));
+        window_add(w, now_ms - age, json_integer_value(amount));
     }
     return NULL;
 }
@@ -443,11 +454,13 @@ limiter_load(struct limiter *l, int64_t now_ms, int64_t now_wall_ms, const json_
     if (json_int(saved, "v", 0) != 1 || json_array_size(block) != 2)
         return FAIL(ERR_INVALID, "it is not of a form that this version writes");
     for (unsigned i = 0; i < COUNT(spans); i++) {
-        PASS(window_load(l, i, now_ms, now_wall_ms, json_object_get(saved, names[i])));
+        PASS(window_load(&l->window[i], names[i], now_ms, now_wall_ms, saved));
+        if (i >= 2)
+            PASS(window_load(&l->debt[i - 2], debt_names[i - 2], now_ms, now_wall_ms, saved));
         int64_t ahead = json_integer_value(json_array_get(block, i / 2));
         int64_t limit = limit_of(l, i);
-        if (limit && ahead > 0)
-            window_add(&l->window[i], now_ms, MIN(ahead, limit));
+        if (ahead > 0) /* a limit that nobody has set yet may come */
+            window_add(&l->window[i], now_ms, limit ? MIN(ahead, limit) : MIN(ahead, INT32_MAX));
     }
     return NULL;
 }

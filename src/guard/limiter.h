@@ -43,6 +43,7 @@ struct limit_said { /* what a reply's headers say of one thing; -1: nothing */
 struct limit_grant { /* of one admitted call */
     int64_t at_ms, tokens;
     int64_t nth, taken; /* calls before it; tokens with it */
+    unsigned counted;   /* bits of the windows that it is in */
 };
 struct limit_credit {    /* what the provider leaves us */
     bool known, refills; /* refills: evenly, until reset_at; else all at once then */

@@ -289,6 +289,65 @@ restarts(void **state)
     limiter_fini(&l);
 }
 
+/* What was used beyond the limit is missing from the next minute too, whoever counts it then. */
+static void
+owed(void **state)
+{
+    (void)state;
+    struct limiter l, again;
+    struct limit_grant g;
+    enum limit_reason why;
+    const struct limit_set set = {.tpm = 1000};
+    const int64_t none[2] = {0, 0};
+    start(&l, &set);
+    limiter_take(&l, 0, 600, &g);
+    limiter_settle(&l, 10000, &g, 1500); /* 500 too much */
+    json_t *saved = limiter_save(&l, 20000, 5000000, none);
+    start(&again, &set);
+    assert_ok(limiter_load(&again, 20000, 5000000, saved));
+    static const int64_t at[] = {59999, 60000, 69999, 70000, 129999, 130000};
+    static const int64_t want[] = {1500, 900, 900, 500, 500, 0};
+    for (size_t i = 0; i < COUNT(at); i++) {
+        assert_int_equal(limiter_used(&l, 2, at[i]), want[i]);
+        assert_int_equal(limiter_used(&again, 2, at[i]), want[i]);
+    }
+    limiter_fini(&again);
+    /* Limits that come later in the next life find what was there. */
+    const int64_t block[2] = {3, 400};
+    json_decref(saved);
+    saved = limiter_save(&l, 20000, 5000000, block);
+    start(&again, &(struct limit_set){.rpm = 5});
+    assert_ok(limiter_load(&again, 20000, 5000000, saved));
+    limiter_set(&again, &set);
+    assert_int_equal(limiter_ready_ms(&again, 75000, 900, &why), 80000);
+    limiter_fini(&again);
+    json_decref(saved);
+    limiter_fini(&l);
+}
+
+/* A limit that is set while a call is under way does not count it, and takes nothing back for it.
+ */
+static void
+set_meanwhile(void **state)
+{
+    (void)state;
+    struct limiter l;
+    struct limit_grant before, g;
+    enum limit_reason why;
+    start(&l, &(struct limit_set){0});
+    limiter_take(&l, 7, 1000, &before);
+    limiter_set(&l, &(struct limit_set){.rpm = 5, .tpm = 1000});
+    limiter_take(&l, 7, 1000, &g);
+    limiter_settle(&l, 8, &before, 0);
+    assert_int_equal(limiter_ready_ms(&l, 9, 1000, &why), 60007);
+    limiter_take(&l, 9, 0, &before);
+    limiter_set(&l, &(struct limit_set){.rpm = 1, .tpm = 5});
+    limiter_cancel(&l, &before);
+    limiter_settle(&l, 10, &g, -1);
+    assert_int_equal(limiter_used(&l, 0, 10), 1);
+    limiter_fini(&l);
+}
+
 static void
 blocks(void **state)
 {
@@ -372,5 +431,6 @@ sets(void **state)
 
 TESTS(limiter_test, cmocka_unit_test(windows), cmocka_unit_test(at_once),
       cmocka_unit_test(corrections), cmocka_unit_test(estimates), cmocka_unit_test(headers),
-      cmocka_unit_test(refusals), cmocka_unit_test(restarts), cmocka_unit_test(blocks),
-      cmocka_unit_test(nonsense), cmocka_unit_test(sets))
+      cmocka_unit_test(refusals), cmocka_unit_test(restarts), cmocka_unit_test(owed),
+      cmocka_unit_test(set_meanwhile), cmocka_unit_test(blocks), cmocka_unit_test(nonsense),
+      cmocka_unit_test(sets))
