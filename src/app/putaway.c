@@ -43,14 +43,14 @@ put_away_wait(struct call *c, int64_t deadline_ms)
     struct run *again = NULL;
     bool due = false, gone = false;
     while (!due && !gone) {
-        PASS(put_away_look(c->t->app, id, &due, &gone));
-        if (due || gone)
-            break;
-        PASS(put_away_sleep(c->t, wake_at, deadline_ms));
         if (c->t->interrupted) {
             h->interrupted = true;
             return NULL;
         }
+        PASS(put_away_look(c->t->app, id, &due, &gone));
+        if (due || gone)
+            break;
+        PASS(put_away_sleep(c->t, wake_at, deadline_ms));
     }
     if (gone)
         return FAIL(ERR_LIMIT, "the run '%s' was taken up by another process", id);
@@ -73,6 +73,9 @@ tutti_wait_main(void *arg)
     struct call *c = arg;
     const int64_t deadline_ms = rt_after(c->timeout_ms);
     do {
+        /* It may have come when there was no run yet, or while this one was taken up. */
+        if (c->t->interrupted)
+            run_interrupt(c->run->run);
         c->e = run_wait(c->run->run, deadline_ms);
         if (!c->e && goes_on_by_itself(c->run))
             c->e = put_away_wait(c, deadline_ms);

@@ -165,6 +165,19 @@ interrupted(void **state)
     place_end(&p);
 }
 
+/* It came before the run was put away: that is not waited for. */
+static void
+interrupted_before(void **state)
+{
+    (void)state;
+    struct place p;
+    place_open(&p, (struct tutti_options){.stay = 1, .handle_signals = 1});
+    raise(SIGINT);
+    start(&p, "ever");
+    assert_int_equal(wait_for(&p, 5000), TUTTI_INTERRUPTED);
+    place_end(&p);
+}
+
 /* While it was put away somebody else resumed it. */
 static void
 taken_up(void **state)
@@ -299,6 +312,6 @@ rolled_back(void **state)
 }
 
 TESTS(putaway_test, cmocka_unit_test(a_time), cmocka_unit_test(somebody),
-      cmocka_unit_test(cancelled), cmocka_unit_test(interrupted), cmocka_unit_test(taken_up),
-      cmocka_unit_test(answers), cmocka_unit_test(tokens), cmocka_unit_test(signals),
-      cmocka_unit_test(rolled_back))
+      cmocka_unit_test(cancelled), cmocka_unit_test(interrupted),
+      cmocka_unit_test(interrupted_before), cmocka_unit_test(taken_up), cmocka_unit_test(answers),
+      cmocka_unit_test(tokens), cmocka_unit_test(signals), cmocka_unit_test(rolled_back))

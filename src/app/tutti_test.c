@@ -456,6 +456,24 @@ signalled(void **state)
     place_end(&p);
 }
 
+/* It came when there was no run yet to be parked. */
+static void
+signalled_early(void **state)
+{
+    (void)state;
+    struct place p;
+    struct tutti_run *run = NULL;
+    place_make(&p);
+    assert_int_equal(
+        tutti_open(&(struct tutti_options){.store = p.store, .handle_signals = 1}, &p.t, NULL),
+        TUTTI_OK);
+    raise(SIGINT);
+    assert_int_equal(start(&p, (struct tutti_request){.workflow = "gated"}, &run), TUTTI_OK);
+    assert_int_equal(wait_for(&p, run, -1), TUTTI_INTERRUPTED);
+    assert_member(&p, "status", "running");
+    place_end(&p);
+}
+
 /* ---- events and secrets -----------------------------------------------------------------------
  */
 
@@ -561,5 +579,5 @@ nothing(void **state)
 TESTS(tutti_test, cmocka_unit_test(endings), cmocka_unit_test(refusals), cmocka_unit_test(no_file),
       cmocka_unit_test(store_unusable), cmocka_unit_test(same_run), cmocka_unit_test(cancelled),
       cmocka_unit_test(in_doubt), cmocka_unit_test(both_in_doubt), cmocka_unit_test(signalled),
-      cmocka_unit_test(events), cmocka_unit_test(secrets_hidden), cmocka_unit_test(nothing),
-      cmocka_unit_test(meters), cmocka_unit_test(meters_of_no_store))
+      cmocka_unit_test(signalled_early), cmocka_unit_test(events), cmocka_unit_test(secrets_hidden),
+      cmocka_unit_test(nothing), cmocka_unit_test(meters), cmocka_unit_test(meters_of_no_store))

@@ -1,5 +1,6 @@
 /* err.c - errors as a chain of clauses, and the allocator that never fails. */
 #include "base/err.h"
+#include "base/printable.h"
 #include "base/str.h"
 #include <assert.h>
 #include <stdarg.h>
@@ -234,10 +235,14 @@ err_print_one(const struct err *e, FILE *to)
             err_print_one(i, to);
         return;
     }
-    if (e->at.line)
-        fprintf(to, "%s:%u:%u: ", e->at.file ? e->at.file : "input", e->at.line, e->at.col);
+    /* It may quote what a tool or a model said. */
+    AUTO(str_fini) struct str line = STR_INIT, shown = STR_INIT;
     AUTO(freep) char *text = err_text(e);
-    fprintf(to, "%s\n", text);
+    if (e->at.line)
+        str_addf(&line, "%s:%u:%u: ", e->at.file ? e->at.file : "input", e->at.line, e->at.col);
+    str_add(&line, text);
+    printable_lines(&shown, str_c(&line), line.len);
+    fprintf(to, "%s\n", str_c(&shown));
 }
 
 void

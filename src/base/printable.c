@@ -18,16 +18,29 @@ control_len(const unsigned char *p, size_t n)
     return separates || isolates ? 3 : 0;
 }
 
-void
-printable_add(struct str *to, const char *text, size_t n)
+static void
+shown_add(struct str *to, const char *text, size_t n, const char *kept)
 {
     AUTO(str_fini) struct str valid = STR_INIT;
     str_add_utf8(&valid, text, n);
     for (size_t i = 0; i < valid.len;) {
-        size_t skip = control_len((const unsigned char *)valid.p + i, valid.len - i);
+        const bool keep = valid.p[i] && strchr(kept, valid.p[i]);
+        size_t skip = keep ? 0 : control_len((const unsigned char *)valid.p + i, valid.len - i);
         str_addc(to, skip ? ' ' : valid.p[i]);
         i += skip ? skip : 1;
     }
+}
+
+void
+printable_add(struct str *to, const char *text, size_t n)
+{
+    shown_add(to, text, n, "");
+}
+
+void
+printable_lines(struct str *to, const char *text, size_t n)
+{
+    shown_add(to, text, n, "\n\t");
 }
 
 /* One character of valid UTF-8. */

@@ -27,7 +27,7 @@ line_of_list(const char *label, const json_t *list)
     AUTO(str_fini) struct str text = STR_INIT;
     join(list, &text);
     if (text.len)
-        printf("    %-13s %s\n", label, str_c(&text));
+        print_shown(stdout, "    %-13s %s\n", label, str_c(&text));
 }
 
 static void
@@ -37,7 +37,8 @@ line_of_model(const json_t *row)
     AUTO(str_fini) struct str text = STR_INIT;
     if (json_str(row, "model", NULL) || json_str(row, "provider", NULL))
         str_addf(&text, "%s%s%s", json_str(row, "provider", ""),
-                 json_str(row, "provider", NULL) ? ":" : "", json_str(row, "model", ""));
+                 json_str(row, "provider", NULL) && json_str(row, "model", NULL) ? ":" : "",
+                 json_str(row, "model", ""));
     else
         str_add(&text, "none is named");
     str_addf(&text, "; pictures: %s",
@@ -50,7 +51,7 @@ line_of_model(const json_t *row)
         str_add(&text, "; tokens of a reply unknown");
     if (json_int(row, "context_window", 0))
         str_addf(&text, "; %lld of a conversation", (long long)json_int(row, "context_window", 0));
-    printf("    %-13s %s\n", "model", str_c(&text));
+    print_shown(stdout, "    %-13s %s\n", "model", str_c(&text));
 }
 
 static void
@@ -61,7 +62,7 @@ probed_show(const json_t *row)
     json_t *found;
     json_object_foreach (json_object_get(row, "probed"), server, found) {
         if (json_str(found, "error", NULL))
-            printf("    %s: %s\n", server, json_str(found, "error", ""));
+            print_shown(stdout, "    %s: %s\n", server, json_str(found, "error", ""));
         for (size_t i = 0; i < COUNT(kinds); i++) {
             AUTO(freep) char *label = xasprintf("%s.%s", server, kinds[i]);
             line_of_list(label, json_object_get(found, kinds[i]));
@@ -74,8 +75,8 @@ row_show(const json_t *row)
 {
     static const char *const lists[] = {"servers", "agents", "capabilities"};
     const char *about = json_str(row, "description", "");
-    printf("%s (%s)  %.*s\n", json_str(row, "name", ""), json_str(row, "kind", ""),
-           (int)utf8_floor(about, MIN(strcspn(about, "\n"), 100)), about);
+    print_shown(stdout, "%s (%s)  %.*s\n", json_str(row, "name", ""), json_str(row, "kind", ""),
+                (int)utf8_floor(about, MIN(strcspn(about, "\n"), 100)), about);
     if (strcmp(json_str(row, "kind", ""), "llm") == 0)
         line_of_model(row);
     for (size_t i = 0; i < COUNT(lists); i++)

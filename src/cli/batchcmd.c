@@ -24,9 +24,10 @@ summary_show(const json_t *doc, bool print)
     AUTO(str_fini) struct str took = STR_INIT;
     duration_add(&took, json_int(doc, "duration_ms", 0));
     if (print && items)
-        printf("%lld completed, %lld failed, %s\n", completed, failed, str_c(&took));
+        print_shown(stdout, "%lld completed, %lld failed, %s\n", completed, failed, str_c(&took));
     if (print && failed)
-        printf("which failed, and why: tutti runs show %s\n", json_str(doc, "run", ""));
+        print_shown(stdout, "which failed, and why: tutti runs show %s\n",
+                    json_str(doc, "run", ""));
     return !failed;
 }
 

@@ -1,10 +1,12 @@
 /* cli.c - options, errors, and the frame of commands. */
 #include "cli/cli.h"
 #include "base/near.h"
+#include "base/printable.h"
 #include "rt/rt.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct option_def *
 option_find(const struct option_def *defs, size_t n, const char *word, size_t len)
@@ -24,9 +26,9 @@ option_unknown(const struct option_def *defs, size_t n, const char *word)
     struct near near = NEAR_INIT(word);
     for (size_t i = 0; i < n; i++)
         near_offer(&near, defs[i].name);
-    fprintf(stderr, "tutti: there is no option '%s'%s%s%s\n", word,
-            near.best ? " (did you mean '" : "", near.best ? near.best : "",
-            near.best ? "'?)" : "");
+    print_shown(stderr, "tutti: there is no option '%s'%s%s%s\n", word,
+                near.best ? " (did you mean '" : "", near.best ? near.best : "",
+                near.best ? "'?)" : "");
     return -1;
 }
 
@@ -49,6 +51,10 @@ options_take(const struct option_def *defs, size_t n, int *argc, char **argv)
         const struct option_def *d = option_find(defs, n, word, len);
         if (!d)
             return option_unknown(defs, n, word);
+        if (d->flag && word[len] == '=') {
+            print_shown(stderr, "tutti: the option '%s' takes no value\n", d->name);
+            return -1;
+        }
         if (d->flag) {
             *d->flag = true;
             continue;
@@ -69,6 +75,23 @@ options_take(const struct option_def *defs, size_t n, int *argc, char **argv)
 }
 
 int
+options_refuse(const struct option_def *defs, size_t n, const char *allowed, const char *who)
+{
+    for (size_t i = 0; i < n; i++) {
+        const size_t len = strlen(defs[i].name);
+        const bool given = defs[i].flag ? *defs[i].flag : defs[i].value && *defs[i].value;
+        bool known = false;
+        for (const char *p = allowed; (p = strstr(p, defs[i].name)) && !known; p += len)
+            known = p[len] == ' ' || !p[len];
+        if (given && !known) {
+            print_shown(stderr, "tutti: '%s' does not know the option '%s'\n", who, defs[i].name);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int
 usage_error(const struct command *c, const char *fmt, ...)
 {
     AUTO(str_fini) struct str s = STR_INIT;
@@ -76,7 +99,7 @@ usage_error(const struct command *c, const char *fmt, ...)
     va_start(ap, fmt);
     str_addv(&s, fmt, ap);
     va_end(ap);
-    fprintf(stderr, "tutti %s: %s\nusage: tutti %s\n", c->name, str_c(&s), c->usage);
+    print_shown(stderr, "tutti %s: %s\nusage: tutti %s\n", c->name, str_c(&s), c->usage);
     return TUTTI_USAGE;
 }
 
@@ -104,6 +127,27 @@ print_json(const json_t *j)
 {
     AUTO(freep) char *text = json_pretty(j);
     printf("%s\n", text);
+}
+
+void
+print_shown(FILE *to, const char *fmt, ...)
+{
+    AUTO(str_fini) struct str said = STR_INIT, shown = STR_INIT;
+    va_list ap;
+    va_start(ap, fmt);
+    str_addv(&said, fmt, ap);
+    va_end(ap);
+    printable_lines(&shown, str_c(&said), said.len);
+    fputs(str_c(&shown), to);
+}
+
+void
+print_result(const char *text)
+{
+    if (isatty(STDOUT_FILENO))
+        print_shown(stdout, "%s\n", text);
+    else
+        printf("%s\n", text);
 }
 
 struct frame {

@@ -3,6 +3,7 @@
 #define CLI_CLI_H
 #include "app/app.h"
 #include "tutti/tutti.h"
+#include <stdio.h>
 
 struct command {
     const char *name, *usage, *summary;
@@ -26,11 +27,19 @@ struct option_def {
 /* Takes the options out; *argc and argv keep the words that are left, argv[0] first. -1 after
  * saying what is wrong. "--" ends options. */
 int options_take(const struct option_def *defs, size_t n, int *argc, char **argv);
+/* For one of several subcommands that share defs: -1, after saying so, when an option was given
+ * that is not among `allowed` ("--json --store"). Not for those with `each`. */
+int options_refuse(const struct option_def *defs, size_t n, const char *allowed, const char *who);
 
 int usage_error(const struct command *c, const char *fmt, ...) FMT(2); /* prints, returns 2 */
 int complain(const struct err *e); /* prints the error, returns its exit code */
 int fail(struct err *OWN e);       /* the same, and frees it */
 void print_json(const json_t *j);
+/* printf for words that others wrote: what a terminal would obey is replaced by blanks. Lines stay
+ * lines. */
+void print_shown(FILE *to, const char *fmt, ...) FMT(2);
+/* A result: as it is into a file or a pipe, as by print_shown where a person sits. */
+void print_result(const char *text);
 
 /* Runs fn in a fiber with an open app; the usual frame of commands that look into the store. */
 struct with_app {

@@ -1,8 +1,8 @@
 /* diffcmd.c - `tutti runs diff`: what differs between two runs. */
 #include "app/rundiff.h"
+#include "base/printable.h"
 #include "base/units.h"
 #include "cli/runs.h"
-#include "base/printable.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,13 +23,13 @@ changes_print(const char *title, const json_t *changes)
     const json_t *c;
     size_t i;
     if (json_array_size(changes))
-        printf("%s\n", title);
+        print_shown(stdout, "%s\n", title);
     json_array_foreach (changes, i, c) {
         AUTO(str_fini) struct str s = STR_INIT;
         value_add(&s, json_object_get(c, "a"));
         str_add(&s, " -> ");
         value_add(&s, json_object_get(c, "b"));
-        printf("  %s: %s\n", json_str(c, "path", ""), str_c(&s));
+        print_shown(stdout, "  %s: %s\n", json_str(c, "path", ""), str_c(&s));
     }
 }
 
@@ -39,7 +39,7 @@ names_print(char mark, const json_t *names)
     const json_t *name;
     size_t i;
     json_array_foreach (names, i, name)
-        printf("  %c %s\n", mark, json_string_value(name));
+        print_shown(stdout, "  %c %s\n", mark, json_string_value(name));
 }
 
 static void
@@ -68,18 +68,19 @@ diff_print(const json_t *n)
     if (!json_object_get(n, "output"))
         return;
     if (!text)
-        printf("      the outputs differ in too much to be compared line by line\n");
+        print_shown(stdout, "      the outputs differ in too much to be compared line by line\n");
     for (const char *p = text; p && *p; lines++) {
         const size_t len = strcspn(p, "\n");
         if (lines < DIFF_LINES) {
             AUTO(str_fini) struct str s = STR_INIT;
             printable_add(&s, p, len);
-            printf("      %s\n", str_c(&s));
+            print_shown(stdout, "      %s\n", str_c(&s));
         }
         p += len + (p[len] == '\n');
     }
     if (lines > DIFF_LINES)
-        printf("      ... and %zu more lines; --json has them all\n", lines - DIFF_LINES);
+        print_shown(stdout, "      ... and %zu more lines; --json has them all\n",
+                    lines - DIFF_LINES);
 }
 
 static void
@@ -99,7 +100,7 @@ node_print(const char *name, const json_t *n)
         pair_add(&s, "tokens", json_object_get(n, "tokens"));
         pair_add(&s, "usd", json_object_get(n, "cost_usd"));
     }
-    printf("  %c %s%s\n", mark, name, str_c(&s));
+    print_shown(stdout, "  %c %s%s\n", mark, name, str_c(&s));
     if (mark == '~')
         diff_print(n);
 }
@@ -110,16 +111,16 @@ report_print(const json_t *r)
     const json_t *definition = json_object_get(r, "definition");
     const json_t *nodes = json_object_get(definition, "nodes"), *n;
     size_t i;
-    printf("a: %s\nb: %s\n", json_str(r, "a", ""), json_str(r, "b", ""));
+    print_shown(stdout, "a: %s\nb: %s\n", json_str(r, "a", ""), json_str(r, "b", ""));
     if (!json_bool(definition, "same", false)) {
-        printf("definition\n");
+        print_shown(stdout, "definition\n");
         names_print('+', json_object_get(nodes, "added"));
         names_print('-', json_object_get(nodes, "removed"));
         names_print('~', json_object_get(nodes, "changed"));
         changes_print("changed in it", json_object_get(definition, "changes"));
     }
     changes_print("inputs", json_object_get(r, "inputs"));
-    printf("nodes\n");
+    print_shown(stdout, "nodes\n");
     json_array_foreach (json_object_get(r, "nodes"), i, n) {
         AUTO(str_fini) struct str path = STR_INIT;
         const char *text = json_str(n, "path", "");
@@ -127,11 +128,12 @@ report_print(const json_t *r)
         node_print(str_c(&path), n);
     }
     if (json_int(r, "left_out", 0))
-        printf("  ... and %lld more nodes that differ\n", (long long)json_int(r, "left_out", 0));
-    printf("  %lld nodes are the same\n", (long long)json_int(r, "nodes_same", 0));
-    printf("run\n");
+        print_shown(stdout, "  ... and %lld more nodes that differ\n",
+                    (long long)json_int(r, "left_out", 0));
+    print_shown(stdout, "  %lld nodes are the same\n", (long long)json_int(r, "nodes_same", 0));
+    print_shown(stdout, "run\n");
     node_print("the whole", json_object_get(r, "run"));
-    printf("%s\n", json_bool(r, "same", false) ? "the same" : "they differ");
+    print_shown(stdout, "%s\n", json_bool(r, "same", false) ? "the same" : "they differ");
 }
 
 static struct err *

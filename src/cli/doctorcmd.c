@@ -31,7 +31,7 @@ found(struct doctor *d, enum verdict v, const char *what, const char *fmt, ...)
     json_array_append_new(d->checks, json_pack("{ss ss so}", "check", what, "result", words[v],
                                                "text", json_string_lossy(str_c(&s), s.len)));
     if (!d->json)
-        printf("%-8s %-14s %s\n", words[v], what, str_c(&s));
+        print_shown(stdout, "%-8s %-14s %s\n", words[v], what, str_c(&s));
 }
 
 static bool

@@ -10,10 +10,11 @@ look_print(const json_t *look)
 {
     const json_t *one;
     size_t i;
-    fprintf(stderr, "taken over: %lld places; done anew:", (long long)json_int(look, "taken", 0));
+    const long long taken = (long long)json_int(look, "taken", 0);
+    print_shown(stderr, "taken over: %lld place%s; done anew:", taken, taken == 1 ? "" : "s");
     json_array_foreach (json_object_get(look, "anew"), i, one)
-        fprintf(stderr, "%s %s", i ? "," : "", json_string_value(one));
-    fprintf(stderr, "%s\n", i ? "" : " nothing that was done before");
+        print_shown(stderr, "%s %s", i ? "," : "", json_string_value(one));
+    print_shown(stderr, "%s\n", i ? "" : " nothing that was done before");
 }
 
 /* What must not happen twice is said before it does. */
@@ -59,7 +60,7 @@ fork_run(struct app *a, void *arg)
         return NULL;
     PASS(app_fork(a, &f, q->model, q->forked));
     if (!q->json && !q->quiet)
-        fprintf(stderr, "forked %s as %s\n", json_str(look, "run", ""), q->forked);
+        print_shown(stderr, "forked %s as %s\n", json_str(look, "run", ""), q->forked);
     return NULL;
 }
 

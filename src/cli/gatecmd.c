@@ -49,24 +49,24 @@ question_show(const json_t *q)
     const json_t *choice;
     size_t i;
     time_iso(json_int(q, "at", 0), iso);
-    printf("%s  %s  %s  %s\n", json_str(q, "run", ""), json_str(q, "path", ""),
-           json_str(q, "workflow", ""), iso);
-    printf("    %s\n", json_str(q, "prompt", ""));
+    print_shown(stdout, "%s  %s  %s  %s\n", json_str(q, "run", ""), json_str(q, "path", ""),
+                json_str(q, "workflow", ""), iso);
+    print_shown(stdout, "    %s\n", json_str(q, "prompt", ""));
     if (json_object_get(q, "arguments")) {
         AUTO(freep) char *args = json_text(json_object_get(q, "arguments"));
-        printf("    %.500s\n", args);
+        print_shown(stdout, "    %.500s\n", args);
     }
     json_array_foreach (json_object_get(q, "choices"), i, choice) {
         AUTO(freep) char *text = json_as_text(choice);
-        printf("%s%s", i ? ", " : "    answers: ", text);
+        print_shown(stdout, "%s%s", i ? ", " : "    answers: ", text);
     }
     if (i)
-        printf("\n");
+        print_shown(stdout, "\n");
     if (json_str(q, "to", NULL))
-        printf("    for %s\n", json_str(q, "to", ""));
+        print_shown(stdout, "    for %s\n", json_str(q, "to", ""));
     if (json_int(q, "until", 0)) {
         time_iso(json_int(q, "until", 0), iso);
-        printf("    until %s\n", iso);
+        print_shown(stdout, "    until %s\n", iso);
     }
 }
 
@@ -93,9 +93,9 @@ ls(struct app *a, void *arg)
     json_array_foreach (g->list, i, one)
         question_show(one);
     if (!json_array_size(g->list))
-        printf("nobody is asked anything\n");
+        print_shown(stdout, "nobody is asked anything\n");
     else
-        fprintf(stderr, "answer with: tutti gate respond RUN [NODE] ANSWER\n");
+        print_shown(stderr, "answer with: tutti gate respond RUN [NODE] ANSWER\n");
     return NULL;
 }
 
@@ -108,7 +108,8 @@ told(const struct gate *g, const char *run, const char *what)
         AUTO(json_freep) json_t *doc = json_pack("{ss ss}", "run", run, "told", what);
         print_json(doc);
     } else if (!g->resume) {
-        printf("told %s; if no process has it any more: tutti runs resume %s\n", run, run);
+        print_shown(stdout, "told %s; if no process has it any more: tutti runs resume %s\n", run,
+                    run);
     }
 }
 
@@ -142,7 +143,7 @@ signal_send(struct app *a, void *arg)
         if (is_new || s->json)
             told(&g, row.id, is_new ? s->name : "");
         else
-            printf("the same signal was sent before\n");
+            print_shown(stdout, "the same signal was sent before\n");
     }
     store_run_fini(&row);
     return e;

@@ -1,4 +1,5 @@
 /* historycmd.c - `tutti runs history`, `clear-history`: what is kept of conversations. */
+#include "base/printable.h"
 #include "base/units.h"
 #include "cli/runs.h"
 #include <stdio.h>
@@ -6,15 +7,13 @@
 
 #define SHOWN_MAX 400 /* bytes of a text */
 
-/* What a model said must not move the cursor. */
 static void
 text_print(const char *key, const char *text)
 {
+    AUTO(str_fini) struct str line = STR_INIT;
     const size_t n = strlen(text), shown = n > SHOWN_MAX ? utf8_floor(text, SHOWN_MAX) : n;
-    printf("  %s: ", key);
-    for (const char *p = text; p < text + shown; p++)
-        putchar((unsigned char)*p < 0x20 || *p == 0x7f ? ' ' : *p);
-    printf("%s\n", shown < n ? "..." : "");
+    printable_add(&line, text, shown);
+    print_shown(stdout, "  %s: %s%s\n", key, str_c(&line), shown < n ? "..." : "");
 }
 
 static struct err *
@@ -32,7 +31,8 @@ exchange_take(void *ctx, const struct conversation_row *row)
     }
     const char *key;
     json_t *said;
-    printf("%s  %s  %s  %s\n", at, row->conversation, row->workflow, row->who);
+    q->shown++;
+    print_shown(stdout, "%s  %s  %s  %s\n", at, row->conversation, row->workflow, row->who);
     json_object_foreach ((json_t *)(uintptr_t)row->exchange, key, said) {
         AUTO(freep) char *text = json_as_text(said);
         text_print(key, text);
@@ -55,6 +55,9 @@ runs_history(struct app *a, void *arg)
     PASS(engine_conversations(app_engine(a), &f, exchange_take, q));
     if (q->json)
         print_json(q->list);
+    else if (!q->shown)
+        fprintf(stderr, "nothing was said: agents with `use_history` keep what they are told in a "
+                        "`run --conversation`\n");
     return NULL;
 }
 
@@ -69,7 +72,7 @@ runs_clear_history(struct app *a, void *arg)
         AUTO(json_freep) json_t *doc = json_pack("{sI}", "forgotten", (json_int_t)n);
         print_json(doc);
     } else {
-        printf("%zu exchanges forgotten\n", n);
+        print_shown(stdout, "%zu exchanges forgotten\n", n);
     }
     return NULL;
 }

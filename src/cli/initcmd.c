@@ -40,11 +40,13 @@ init_main(int argc, char **argv)
     const struct option_def defs[] = {{"--force", .flag = &force}};
     if (options_take(defs, COUNT(defs), &argc, argv))
         return TUTTI_USAGE;
+    if (argc > 2)
+        return usage_error(&cmd_init, "'%s' is one word too many", argv[2]);
     const char *dir = argc > 1 ? argv[1] : ".";
     AUTO(freep) char *file = path_join(dir, "tutti.yaml");
     AUTO(freep) char *ignore = path_join(dir, ".gitignore");
     if (file_exists(file) && !force) {
-        fprintf(stderr, "tutti init: '%s' is there already; --force writes over it\n", file);
+        print_shown(stderr, "tutti init: '%s' is there already; --force writes over it\n", file);
         return TUTTI_USAGE;
     }
     struct err *e = dir_make(dir, 0777);
@@ -54,8 +56,8 @@ init_main(int argc, char **argv)
         e = file_write(ignore, ignored, strlen(ignored), 0644);
     if (e)
         return fail(e);
-    printf("%s is there. Try it:\n\n    %s%s%stutti run -i \"Hello\"\n", file,
-           argc > 1 ? "cd " : "", argc > 1 ? dir : "", argc > 1 ? " && " : "");
+    print_shown(stdout, "%s is there. Try it:\n\n    %s%s%stutti run -i \"Hello\"\n", file,
+                argc > 1 ? "cd " : "", argc > 1 ? dir : "", argc > 1 ? " && " : "");
     return 0;
 }
 

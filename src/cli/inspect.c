@@ -33,13 +33,14 @@ validate(struct app *a, void *arg)
         e = app_check(a, spec);
     if (!in->json) {
         PASS(e);
+        const size_t agents = json_object_size(json_object_get(spec->doc, "agents"));
+        const size_t workflows = json_object_size(json_object_get(spec->doc, "workflows"));
         if (spec_warnings(spec)) {
-            fprintf(stderr, "warnings:\n");
+            print_shown(stderr, "warnings:\n");
             err_print(spec_warnings(spec), stderr);
         }
-        printf("%s: valid (%zu agents, %zu workflows)\n", file,
-               json_object_size(json_object_get(spec->doc, "agents")),
-               json_object_size(json_object_get(spec->doc, "workflows")));
+        print_shown(stdout, "%s: valid (%zu agent%s, %zu workflow%s)\n", file, agents,
+                    agents == 1 ? "" : "s", workflows, workflows == 1 ? "" : "s");
         return NULL;
     }
     json_t *list = json_array();
@@ -77,6 +78,8 @@ schema_main(int argc, char **argv)
 {
     if (options_take(NULL, 0, &argc, argv))
         return TUTTI_USAGE;
+    if (argc > 1)
+        return usage_error(&cmd_schema, "'%s' is one word too many", argv[1]);
     json_t *schema = app_schema();
     print_json(schema);
     json_decref(schema);
@@ -93,7 +96,9 @@ version_main(int argc, char **argv)
     const struct option_def defs[] = {{"--json", .flag = &json}};
     if (options_take(defs, COUNT(defs), &argc, argv))
         return TUTTI_USAGE;
-    printf(json ? "{\"version\": \"%s\"}\n" : "tutti %s\n", tutti_version());
+    if (argc > 1)
+        return usage_error(&cmd_version, "'%s' is one word too many", argv[1]);
+    print_shown(stdout, json ? "{\"version\": \"%s\"}\n" : "tutti %s\n", tutti_version());
     return 0;
 }
 

@@ -35,15 +35,49 @@ help(FILE *to)
                 "4 waiting, 130 interrupted.\n");
 }
 
+static bool
+is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+/* Wherever it stands among the words, but not as what is said to a workflow. */
+static bool
+wants_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (is_help(argv[i]) && strcmp(argv[i - 1], "-i") != 0 &&
+            strcmp(argv[i - 1], "--input") != 0)
+            return true;
+    }
+    return false;
+}
+
+static int
+command_run(const struct command *c, int argc, char **argv)
+{
+    if (!wants_help(argc, argv))
+        return c->run(argc, argv);
+    printf("usage: tutti %s\n\n%s\n", c->usage, c->summary);
+    return 0;
+}
+
 int
 main(int argc, char **argv)
 {
+    static char help_word[] = "--help";
+    char *helped[] = {argv[0], NULL, help_word, NULL};
     if (argc < 2) {
         help(stderr);
         return TUTTI_USAGE;
     }
+    if (strcmp(argv[1], "help") == 0 && argc > 2) { /* help COMMAND */
+        helped[1] = argv[2];
+        argv = helped;
+        argc = 3;
+    }
     const char *name = argv[1];
-    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+    if (strcmp(name, "help") == 0 || is_help(name)) {
         help(stdout);
         return 0;
     }
@@ -51,18 +85,12 @@ main(int argc, char **argv)
         name = "version";
     struct near near = NEAR_INIT(name);
     for (size_t i = 0; i < COUNT(commands); i++) {
-        const struct command *c = commands[i];
-        if (strcmp(c->name, name) == 0) {
-            if (argc > 2 && strcmp(argv[2], "--help") == 0) {
-                printf("usage: tutti %s\n\n%s\n", c->usage, c->summary);
-                return 0;
-            }
-            return c->run(argc - 1, argv + 1);
-        }
-        near_offer(&near, c->name);
+        if (strcmp(commands[i]->name, name) == 0)
+            return command_run(commands[i], argc - 1, argv + 1);
+        near_offer(&near, commands[i]->name);
     }
-    fprintf(stderr, "tutti: there is no command '%s'%s%s%s\n", name,
-            near.best ? " (did you mean '" : "", near.best ? near.best : "",
-            near.best ? "'?)" : "");
+    print_shown(stderr, "tutti: there is no command '%s'%s%s%s\n", name,
+                near.best ? " (did you mean '" : "", near.best ? near.best : "",
+                near.best ? "'?)" : "");
     return TUTTI_USAGE;
 }

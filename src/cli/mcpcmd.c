@@ -17,7 +17,7 @@ tool_line(const char *server, const json_t *tool)
 {
     const char *about = json_str(tool, "description", json_str(tool, "title", ""));
     int n = (int)MIN(strcspn(about, "\n"), 90);
-    printf("  %s.%-28s %.*s\n", server, json_str(tool, "name", ""), n, about);
+    print_shown(stdout, "  %s.%-28s %.*s\n", server, json_str(tool, "name", ""), n, about);
 }
 
 static struct err *
@@ -44,6 +44,8 @@ list_tools(struct app *a, const struct asked *q, const json_t *doc, bool status)
     struct err *list = NULL;
     if (q->server && !json_object_get(json_object_get(doc, "mcp_servers"), q->server))
         return FAIL(ERR_MISSING, "there is no server '%s' in mcp_servers", q->server);
+    if (!json_object_size(json_object_get(doc, "mcp_servers")))
+        fprintf(stderr, "the file names no `mcp_servers`\n");
     json_object_foreach (json_object_get(doc, "mcp_servers"), name, def) {
         if (q->server && strcmp(q->server, name) != 0)
             continue;
@@ -65,10 +67,10 @@ list_tools(struct app *a, const struct asked *q, const json_t *doc, bool status)
         print_json(rows);
     json_array_foreach (rows, i, row) {
         if (!q->json)
-            printf("%-16s %-9s %-11s %3lld tools  %s\n", json_str(row, "name", ""),
-                   json_str(row, "state", ""), json_str(row, "protocol", ""),
-                   (long long)json_int(row, "tools", 0),
-                   json_str(row, "error", json_str(row, "command", json_str(row, "url", ""))));
+            print_shown(stdout, "%-16s %-9s %-11s %3lld tools  %s\n", json_str(row, "name", ""),
+                        json_str(row, "state", ""), json_str(row, "protocol", ""),
+                        (long long)json_int(row, "tools", 0),
+                        json_str(row, "error", json_str(row, "command", json_str(row, "url", ""))));
     }
     return NULL;
 }
@@ -85,7 +87,7 @@ call(struct app *a, const struct asked *q)
     if (q->json)
         print_json(result);
     else
-        printf("%s\n", str_c(&text));
+        print_result(str_c(&text));
     return json_bool(result, "isError", false) ? FAIL(ERR_TRANSIENT, "the tool says that it failed")
                                                : NULL;
 }
@@ -120,6 +122,9 @@ mcp_main(int argc, char **argv)
     bool is_call = strcmp(q.what, "call") == 0;
     if (!is_call && strcmp(q.what, "ls") != 0 && strcmp(q.what, "tools") != 0)
         return usage_error(&cmd_mcp, "there is no '%s'", q.what);
+    const int words = is_call ? 5 : strcmp(q.what, "ls") == 0 ? 2 : 3;
+    if (argc > words)
+        return usage_error(&cmd_mcp, "'%s' is one word too many", argv[words]);
     if (is_call && !q.tool)
         return usage_error(&cmd_mcp, "call needs a server and a tool");
     return with_app(&(struct with_app){.fn = mcp, .arg = &q});

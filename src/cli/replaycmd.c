@@ -53,7 +53,7 @@ value_show(const char *what, const json_t *value)
 {
     AUTO(freep) char *text = value ? json_text(value) : xstrdup("nothing");
     const size_t n = strlen(text), shown = n > SHOWN_MAX ? utf8_floor(text, SHOWN_MAX) : n;
-    fprintf(stderr, "    %s: %.*s%s\n", what, (int)shown, text, shown < n ? "..." : "");
+    print_shown(stderr, "    %s: %.*s%s\n", what, (int)shown, text, shown < n ? "..." : "");
 }
 
 static void
@@ -63,14 +63,15 @@ report_show(const json_t *report)
     size_t i;
     json_array_foreach (json_object_get(report, "differences"), i, d) {
         const char *path = json_str(d, "path", "");
-        fprintf(stderr, "  %s: %s differs\n", *path ? path : "the run", json_str(d, "what", ""));
+        print_shown(stderr, "  %s: %s differs\n", *path ? path : "the run",
+                    json_str(d, "what", ""));
         value_show("recorded", json_object_get(d, "recorded"));
         value_show("replayed", json_object_get(d, "replayed"));
     }
-    fprintf(stderr, "replayed %s: %lld nodes with %lld recorded steps, no call; %s\n",
-            json_str(report, "run", ""), (long long)json_int(report, "nodes", 0),
-            (long long)json_int(report, "steps", 0),
-            json_bool(report, "same", false) ? "the same" : "it differs");
+    print_shown(stderr, "replayed %s: %lld nodes with %lld recorded steps, no call; %s\n",
+                json_str(report, "run", ""), (long long)json_int(report, "nodes", 0),
+                (long long)json_int(report, "steps", 0),
+                json_bool(report, "same", false) ? "the same" : "it differs");
 }
 
 int

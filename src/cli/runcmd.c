@@ -1,4 +1,5 @@
 /* runcmd.c - `tutti run`: start a workflow and watch it. */
+#include "app/overlay.h"
 #include "base/map.h"
 #include "cli/cli.h"
 #include "cli/inputs.h"
@@ -41,11 +42,18 @@ dry_run_show(struct app *a, void *arg)
     AUTO(spec_freep) struct spec *spec = NULL;
     AUTO(plan_freep) struct plan *plan = NULL;
     AUTO(str_fini) struct str text = STR_INIT;
+    AUTO(arena_freep) struct arena *arena = arena_new(0);
     PASS(app_find_file(r->request.file, &file));
     PASS(app_load(a, file, &spec));
     PASS(app_plan(a, spec, r->request.workflow, &plan));
+    if (r->watch.json) {
+        AUTO(json_freep) json_t *picture = picture_json(picture_make(arena, plan));
+        json_object_set_new(picture, "plan", json_string(plan_hash(plan)));
+        print_json(picture);
+        return NULL;
+    }
     plan_draw_text(plan, &text);
-    printf("%splan %s; nothing was run\n", str_c(&text), plan_hash(plan));
+    print_shown(stdout, "%splan %s; nothing was run\n", str_c(&text), plan_hash(plan));
     return NULL;
 }
 
@@ -82,6 +90,10 @@ cmd_run_main(int argc, char **argv)
     if (argc > 3) {
         json_decref(in.keys);
         return usage_error(&cmd_run, "'%s' is one word too many", argv[3]);
+    }
+    if (json && events) {
+        json_decref(in.keys);
+        return usage_error(&cmd_run, "--json is one document, --events a line for each: not both");
     }
     a.request.file = argc > 1 ? argv[1] : NULL;
     a.request.workflow = argc > 2 ? argv[2] : NULL;

@@ -52,10 +52,11 @@ ls(struct app *a, void *arg)
     const json_t *row;
     size_t i;
     if (!json_array_size(q->list))
-        printf("no runs\n");
+        print_shown(stdout, "no runs\n");
     json_array_foreach (q->list, i, row)
-        printf("%-26s  %-10s %-24s %s\n", json_str(row, "run", ""), json_str(row, "status", ""),
-               json_str(row, "workflow", ""), json_str(row, "created", ""));
+        print_shown(stdout, "%-26s  %-10s %-24s %s\n", json_str(row, "run", ""),
+                    json_str(row, "status", ""), json_str(row, "workflow", ""),
+                    json_str(row, "created", ""));
     return NULL;
 }
 
@@ -67,11 +68,12 @@ show_items(const json_t *items)
 {
     const json_t *one;
     size_t i;
-    printf("             %lld items completed, %lld failed\n",
-           (long long)json_int(items, "completed", 0), (long long)json_int(items, "failed", 0));
+    print_shown(stdout, "             %lld items completed, %lld failed\n",
+                (long long)json_int(items, "completed", 0),
+                (long long)json_int(items, "failed", 0));
     json_array_foreach (json_object_get(items, "failures"), i, one)
-        printf("             item %lld: %s\n", (long long)json_int(one, "index", 0),
-               json_str(one, "error", ""));
+        print_shown(stdout, "             item %lld: %s\n", (long long)json_int(one, "index", 0),
+                    json_str(one, "error", ""));
 }
 
 static void
@@ -86,12 +88,13 @@ show_node(const char *path, const json_t *n)
         str_addf(&line, "  %lld tokens",
                  (long long)(json_int(u, "input_tokens", 0) + json_int(u, "output_tokens", 0)));
     if (json_int(u, "tool_calls", 0))
-        str_addf(&line, "  %lld tool calls", (long long)json_int(u, "tool_calls", 0));
+        str_addf(&line, "  %lld tool call%s", (long long)json_int(u, "tool_calls", 0),
+                 json_int(u, "tool_calls", 0) == 1 ? "" : "s");
     if (json_int(n, "attempts", 1) > 1)
         str_addf(&line, "  %lld attempts", (long long)json_int(n, "attempts", 1));
     if (json_str(n, "error", NULL))
         str_addf(&line, "  %s", json_str(n, "error", ""));
-    printf("%s\n", str_c(&line));
+    print_shown(stdout, "%s\n", str_c(&line));
     if (json_object_get(n, "items"))
         show_items(json_object_get(n, "items"));
 }
@@ -112,30 +115,32 @@ show(struct app *a, void *arg)
     }
     AUTO(str_fini) struct str took = STR_INIT;
     duration_add(&took, json_int(doc, "duration_ms", 0));
-    printf("%s  %s  %s  %s\n", json_str(doc, "run", ""), json_str(doc, "workflow", ""),
-           json_str(doc, "status", ""), str_c(&took));
+    print_shown(stdout, "%s  %s  %s  %s\n", json_str(doc, "run", ""), json_str(doc, "workflow", ""),
+                json_str(doc, "status", ""), str_c(&took));
     json_object_foreach (json_object_get(doc, "nodes"), path, n)
         show_node(path, n);
     const json_t *u = json_object_get(doc, "usage");
     const json_t *cost = json_object_get(u, "cost_usd");
-    printf("  %lld model calls, %lld tool calls, %lld + %lld tokens, ",
-           (long long)json_int(u, "model_calls", 0), (long long)json_int(u, "tool_calls", 0),
-           (long long)json_int(u, "input_tokens", 0), (long long)json_int(u, "output_tokens", 0));
+    print_shown(stdout, "  %lld model calls, %lld tool calls, %lld + %lld tokens, ",
+                (long long)json_int(u, "model_calls", 0), (long long)json_int(u, "tool_calls", 0),
+                (long long)json_int(u, "input_tokens", 0),
+                (long long)json_int(u, "output_tokens", 0));
     if (json_is_number(cost))
-        printf("$%.4f\n", json_number_value(cost));
+        print_shown(stdout, "$%.4f\n", json_number_value(cost));
     else
-        printf("cost unknown (no price)\n");
+        print_shown(stdout, "cost unknown (no price)\n");
     if (json_str(doc, "error", NULL))
-        printf("error: %s\n", json_str(doc, "error", ""));
+        print_shown(stdout, "error: %s\n", json_str(doc, "error", ""));
     AUTO(str_fini) struct str undone = STR_INIT;
     compensation_words(json_object_get(doc, "compensation"), &undone);
     if (undone.len)
-        printf("%s\n", str_c(&undone));
+        print_shown(stdout, "%s\n", str_c(&undone));
     if (json_str(doc, "waiting", NULL))
-        printf("waiting: %s\n", json_str(doc, "waiting", ""));
+        print_shown(stdout, "waiting: %s\n", json_str(doc, "waiting", ""));
     const json_t *session = json_object_get(doc, "session");
     if (session)
-        printf("session: %s at %s\n", json_str(session, "state", ""), json_str(session, "at", ""));
+        print_shown(stdout, "session: %s at %s\n", json_str(session, "state", ""),
+                    json_str(session, "at", ""));
     return NULL;
 }
 
@@ -154,8 +159,8 @@ log_line(void *ctx, const struct run_event *ev)
     }
     time_iso(ev->wall_ms, iso);
     AUTO(freep) char *detail = ev->detail ? json_text(ev->detail) : xstrdup("");
-    printf("%5lld %s %-15s %s  %.*s\n", (long long)ev->seq, ev->wall_ms ? iso : "", ev->name,
-           ev->path, 400, detail);
+    print_shown(stdout, "%5lld %s %-15s %s  %.*s\n", (long long)ev->seq, ev->wall_ms ? iso : "",
+                ev->name, ev->path, 400, detail);
     return NULL;
 }
 
@@ -191,12 +196,12 @@ cancel(struct app *a, void *arg)
     if (!e)
         e = left_to_undo(a, row.id, &q->undo);
     if (!e && q->undo) {
-        fprintf(stderr, "undoing what %s has done\n", row.id);
+        print_shown(stderr, "undoing what %s has done\n", row.id);
     } else if (!e && q->json) {
         AUTO(json_freep) json_t *doc = json_pack("{ss sb}", "run", row.id, "cancelled", 1);
         print_json(doc);
     } else if (!e) {
-        printf("cancelled %s\n", row.id);
+        print_shown(stdout, "cancelled %s\n", row.id);
     }
     store_run_fini(&row);
     return e;
@@ -215,7 +220,7 @@ prune(struct app *a, void *arg)
         AUTO(json_freep) json_t *doc = json_pack("{sI}", "deleted", (json_int_t)n);
         print_json(doc);
     } else {
-        printf("%zu runs deleted\n", n);
+        print_shown(stdout, "%zu run%s deleted\n", n, n == 1 ? "" : "s");
     }
     return NULL;
 }
@@ -264,28 +269,39 @@ cancel_and_undo(struct asked *q, const struct watch_opts *watch)
     return code || !q->undo ? code : runs_resume(q, &undoing);
 }
 
+#define ALL "--json --store "
 static const struct subcommand {
     const char *name;
     bool needs_id, writes;
     struct err *(*fn)(struct app *a, void *arg); /* over an open store; or */
     int (*alone)(struct asked *q, const struct watch_opts *watch);
+    unsigned words; /* it takes so many */
+    const char *options;
 } subcommands[] = {
     /* clang-format off */
-    {"ls", false, false, ls, NULL},
-    {"show", true, false, show, NULL},
-    {"logs", true, false, logs, NULL},
-    {"graph", true, false, runs_graph, NULL},
-    {"diff", true, false, NULL, runs_diff},
-    {"cancel", true, true, NULL, cancel_and_undo},
-    {"prune", false, true, prune, NULL},
-    {"resume", true, true, NULL, runs_resume},
-    {"rollback", true, true, NULL, runs_rollback},
-    {"fork", true, true, NULL, runs_fork},
-    {"replay", true, false, NULL, replay},
-    {"signal", true, true, send_signal, NULL},
-    {"history", false, false, runs_history, NULL},
-    {"clear-history", false, true, runs_clear_history, NULL},
+    {"ls", false, false, ls, NULL, 0, ALL "--all --live --status --workflow"},
+    {"show", true, false, show, NULL, 1, ALL "--timeline --width"},
+    {"logs", true, false, logs, NULL, 1, ALL},
+    {"graph", true, false, runs_graph, NULL, 1, ALL "--format"},
+    {"diff", true, false, NULL, runs_diff, 2, ALL},
+    {"cancel", true, true, NULL, cancel_and_undo, 1, ALL "--force --quiet --events"},
+    {"prune", false, true, prune, NULL, 0, ALL "--older-than"},
+    {"resume", true, true, NULL, runs_resume, 1, ALL "--in-doubt --wait --events --quiet"},
+    {"rollback", true, true, NULL, runs_rollback, 1, ALL "--dry-run --wait --events --quiet"},
+    {"fork", true, true, NULL, runs_fork, 1,
+     ALL "--from --model --input --yes --dry-run --wait --events --quiet"},
+    {"replay", true, false, NULL, replay, 1, ALL "--speed --events --quiet"},
+    {"signal", true, true, send_signal, NULL, 3, ALL "--once"},
+    {"history", false, false, runs_history, NULL, 1, ALL "--conversation --workflow"},
+    {"clear-history", false, true, runs_clear_history, NULL, 1, ALL "--conversation --workflow"},
     /* clang-format on */
+};
+
+struct given { /* on the command line, options taken out */
+    const struct option_def *defs;
+    size_t n;
+    int argc;
+    char **argv;
 };
 
 static int
@@ -305,8 +321,21 @@ subcommand_run(const struct subcommand *c, struct asked *q)
 }
 
 static int
-subcommand_find(int argc, char **argv, struct asked *q)
+subcommand_check(const struct subcommand *c, const struct given *g)
 {
+    AUTO(freep) char *who = xasprintf("runs %s", c->name);
+    if (options_refuse(g->defs, g->n, c->options, who))
+        return TUTTI_USAGE;
+    if (g->argc > (int)c->words + 2)
+        return usage_error(&cmd_runs, "'%s' is one word too many", g->argv[c->words + 2]);
+    return 0;
+}
+
+static int
+subcommand_find(const struct given *g, struct asked *q)
+{
+    const int argc = g->argc;
+    char **argv = g->argv;
     const char *sub = argc > 1 ? argv[1] : "ls";
     struct near near = NEAR_INIT(sub);
     q->id = argc > 2 ? argv[2] : NULL;
@@ -314,8 +343,10 @@ subcommand_find(int argc, char **argv, struct asked *q)
     q->value = argc > 4 ? argv[4] : NULL;
     for (size_t i = 0; i < COUNT(subcommands); i++) {
         near_offer(&near, subcommands[i].name);
-        if (strcmp(subcommands[i].name, sub) == 0)
-            return subcommand_run(&subcommands[i], q);
+        if (strcmp(subcommands[i].name, sub) != 0)
+            continue;
+        const int code = subcommand_check(&subcommands[i], g);
+        return code ? code : subcommand_run(&subcommands[i], q);
     }
     return near.best
                ? usage_error(&cmd_runs, "there is no '%s' (did you mean '%s'?)", sub, near.best)
@@ -353,7 +384,7 @@ runs_main(int argc, char **argv)
     };
     int code = TUTTI_USAGE;
     if (options_take(defs, COUNT(defs), &argc, argv) == 0)
-        code = subcommand_find(argc, argv, &q);
+        code = subcommand_find(&(struct given){defs, COUNT(defs), argc, argv}, &q);
     json_decref(q.list);
     json_decref(q.inputs.keys);
     str_fini(&q.inputs.text);

@@ -14,6 +14,7 @@ struct asked { /* what the words and options said */
     bool undo;               /* cancel: what it has done is left to be undone */
     char forked[RUN_ID_LEN]; /* the id of the new run */
     size_t limit;
+    size_t shown; /* exchanges */
     json_t *list;
 };
 

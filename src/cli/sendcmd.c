@@ -14,7 +14,8 @@ go_on(struct tutti *t, const char *id, const struct watch_opts *opts)
     if (!tutti_resume(t, id, NULL, &run, &error))
         code = watch_run(w, run, false);
     else
-        fprintf(stderr, "the input is stored; %s\n", error ? error : "it is in another process");
+        print_shown(stderr, "the input is stored; %s\n",
+                    error ? error : "it is in another process");
     watch_free(w);
     tutti_free(error);
     return code;

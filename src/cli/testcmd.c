@@ -1,10 +1,10 @@
 /* testcmd.c - `tutti test`: the tests that stand in files. */
 #include "app/tester.h"
 #include "base/map.h"
+#include "base/printable.h"
 #include "base/units.h"
 #include "cli/cli.h"
 #include "cli/junit.h"
-#include "base/printable.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@ value_print(const char *what, const json_t *value)
     AUTO(str_fini) struct str s = STR_INIT;
     AUTO(freep) char *text = value && !json_is_null(value) ? json_text(value) : xstrdup("nothing");
     printable_fit(&s, text, VALUE_COLUMNS, false);
-    printf("          %s: %s\n", what, str_c(&s));
+    print_shown(stdout, "          %s: %s\n", what, str_c(&s));
 }
 
 static void
@@ -28,7 +28,7 @@ lines_print(const char *text)
         const size_t n = strcspn(p, "\n");
         AUTO(str_fini) struct str s = STR_INIT;
         printable_add(&s, p, n);
-        printf("          %s\n", str_c(&s));
+        print_shown(stdout, "          %s\n", str_c(&s));
         p += n + (p[n] == '\n');
     }
 }
@@ -37,7 +37,7 @@ static void
 failure_print(const json_t *f)
 {
     const char *diff = json_str(f, "diff", NULL);
-    printf("        %s\n", json_str(f, "what", ""));
+    print_shown(stdout, "        %s\n", json_str(f, "what", ""));
     if (diff) {
         lines_print(diff);
         return;
@@ -62,7 +62,7 @@ result_print(const json_t *r)
         str_add(&s, " of its own");
     if (calls)
         str_addf(&s, ", %lld model call%s", calls, calls == 1 ? "" : "s");
-    printf("%s\n", str_c(&s));
+    print_shown(stdout, "%s\n", str_c(&s));
     json_array_foreach (json_object_get(r, "failures"), i, f)
         failure_print(f);
 }
@@ -81,7 +81,7 @@ file_print(void *ctx, const json_t *of_file, const struct err *e)
     size_t i;
     if (!s->json) {
         printable_add(&name, json_str(of_file, "file", ""), strlen(json_str(of_file, "file", "")));
-        printf("%s\n", str_c(&name));
+        print_shown(stdout, "%s\n", str_c(&name));
         json_array_foreach (json_object_get(of_file, "tests"), i, r)
             result_print(r);
         fflush(stdout); /* before what stands on stderr, and for whoever reads along */
@@ -98,11 +98,12 @@ sum_print(const json_t *report)
     size_t i;
     json_array_foreach (json_object_get(report, "errors"), i, one)
         map_put(broken, json_str(one, "file", ""), broken);
-    printf("%lld passed, %lld failed", (long long)json_int(report, "passed", 0),
-           (long long)json_int(report, "failed", 0));
+    print_shown(stdout, "%lld passed, %lld failed", (long long)json_int(report, "passed", 0),
+                (long long)json_int(report, "failed", 0));
     if (map_len(broken))
-        printf(", %zu file%s could not be run", map_len(broken), map_len(broken) == 1 ? "" : "s");
-    printf("\n");
+        print_shown(stdout, ", %zu file%s could not be run", map_len(broken),
+                    map_len(broken) == 1 ? "" : "s");
+    print_shown(stdout, "\n");
 }
 
 static int

@@ -7,18 +7,18 @@ static void
 line_show(const json_t *one)
 {
     static const char *const shown[] = {"action", "instruction", "input", "parameters"};
-    printf("  %-32s %s", json_str(one, "node", ""), json_str(one, "agent", ""));
+    print_shown(stdout, "  %-32s %s", json_str(one, "node", ""), json_str(one, "agent", ""));
     for (size_t i = 0; i < COUNT(shown); i++) {
         const json_t *value = json_object_get(one, shown[i]);
         AUTO(freep) char *text = value ? json_as_text(value) : NULL;
         if (text)
-            printf("  %.400s", text);
+            print_shown(stdout, "  %.400s", text);
     }
     if (strcmp(json_str(one, "state", ""), "ready") != 0)
-        printf("  (%s)", json_str(one, "state", ""));
+        print_shown(stdout, "  (%s)", json_str(one, "state", ""));
     if (json_str(one, "error", NULL))
-        printf("  cannot be made: %s", json_str(one, "error", ""));
-    printf("\n");
+        print_shown(stdout, "  cannot be made: %s", json_str(one, "error", ""));
+    print_shown(stdout, "\n");
 }
 
 static struct err *
@@ -34,7 +34,7 @@ undo_list(struct app *a, void *arg)
         return NULL;
     }
     if (!json_array_size(list))
-        printf("nothing to undo\n");
+        print_shown(stdout, "nothing to undo\n");
     json_array_foreach (list, i, one)
         line_show(one);
     return NULL;

@@ -32,7 +32,7 @@ say(struct watch *w, const json_t *detail)
         str_addf(&w->spoken, "%s\n", text);
         return;
     }
-    printf("%s\n", text);
+    print_result(text);
     fflush(stdout);
 }
 
@@ -123,13 +123,13 @@ waiting_show(const json_t *doc, const char *id)
 {
     const json_t *q;
     size_t i;
-    fprintf(stderr, "waiting: %s\n", json_str(doc, "waiting", ""));
+    print_shown(stderr, "waiting: %s\n", json_str(doc, "waiting", ""));
     json_array_foreach (json_object_get(doc, "waits"), i, q) {
         if (strcmp(json_str(q, "type", ""), "human") == 0)
-            fprintf(stderr, "answer with: tutti gate respond %s %s ANSWER --resume\n", id,
-                    json_str(q, "path", ""));
+            print_shown(stderr, "answer with: tutti gate respond %s %s ANSWER --resume\n", id,
+                        json_str(q, "path", ""));
         else if (str_starts(json_str(q, "signal", ""), "input"))
-            fprintf(stderr, "go on with: tutti send %s TEXT\n", id);
+            print_shown(stderr, "go on with: tutti send %s TEXT\n", id);
     }
 }
 
@@ -145,21 +145,21 @@ result_show(struct watch *w, const char *id, const json_t *doc, enum tutti_statu
     }
     const char *text = json_str(doc, "text", ""), *error = json_str(doc, "error", NULL);
     if (*text && !w->opts.events && !w->said && !w->opts.result)
-        printf("%s\n", text);
+        print_result(text);
     fflush(stdout);
     if (error && !w->opts.undoes)
-        fprintf(stderr, "failed: %s\n", error);
+        print_shown(stderr, "failed: %s\n", error);
     AUTO(str_fini) struct str undone = STR_INIT;
     compensation_words(json_object_get(doc, "compensation"), &undone);
     if (undone.len)
-        fprintf(stderr, "%s\n", str_c(&undone));
+        print_shown(stderr, "%s\n", str_c(&undone));
     if (status == TUTTI_WAITING)
         waiting_show(doc, id);
     if (status == TUTTI_PARTIAL)
-        fprintf(stderr, "warning: the run is partial: not every %s completed\n",
-                w->opts.result ? "item" : "node");
+        print_shown(stderr, "warning: the run is partial: not every %s completed\n",
+                    w->opts.result ? "item" : "node");
     if (status == TUTTI_INTERRUPTED)
-        fprintf(stderr, "interrupted; go on with: tutti runs resume %s\n", id);
+        print_shown(stderr, "interrupted; go on with: tutti runs resume %s\n", id);
     return status;
 }
 
@@ -170,16 +170,16 @@ question_print(const json_t *q)
 {
     const json_t *choice;
     size_t i;
-    fprintf(stderr, "\n%s\n", json_str(q, "prompt", ""));
+    print_shown(stderr, "\n%s\n", json_str(q, "prompt", ""));
     if (json_object_get(q, "arguments")) {
         AUTO(freep) char *args = json_text(json_object_get(q, "arguments"));
-        fprintf(stderr, "%.2000s\n", args);
+        print_shown(stderr, "%.2000s\n", args);
     }
     json_array_foreach (json_object_get(q, "choices"), i, choice) {
         AUTO(freep) char *text = json_as_text(choice);
-        fprintf(stderr, "%s%s", i ? ", " : "(", text);
+        print_shown(stderr, "%s%s", i ? ", " : "(", text);
     }
-    fprintf(stderr, "%s> ", i ? ") " : "");
+    print_shown(stderr, "%s> ", i ? ") " : "");
 }
 
 /* Until it is answered; false: the person has left (end of input). */
@@ -202,7 +202,7 @@ question_ask(struct watch *w, const char *run, const json_t *q)
             .run_id = run, .path = json_str(q, "path", ""), .value = line, .by = rt_env("USER")};
         answered = !tutti_answer(w->engine, &a, &error);
         if (error)
-            fprintf(stderr, "%s\n", error);
+            print_shown(stderr, "%s\n", error);
         tutti_free(error);
     }
     free(line);
@@ -225,7 +225,7 @@ input_ask(struct watch *w, const char *run)
             continue;
         told = !tutti_send(w->engine, run, line, &error);
         if (error)
-            fprintf(stderr, "%s\n", error);
+            print_shown(stderr, "%s\n", error);
         tutti_free(error);
         error = NULL;
     }
@@ -275,7 +275,10 @@ follow(struct watch *w, struct tutti_run *run, char **document, char **error)
     } while (status == TUTTI_TIMEOUT);
     if (w->progress)
         progress_finish(w->progress);
-    fputs(str_c(&w->spoken), stdout);
+    if (w->spoken.len) {
+        w->spoken.p[--w->spoken.len] = '\0'; /* the last line gets its end again */
+        print_result(str_c(&w->spoken));
+    }
     fflush(stdout);
     str_reset(&w->spoken);
     return status;
@@ -323,7 +326,7 @@ watch_run(struct watch *w, struct tutti_run *run, bool strict)
     if (w->opts.undoes && has_undone(doc))
         status = TUTTI_OK;
     if (error)
-        fprintf(stderr, "%s\n", error);
+        print_shown(stderr, "%s\n", error);
     if (w->opts.stats)
         meters_print(w->engine);
     tutti_free(document);
@@ -348,7 +351,7 @@ watch_whole(const struct watched *x)
         tutti_close(t);
     }
     if (error)
-        fprintf(stderr, "%s\n", error);
+        print_shown(stderr, "%s\n", error);
     tutti_free(error);
     return status;
 }

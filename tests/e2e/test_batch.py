@@ -91,7 +91,7 @@ class Command(Batch):
         self.assertIn('1 items completed, 2 failed', shown)
         self.assertIn("item 2: node 'greet': its script: no bobs", shown)
         timeline = self.tutti('runs', 'show', strict['run'], '--timeline', code=0).out
-        self.assertRegex(timeline, r'main\[1\] .*failed  main  node .greet')
+        self.assertRegex(timeline, r'main\[1\] .*failed  main  node .gre')
         logged = {
             e['path']: e['detail']['status']
             for e in self.tutti('runs', 'logs', strict['run'], '--json', code=0).lines

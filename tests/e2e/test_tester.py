@@ -3,7 +3,7 @@
 import os
 import xml.dom.minidom
 
-from world import Case, EXAMPLES, SECRET
+from world import Case, EXAMPLES, SECRET, wait_for
 
 FLOW = '''
 agents:
@@ -234,8 +234,8 @@ tests:
         test = {'input': 'hello', 'recording': 'calls.jsonl', 'expect': {'matches': '.'}}
         self.flow('rec.yaml', tests={'t': test}, **parts)
         self.tutti('test', 'rec.yaml', '--record', code=0, env={'MODEL_KEY': SECRET})
+        wait_for(lambda: server.log)  # it logs after it has answered
         calls = len(server.log)
-        self.assertGreater(calls, 0)
         self.tutti('test', 'rec.yaml', code=0)
         self.assertEqual(len(server.log), calls)
         self.assert_nowhere(SECRET)
