@@ -27,7 +27,8 @@ enum wake { WAKE_NONE, WAKE_DONE, WAKE_TIMER, WAKE_CANCEL };
 
 struct stack {
     struct stack *next;
-    char *low; /* above the guard page */
+    char *low;    /* above the guard page */
+    bool in_slab; /* others lie beside it: no guard of its own */
     size_t size;
     unsigned valgrind_id;
 };
@@ -79,8 +80,9 @@ struct rt {
     size_t ready_head;
     VEC(struct tick *) heap;
     uint64_t tick_order, switches, fiber_ids;
-    unsigned fibers, fibers_peak, fibers_max, stacks, stacks_free;
+    unsigned fibers, fibers_peak, stacks, stacks_free, guarded_max;
     struct stack *free_stacks;
+    struct slab *slabs; /* of stacks without guards of their own */
     struct fiber *running, *all;
     place loop_here;
     void (*deep_fn)(void *arg);

@@ -169,7 +169,7 @@ on_alarm(int signum)
 static void
 proc_says(pid_t pid, const char *file, const char *words, char text[20])
 {
-    char all[4000] = "";
+    char all[3000] = "";
     AUTO(freep) char *path = xasprintf("/proc/%d/%s", (int)pid, file);
     FILE *f = fopen(path, "r");
     size_t n = f ? fread(all, 1, sizeof all - 1, f) : 0;

@@ -12,7 +12,7 @@
 
 _Thread_local struct rt *rt_now;
 
-#define FIBERS_MAX     30000
+#define GUARDED_MAX    28000
 #define SIM_WALL_START 1767225600000 /* 2026-01-01T00:00:00Z */
 #define ROUNDS_MAX     8             /* of ready fibers, before the system is asked for news */
 
@@ -253,7 +253,7 @@ rt_open(const struct rt_opts *opts, struct rt **ret_rt)
     assert(!rt_now);
     struct rt *rt = xcalloc(1, sizeof *rt);
     rt->simulated = opts->simulated;
-    rt->fibers_max = opts->fibers_max ? opts->fibers_max : FIBERS_MAX;
+    rt->guarded_max = opts->guarded_max ? opts->guarded_max : GUARDED_MAX;
     rt->sim_wall_base_ms = SIM_WALL_START;
     uint64_t seed = opts->seed;
     if (!rt->simulated && getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)

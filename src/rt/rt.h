@@ -14,8 +14,9 @@ struct rt;
 struct rt_opts {
     bool simulated;
     uint64_t seed; /* simulated: order of ready fibers and all randomness */
-    unsigned
-        fibers_max; /* 0: 30000 (each stack takes two memory maps of the 65,530 a process has) */
+    /* Stacks with a guard page of their own, each two of the 65,530 memory maps that a process
+     * has; further ones share their maps and guards. 0: 28000. */
+    unsigned guarded_max;
 };
 /* Makes the runtime current for this thread. ERR_LIMIT when the kernel refuses descriptors. */
 struct err *MUST rt_open(const struct rt_opts *opts, struct rt **OWN ret_rt);

@@ -1,24 +1,81 @@
 /* stack.c - the stacks of fibers: mapped with a guard page below, pooled, known to the leak
- * checker. */
+ * checker.
+ *
+ * A guard costs two memory maps, of which a process has 65,530: beyond so many stacks they lie side
+ * by side, with one guard for all. Fibers wait for each other, so none may wait for a stack. */
 #include "rt/core.h"
 #include "rt/sanitize.h"
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define SLAB_STACKS 64
+
+/* ---- memory ------------------------------------------------------------------------------------
+ */
+
+struct slab { /* stacks side by side; the guard is below the first one */
+    struct slab *next;
+    char *low;
+    unsigned used;
+};
+
+static size_t
+page_size(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Room above a guard page. */
+static char *
+room_map(size_t size)
+{
+    const size_t page = page_size();
+    char *p = mmap(NULL, size + page, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (p == MAP_FAILED || mprotect(p, page, PROT_NONE) != 0)
+        abort(); /* out of memory: what is mapped keeps us below the kernel's limit of maps */
+    return p + page;
+}
+
+static void
+room_unmap(char *low, size_t size)
+{
+    munmap(low - page_size(), size + page_size());
+}
+
+static char *
+slab_room(struct rt *rt)
+{
+    struct slab *s = rt->slabs;
+    if (!s || s->used == SLAB_STACKS) {
+        s = xcalloc(1, sizeof *s);
+        s->low = room_map(SLAB_STACKS * STACK_SIZE);
+        s->next = rt->slabs;
+        rt->slabs = s;
+    }
+    return s->low + STACK_SIZE * s->used++;
+}
+
+static void
+slabs_free(struct rt *rt)
+{
+    for (struct slab *s = rt->slabs, *next; s; s = next) {
+        next = s->next;
+        room_unmap(s->low, SLAB_STACKS * STACK_SIZE);
+        free(s);
+    }
+}
+
 /* ---- stacks ------------------------------------------------------------------------------------
  */
 
 static struct stack *
-stack_map(void)
+stack_map(struct rt *rt)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    char *p = mmap(NULL, STACK_SIZE + page, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-    if (p == MAP_FAILED || mprotect(p, page, PROT_NONE) != 0)
-        abort(); /* fibers_max keeps us below the kernel's limit of maps: this is out of memory */
     struct stack *s = xcalloc(1, sizeof *s);
-    s->low = p + page;
+    s->in_slab = rt->stacks > rt->guarded_max;
+    s->low = s->in_slab ? slab_room(rt) : room_map(STACK_SIZE);
     s->size = STACK_SIZE;
     s->valgrind_id = VALGRIND_STACK_REGISTER(s->low, s->low + s->size);
 #if WITH_ASAN
@@ -30,13 +87,13 @@ stack_map(void)
 static void
 stack_unmap(struct stack *s)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
 #if WITH_ASAN
     __lsan_unregister_root_region(s->low, s->size);
     __asan_unpoison_memory_region(s->low, s->size);
 #endif
     VALGRIND_STACK_DEREGISTER(s->valgrind_id);
-    munmap(s->low - page, s->size + page);
+    if (!s->in_slab)
+        room_unmap(s->low, s->size);
     free(s);
 }
 
@@ -80,7 +137,7 @@ stack_take(struct rt *rt)
     } else {
         rt->stacks++;
         if (!rt->simulated || !spare)
-            return stack_map();
+            return stack_map(rt);
         s = spare_take();
     }
 #if WITH_ASAN
@@ -105,10 +162,11 @@ stacks_free(struct rt *rt)
     while (rt->free_stacks) {
         struct stack *s = rt->free_stacks;
         rt->free_stacks = s->next;
-        if (!rt->simulated || spares == SPARE_MAX) {
+        if (!rt->simulated || s->in_slab || spares == SPARE_MAX) {
             stack_unmap(s);
             continue;
         }
         spare_give(s);
     }
+    slabs_free(rt);
 }
