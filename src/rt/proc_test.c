@@ -347,6 +347,51 @@ blind_ends(void **state)
     assert_string_equal(log + at, "ended ok;");
 }
 
+/* ---- without stdin, stdout and stderr ---------------------------------------------------------
+ */
+
+static void
+talk_cases(void *arg)
+{
+    struct seen *s = arg;
+    AUTO(str_fini) struct str out = STR_INIT;
+    struct proc *p = NULL;
+    int status = -1;
+    bool end = false;
+    struct err *e = start("cat", &p);
+    if (!e)
+        e = proc_write(p, "hi\n", 3, rt_after(5000));
+    printf("for whoever reads this\n"); /* for nobody: certainly not for the program */
+    fflush(stdout);
+    while (!e && out.len < 3 && !end)
+        e = proc_read(p, rt_after(5000), &out, &end);
+    proc_close_stdin(p);
+    if (!e)
+        e = outcome(p, &out, &status);
+    str_addf(&s->log, "%.*s %d ", (int)out.len - 1, str_c(&out), status);
+    proc_stop(p, 100);
+    say_text(s, e);
+}
+
+static void
+talk_without_stdio(struct seen *s)
+{
+    for (int fd = 0; fd < 3; fd++)
+        close(fd);
+    in_world(false, 0, talk_cases, s);
+}
+
+/* The loop would end us over descriptors below 3 that it was given, and what we print would go to
+ * whatever got these numbers. */
+static void
+stdio_closed(void **state)
+{
+    (void)state;
+    AUTO(freep) char *log = NULL;
+    assert_int_equal(in_child(talk_without_stdio, &log), 0);
+    assert_string_equal(log, "hi 0 ok;");
+}
+
 TESTS(proc_test, cmocka_unit_test(blind_begins), cmocka_unit_test(starting),
       cmocka_unit_test(environments), cmocka_unit_test(refusals), cmocka_unit_test(told_always),
-      cmocka_unit_test(descriptors), cmocka_unit_test(blind_ends))
+      cmocka_unit_test(descriptors), cmocka_unit_test(stdio_closed), cmocka_unit_test(blind_ends))

@@ -4,11 +4,13 @@
 #include "rt/core.h"
 #include "rt/loop.h"
 #include <assert.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 _Thread_local struct rt *rt_now;
 
@@ -247,6 +249,19 @@ rt_post(struct rt *rt, void (*fn)(void *arg), void *arg)
         uv_async_send(&rt->uv_async);
 }
 
+/* Where stdin, stdout or stderr are closed, what is opened next gets their numbers: what is printed
+ * would go there, and libuv aborts when it is to close one of them. */
+static void
+stdio_fill(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR); /* the lowest number that is free; programs inherit it */
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 struct err *
 rt_open(const struct rt_opts *opts, struct rt **ret_rt)
 {
@@ -261,6 +276,7 @@ rt_open(const struct rt_opts *opts, struct rt **ret_rt)
     rng_seed(rt->rng, seed);
     pthread_mutex_init(&rt->posted_lock, NULL);
     if (!rt->simulated) {
+        stdio_fill();
         int rc = uv_loop_init(&rt->loop);
         if (rc) {
             free(rt);

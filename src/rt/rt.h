@@ -4,6 +4,7 @@
  * one (sim.h) from a seed: its clock jumps to the next timer when every fiber waits. Nothing above
  * rt names a clock, a socket, a thread or a source of randomness; it asks here.
  *
+ * A real one opens /dev/null for each of stdin, stdout and stderr that is closed.
  * A runtime belongs to the thread that opened it; at most one is current in a thread, and the calls
  * below mean that one. */
 #ifndef RT_RT_H
