@@ -110,6 +110,43 @@ call_make(struct host *h, const struct task *t, const json_t *def, struct call *
     return NULL;
 }
 
+static enum effect
+method_effect(const char *method)
+{
+    static const struct {
+        const char *method;
+        enum effect effect;
+    } known[] = {{"GET", EFFECT_PURE},          {"HEAD", EFFECT_PURE},
+                 {"OPTIONS", EFFECT_PURE},      {"PUT", EFFECT_IDEMPOTENT},
+                 {"DELETE", EFFECT_IDEMPOTENT}, {"POST", EFFECT_ONCE},
+                 {"PATCH", EFFECT_ONCE}};
+    for (size_t i = 0; i < COUNT(known); i++) {
+        if (strcmp(known[i].method, method) == 0)
+            return known[i].effect;
+    }
+    return EFFECT_ONCE;
+}
+
+/* A body that cannot be read does not undo what was asked for. */
+static struct err *
+reply_take(const struct call *c, const struct http_reply *reply, json_t **ret_value)
+{
+    json_t *parsed = NULL;
+    AUTO(freep) char *who = xasprintf("%s %s", c->method, str_c(&c->url));
+    PASS(http_status_err(who, reply));
+    struct err *e = NULL;
+    if (reply->content_type && strstr(reply->content_type, "json") && reply->body.len)
+        e = json_parse(str_c(&reply->body), reply->body.len, &parsed);
+    if (e && method_effect(c->method) != EFFECT_PURE)
+        err_set_in_doubt(e);
+    if (e)
+        return WRAP(e, "%s", who);
+    *ret_value =
+        json_pack("{si so}", "status", reply->status, "body",
+                  parsed ? parsed : json_string_lossy(str_c(&reply->body), reply->body.len));
+    return NULL;
+}
+
 static struct err *
 http_step(void *ctx, const struct step_call *step, json_t **ret_value, struct usage *usage)
 {
@@ -131,19 +168,7 @@ http_step(void *ctx, const struct step_call *step, json_t **ret_value, struct us
     headers_fini(&headers);
     if (e)
         return WRAP(e, "%s %s", c->method, str_c(&c->url));
-    AUTO(freep) char *who = xasprintf("%s %s", c->method, str_c(&c->url));
-    e = http_status_err(who, &reply);
-    if (!e) {
-        json_t *parsed = NULL;
-        if (reply.content_type && strstr(reply.content_type, "json") && reply.body.len)
-            e = json_parse(str_c(&reply.body), reply.body.len, &parsed);
-        if (e)
-            e = WRAP(e, "%s", who);
-        else
-            *ret_value =
-                json_pack("{si so}", "status", reply.status, "body",
-                          parsed ? parsed : json_string_lossy(str_c(&reply.body), reply.body.len));
-    }
+    e = reply_take(c, &reply, ret_value);
     http_reply_fini(&reply);
     return e;
 }
@@ -162,23 +187,6 @@ call_same(const struct call *c, char ret_same[SHA256_HEX])
     }
     same_of(ret_same, texts, total);
     free(texts);
-}
-
-static enum effect
-method_effect(const char *method)
-{
-    static const struct {
-        const char *method;
-        enum effect effect;
-    } known[] = {{"GET", EFFECT_PURE},          {"HEAD", EFFECT_PURE},
-                 {"OPTIONS", EFFECT_PURE},      {"PUT", EFFECT_IDEMPOTENT},
-                 {"DELETE", EFFECT_IDEMPOTENT}, {"POST", EFFECT_ONCE},
-                 {"PATCH", EFFECT_ONCE}};
-    for (size_t i = 0; i < COUNT(known); i++) {
-        if (strcmp(known[i].method, method) == 0)
-            return known[i].effect;
-    }
-    return EFFECT_ONCE;
 }
 
 static struct err *
