@@ -29,7 +29,7 @@ group_best(const struct pool_group *g)
 {
     struct pool_member *best = NULL;
     for (struct pool_member *m = g->members; m; m = m->next) {
-        if (!m->checking && !member_is_stale(m) && (!best || m->users < best->users))
+        if (!m->checking && !m->hangs && !member_is_stale(m) && (!best || m->users < best->users))
             best = m;
     }
     return best;
@@ -37,6 +37,7 @@ group_best(const struct pool_group *g)
 
 struct census {
     unsigned fresh, idle; /* idle: of the fresh ones */
+    unsigned hanging;
     struct pool_member *stale;
 };
 
@@ -47,7 +48,9 @@ group_count(const struct pool_group *g)
     for (struct pool_member *m = g->members; m; m = m->next) {
         if (m->checking)
             continue;
-        if (member_is_stale(m)) {
+        if (m->hangs) {
+            c.hanging++;
+        } else if (member_is_stale(m)) {
             c.stale = m;
         } else {
             c.fresh++;
@@ -132,7 +135,7 @@ group_grow(struct pool_group *g)
             member_check(c.stale);
             continue;
         }
-        if (c.fresh + g->coming >= g->kind.members_max)
+        if (c.fresh + c.hanging + g->coming >= g->kind.members_max)
             return;
         if (c.fresh ? group_backs_off(g) : g->coming > 0)
             return;
@@ -211,6 +214,12 @@ pool_worked(struct pool_member *m)
 {
     m->group->failures = 0;
     m->group->retry_at_ms = 0;
+    m->worked++;
+    if (!m->hangs)
+        return;
+    free(STEAL(m->hangs));
+    if (!m->over)
+        group_serve(m->group);
 }
 
 /* ---- taking ----------------------------------------------------------------- */
@@ -230,6 +239,10 @@ explain(const struct taker *t, struct err *e)
     if (t->group->hungry)
         return WRAP(e, "waiting for a connection: all %u are in use (settings: max_connections)",
                     l->total);
+    for (const struct pool_member *m = t->group->members; m; m = m->next) {
+        if (m->hangs)
+            return WRAP(e, "waiting for a connection that answers: %s", m->hangs);
+    }
     return WRAP(e, "waiting for it to start");
 }
 
@@ -370,6 +383,8 @@ pool_give(struct pool_member *m, const char *owner)
     owner_hold_end(p, owner, m);
     if (m->over) {
         member_settle(m);
+    } else if (!m->users && m->hangs) {
+        member_hangs(m);
     } else if (!m->users) {
         member_rest(m);
         group_serve(g);

@@ -74,8 +74,8 @@ void pool_worked(struct pool_member *m); /* it was of use: the row of failures e
  * tells another), and the thing is closed as broken. Told twice, or after the end, it means
  * nothing. */
 void pool_lost(struct pool_member *m, const char *why);
-/* A holder doubts it (a time-out): checked beside, and lost when that takes too long as well and
- * nobody else holds it by then. */
+/* A holder doubts it (a time-out): checked beside. When that takes too long as well, it is handed
+ * out no more until a holder says that it worked, and lost when nobody holds it any more. */
 void pool_suspect(struct pool_member *m);
 
 struct pool_stats {

@@ -235,6 +235,44 @@ lost(void **state)
     world_check(&w, "check a1@0 a1@20 check a1@30 broken a1@35 ");
 }
 
+/* Somebody always has it, and gets no answer from it. */
+static void
+hang_under_load(struct world *w)
+{
+    struct user first = {.hold_ms = 1}, crowd[12];
+    world_use_all(w, &first, 1);
+    w->things[0]->hangs = true;
+    for (int i = 0; i < (int)COUNT(crowd); i++)
+        crowd[i] = (struct user){.at_ms = 1 + 10 * i, .hold_ms = 30, .doubts = true};
+    world_use_all(w, crowd, COUNT(crowd));
+}
+
+/* One holder has a long answer to wait for; the others doubt meanwhile, and wait for that. */
+static void
+busy_under_load(struct world *w)
+{
+    struct user first = {.hold_ms = 1},
+                crowd[] = {{.hold_ms = 100, .who = "long", .praises = true},
+                           {.hold_ms = 20, .who = "2", .doubts = true},
+                           {.hold_ms = 20, .who = "3", .at_ms = 40},
+                           {.hold_ms = 20, .who = "4", .at_ms = 50, .deadline_ms = 20}};
+    world_use_all(w, &first, 1);
+    w->things[0]->hangs = true;
+    world_use_all(w, crowd, COUNT(crowd));
+}
+
+static void
+hanging(void **state)
+{
+    (void)state;
+    struct world w = {.drive = hang_under_load};
+    world_check(&w, "a1@0 a1@2 a1@12 a1@22 a1@32 check a1@32 a2@62 a2@62 a2@62 broken a1@62 a2@72 "
+                    "a2@82 a2@92 a2@102 a2@112 close a2@142 ");
+    w = (struct world){.drive = busy_under_load};
+    world_check(&w, "a1@0 long:a1@1 2:a1@2 check a1@22 4: timeout: waiting for a connection that "
+                    "answers: it hangs: timed out@71 3:a1@101 close a1@121 ");
+}
+
 /* ---- ends ------------------------------------------------------------------- */
 
 static void
@@ -465,6 +503,6 @@ meanwhile(void **state)
 
 TESTS(pool_test, cmocka_unit_test(sharing), cmocka_unit_test(failure_is_told_to_all),
       cmocka_unit_test(backoff), cmocka_unit_test(lost_while_it_is_opened),
-      cmocka_unit_test(checked), cmocka_unit_test(lost), cmocka_unit_test(ends),
-      cmocka_unit_test(stopped), cmocka_unit_test(leaving), cmocka_unit_test(patience),
-      cmocka_unit_test(meanwhile))
+      cmocka_unit_test(checked), cmocka_unit_test(lost), cmocka_unit_test(hanging),
+      cmocka_unit_test(ends), cmocka_unit_test(stopped), cmocka_unit_test(leaving),
+      cmocka_unit_test(patience), cmocka_unit_test(meanwhile))

@@ -196,7 +196,9 @@ random_drive(struct world *w)
                                  .owner = owners[rt_random_below(4)],
                                  .at_ms = (int64_t)rt_random_below(2000),
                                  .hold_ms = (int64_t)rt_random_below(50),
-                                 .deadline_ms = rt_random_below(3) ? 0 : 100};
+                                 .deadline_ms = rt_random_below(3) ? 0 : 100,
+                                 .doubts = rt_random_below(2),
+                                 .praises = rt_random_below(8) == 0};
     world_use_all(w, users, COUNT(users));
 }
 
@@ -205,14 +207,15 @@ chance(void **state)
 {
     (void)state;
     for (int i = 0; i < 20; i++) {
-        struct world w = {
-            .drive = random_drive,
-            .limits = {3, 1 + (unsigned)i % 2},
-            .members_max = 2,
-            .idle_ms = 20,
-            .check_ms = 10,
-            .group = {
-                {.open_ms = 5, .fail = i}, {.open_ms = 30}, {.close_slow = true, .fail = 2}, {0}}};
+        struct world w = {.drive = random_drive,
+                          .limits = {3, 1 + (unsigned)i % 2},
+                          .members_max = 2,
+                          .idle_ms = 20,
+                          .check_ms = 10,
+                          .group = {{.open_ms = 5, .fail = i},
+                                    {.open_ms = 30, .hang = i},
+                                    {.hang = 2, .lose = i, .close_slow = true, .fail = 2},
+                                    {0}}};
         world_check(&w, NULL);
         assert_true(w.live_max <= 3);
     }

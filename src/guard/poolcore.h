@@ -43,8 +43,10 @@ struct pool_member {
     unsigned pins;  /* fibers of ours that look at it */
     int64_t idle_since_ms;
     bool resting, checking, suspected;
-    bool broken; /* it failed by itself: nobody has to be polite to it */
-    bool over;   /* unlinked; not to be handed out any more */
+    char *hangs;     /* what a check said of it while others still hold it, or NULL */
+    uint64_t worked; /* how often it was said so */
+    bool broken;     /* it failed by itself: nobody has to be polite to it */
+    bool over;       /* unlinked; not to be handed out any more */
     bool opening;
     char *lost_early; /* why it broke while it was being opened, or NULL */
     bool served;      /* it was handed out before */
@@ -114,6 +116,7 @@ bool member_is_stale(const struct pool_member *m);
 void member_rest(struct pool_member *m);
 void member_wake(struct pool_member *m); /* it rests no more */
 void member_over(struct pool_member *m);
+void member_hangs(struct pool_member *m);  /* it is lost for that */
 void member_settle(struct pool_member *m); /* closes it when it is over and nobody has it */
 
 #endif

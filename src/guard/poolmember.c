@@ -13,6 +13,7 @@ bury(void *arg)
     struct pool_group *g = m->group;
     struct pool *p = g->pool;
     g->kind.close(g->kind.ctx, m->thing, m->broken);
+    free(m->hangs);
     free(m);
     p->open--;
     p->closing--;
@@ -188,18 +189,26 @@ member_check(struct pool_member *m)
     scope_spawn(&m->group->pool->starts, "pool check", check_run, m);
 }
 
+void
+member_hangs(struct pool_member *m)
+{
+    m->group->stats.unhealthy++;
+    pool_lost(m, m->hangs);
+}
+
 static void
 suspicion_run(void *arg)
 {
     struct pool_member *m = arg;
     struct pool_group *g = m->group;
+    const uint64_t worked = m->worked;
     struct err *e = g->kind.check(g->kind.ctx, m->thing);
     m->suspected = false;
     m->pins--;
-    if (e && err_kind(e) == ERR_TIMEOUT && !m->users && !m->over) {
-        AUTO(freep) char *text = err_text(e);
-        g->stats.unhealthy++;
-        pool_lost(m, text);
+    if (e && err_kind(e) == ERR_TIMEOUT && !m->over && worked == m->worked) {
+        m->hangs = err_text(e);
+        if (!m->users)
+            member_hangs(m);
     } else {
         member_settle(m);
     }
@@ -209,7 +218,8 @@ suspicion_run(void *arg)
 void
 pool_suspect(struct pool_member *m)
 {
-    if (m->suspected || m->opening || m->over || m->group->pool->stopping || !m->group->kind.check)
+    if (m->suspected || m->hangs || m->opening || m->over || m->group->pool->stopping ||
+        !m->group->kind.check)
         return;
     m->suspected = true;
     m->pins++;

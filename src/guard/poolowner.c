@@ -93,7 +93,7 @@ owner_best(struct owner *o, const struct pool_group *g)
     struct pool_member *best = NULL;
     vec_each (&o->holds, h) {
         struct pool_member *m = h->member;
-        if (m->group == g && !m->over && (!best || m->users < best->users))
+        if (m->group == g && !m->over && !m->hangs && (!best || m->users < best->users))
             best = m;
     }
     return best;

@@ -55,6 +55,8 @@ thing_open(void *ctx, struct pool_member *m, void **ret_thing)
     *t = (struct thing){.w = w, .member = m, .group = g->name, .no = ++g->opened};
     if (w->nthings < (int)COUNT(w->things))
         w->things[w->nthings++] = t;
+    t->hangs = g->hang > 0;
+    g->hang -= t->hangs;
     if (g->lose) {
         g->lose--;
         pool_lost(m, "it went away");
@@ -117,6 +119,10 @@ world_use(void *arg)
     world_say(u->w, "%s%s%c%d", u->who ? u->who : "", u->who ? ":" : "", t->group, t->no);
     e = fiber_sleep(u->hold_ms);
     err_drop(e);
+    if (u->doubts && (t->hangs || t->dead))
+        pool_suspect(m);
+    if (u->praises)
+        pool_worked(m);
     pool_give(m, u->owner);
 }
 

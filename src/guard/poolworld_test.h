@@ -18,6 +18,7 @@ struct group { /* what is opened under one key */
     int64_t open_ms; /* how long opening takes */
     int fail;        /* so many openings fail */
     bool fail_half;  /* what fails has made a thing by then */
+    int hang;        /* so many things hang */
     int lose;        /* so many openings lose their thing before they have returned, twice */
     int opened;      /* so far; numbers things */
     bool close_slow; /* closing takes 100 ms */
@@ -45,6 +46,7 @@ struct user { /* a fiber that takes, holds for a while and gives back */
     int group;
     const char *owner;
     int64_t at_ms, hold_ms, deadline_ms; /* deadline 0: none */
+    bool doubts, praises;                /* when it has held it */
     const char *who;
 };
 

@@ -154,6 +154,35 @@ call_and_wait(struct fake *f, struct servers *s)
     fake_call(f, s, "echo", "c", 100000);
 }
 
+struct crowd {
+    struct fake *f;
+    struct servers *s;
+    int64_t at_ms;
+};
+
+static void
+crowd_call(void *arg)
+{
+    struct crowd *c = arg;
+    if (c->at_ms)
+        err_drop(fiber_sleep(c->at_ms));
+    fake_call(c->f, c->s, c->at_ms ? "echo" : "slow", "b", 100000);
+}
+
+/* A call each second: it is never without one. */
+static void
+call_without_end(struct fake *f, struct servers *s)
+{
+    struct crowd c[8];
+    struct scope scope;
+    scope_open(&scope, DEADLINE_NONE);
+    for (size_t i = 0; i < COUNT(c); i++) {
+        c[i] = (struct crowd){f, s, (int64_t)i * 1000};
+        scope_spawn(&scope, "call", crowd_call, &c[i]);
+    }
+    err_drop(scope_close(&scope));
+}
+
 static void
 hangs(void **state)
 {
@@ -189,6 +218,18 @@ hangs(void **state)
          NULL,
          2,
          34001},
+        {"stops reading for good, and is called each second: left by all, and replaced",
+         {.rules = {{.on = "tools/call:slow", .start = 1, .delay_ms = 1000000}},
+          .def = "{\"command\": \"fake\", \"call_timeout\": 2000, \"connect_timeout\": 1500}",
+          .drive = call_without_end},
+         "slow: timeout?: server 's': tool 'slow': no answer in time @2000\n"
+         "echo: timeout?: server 's': tool 'echo': no answer in time @3000\n"
+         "echo: timeout?: server 's': tool 'echo': no answer in time @4000\n"
+         "echo: timeout?: server 's': tool 'echo': no answer in time @5000\n"
+         "echo: b @5000\necho: b @5000\necho: b @6000\necho: b @7000\n",
+         NULL,
+         2,
+         -1},
         {"never answers tools/list",
          {.rules = {{.on = "tools/list"}}, .drive = call_once},
          "echo: timeout: server 's': listing its tools: no answer in time @60000\n",
