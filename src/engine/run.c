@@ -13,18 +13,6 @@
 #define INPUT_BYTES_MAX ((size_t)16 << 20)
 #define DEF_KEPT_MS     (30 * 60 * 1000) /* the store prunes unused definitions after an hour */
 
-/* ---- events ---------------------------------------------------------------- */
-
-void
-run_publish(struct run *r, struct run_event ev)
-{
-    struct engine *e = r->engine;
-    ev.run = r->lease.id;
-    ev.wall_ms = rt_wall_ms();
-    for (size_t i = 0; i < e->subscribers.len; i++)
-        e->subscribers.at[i].fn(e->subscribers.at[i].ctx, &ev);
-}
-
 /* ---- walking --------------------------------------------------------------- */
 
 static void
@@ -207,6 +195,7 @@ run_unref(struct run *r)
     purses_free(r);
     open_free(r);
     pending_free(r->pending.at, r->pending.len);
+    telling_free(r->telling);
     err_free(r->broken);
     doubts_free(r->doubts);
     waits_fini(&r->waits);

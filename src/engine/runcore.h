@@ -66,6 +66,8 @@ struct run {
     /* Numbers of records. must_commit: the barrier's goal; want_commit: flush's, never before it.
      */
     uint64_t appended, must_commit, want_commit, committed;
+    uint64_t told;           /* of what is committed */
+    struct telling *telling; /* telling.c; NULL: nothing was late yet */
     bool committing, unsafe; /* unsafe: it is in engine->unsafe */
     struct waitq commits;
     struct err *broken; /* the journal could not be written: the run cannot go on here */
@@ -107,8 +109,6 @@ struct hosted {
 #define CALL_DEPTH_MAX 16
 #define WORK_DEPTH_MAX 64 /* all of it is on one fiber's stack */
 
-/* Fills in the run and the time, and tells everybody. */
-void run_publish(struct run *r, struct run_event ev);
 struct run *OWN run_new(struct engine *e, struct flow *f);
 void run_set_input(struct run *r, const json_t *started);
 void run_launch(struct run *r); /* its fiber begins */

@@ -7,8 +7,8 @@
  * the first failure of a row, then not before a back-off has passed (250 ms, doubled up to 30 s; a
  * successful tool call ends the row). A use that comes earlier waits; the others never notice.
  *
- * Hanging: a call that times out sends a ping after itself; when that is not answered either, nobody
- * gets this connection until it answers a call, and who holds it last closes it.
+ * Hanging: a call that times out sends a ping after itself; when that is not answered either,
+ * nobody gets this connection until it answers a call, and who holds it last closes it.
  *
  * Nothing is repeated here. Errors of all calls: ERR_MISSING (no such server; no such program),
  * ERR_INVALID (tool or arguments), ERR_DENIED (tool not allowed), ERR_TIMEOUT, ERR_CANCELLED,

@@ -182,7 +182,7 @@ item_words(const struct progress *p, const struct item *i, struct str *to)
     int64_t ms = i->status == NODE_RUNNING ? p->now_ms - i->started_ms : i->duration_ms;
     if (i->status == NODE_SKIPPED) {
         str_add(to, "  skipped");
-    } else if (i->started_ms) {
+    } else if (i->started_ms && (ms > 0 || i->status != NODE_RUNNING)) {
         str_add(to, "  ");
         duration_add(to, MAX(ms, 0));
     }

@@ -200,21 +200,28 @@ is_told(struct run *r, enum record_kind kind)
 }
 
 static struct err *
+record_tell(struct run *r, struct pending *p, const struct record *rec, int64_t seq)
+{
+    if (!p->body) /* it never was a tree, or somebody came after it was appended */
+        PASS(record_decode(rec, &p->body));
+    item_event_fill(p->kind, p->body);
+    run_publish(r, (struct run_event){.name = record_event(p->kind, p->body),
+                                      .path = p->path,
+                                      .seq = seq,
+                                      .detail = p->body});
+    return NULL;
+}
+
+static struct err *
 batch_committed(struct run *r, struct pending *batch, size_t n, int64_t first_seq)
 {
     for (size_t i = 0; i < n; i++) {
         struct record rec = {batch[i].kind, batch[i].path, batch[i].bytes, batch[i].len,
                              batch[i].end};
         PASS(view_feed(r->view, &rec));
-        if (!is_told(r, batch[i].kind))
-            continue;
-        if (!batch[i].body) /* it never was a tree, or somebody came after it was appended */
-            PASS(record_decode(&rec, &batch[i].body));
-        item_event_fill(batch[i].kind, batch[i].body);
-        run_publish(r, (struct run_event){.name = record_event(batch[i].kind, batch[i].body),
-                                          .path = batch[i].path,
-                                          .seq = first_seq + (int64_t)i,
-                                          .detail = batch[i].body});
+        if (is_told(r, batch[i].kind))
+            PASS(record_tell(r, &batch[i], &rec, first_seq + (int64_t)i));
+        run_tell_upto(r, batch[i].number);
     }
     return NULL;
 }
@@ -275,8 +282,10 @@ commit_batch(struct run *r)
         e = commit_once(r, batch + done, n);
         waitq_wake_all(&r->commits);
     }
-    if (!e)
+    if (!e) {
         r->committed = last;
+        run_tell_upto(r, last);
+    }
     pending_free(batch, len);
     return e;
 }

@@ -8,6 +8,7 @@
 #include "engine/journal/journal.h"
 
 struct run;
+struct telling;
 struct pending { /* a record that is not committed yet */
     enum record_kind kind;
     uint64_t number;    /* as run->appended counts them: one more each */
@@ -42,6 +43,13 @@ struct err *MUST run_commit_all(struct run *r) YIELDS;
 void pending_free(struct pending *OWN p, size_t n);
 struct err *MUST broken_again(const struct run *r); /* a copy of r->broken */
 void flush_soon(struct run *r); /* flush.c: commits what was appended, if nobody else does */
+
+/* telling.c: fills in the run and the time, and tells everybody: at once, or when something that
+ * was appended before is just being committed, after that. Of ev only the name must stay. */
+void run_publish(struct run *r, struct run_event ev);
+/* The record with this number has been told: so is what waited for it. */
+void run_tell_upto(struct run *r, uint64_t number);
+void telling_free(struct telling *OWN t); /* accepts NULL; what was not told is forgotten */
 
 void run_encode(const struct engine *e, const json_t *body,
                 struct str *to);               /* a record as it is stored, secrets taken out */
