@@ -10,6 +10,7 @@ lint:
 
 tidy:
 	@tools/tidy
+	@tools/cases
 
 # Needs the archives; they are built by whatever compiler the machine has.
 symbols: $(call archives,$(LAYERS))
