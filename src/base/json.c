@@ -82,6 +82,19 @@ json_parse_own(const char *text, size_t n, json_t **ret_json)
     return parse(text, n, JSON_DEPTH_OWN_MAX, ret_json);
 }
 
+static void
+pick_from(const json_t *object, const struct json_want *want, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (want[i].in)
+            pick_from(json_object_get(object, want[i].name), want[i].in, want[i].nin);
+        else if (want[i].whole)
+            *want[i].whole = json_int(object, want[i].name, *want[i].whole);
+        else
+            *want[i].at = json_incref(json_object_get(object, want[i].name));
+    }
+}
+
 struct err *
 json_pick(const char *text, size_t n, const struct json_want *want, size_t count)
 {
@@ -91,8 +104,7 @@ json_pick(const char *text, size_t n, const struct json_want *want, size_t count
     PASS(json_parse_own(text, n, &whole));
     if (!json_is_object(whole))
         return FAIL(ERR_INVALID, "not a JSON object");
-    for (size_t i = 0; i < count; i++)
-        *want[i].at = json_incref(json_object_get(whole, want[i].name));
+    pick_from(whole, want, count);
     return NULL;
 }
 

@@ -20,6 +20,11 @@ struct err *MUST json_parse(const char *text, size_t n, json_t **OWN ret_json);
 struct json_want {
     const char *name;
     json_t **OWN at;
+    /* Or instead of at: the number as json_int gives it, else what was there before; or what is
+     * wanted of the object that the member is. */
+    int64_t *whole;
+    const struct json_want *in;
+    size_t nin;
 };
 struct err *MUST json_pick(const char *text, size_t n, const struct json_want *want, size_t count);
 /* What a person wrote: JSON, or else the text itself. */

@@ -209,23 +209,37 @@ real_end(const char *p, const char *end)
     return p;
 }
 
+/* A whole number that is not too long. */
+static bool
+read_whole(struct reader *r, int64_t *ret)
+{
+    const char *first = r->p + (r->p < r->end && *r->p == '-');
+    const char *last = digits_end(first, r->end);
+    if (last == first || last - first > DIGITS_MAX || (*first == '0' && last - first > 1) ||
+        (last < r->end && (*last == '.' || *last == 'e' || *last == 'E')))
+        return false;
+    int64_t value = 0;
+    for (const char *p = first; p < last; p++)
+        value = value * 10 + (*p - '0');
+    *ret = first == r->p ? value : -value;
+    r->p = last;
+    return true;
+}
+
 static json_t *
 read_number(struct reader *r)
 {
+    int64_t short_one;
     char *stop;
+    if (read_whole(r, &short_one))
+        return json_integer(short_one);
     const char *from = r->p;
-    const bool minus = take(r, '-');
+    take(r, '-');
     const char *first = r->p, *last = digits_end(r->p, r->end);
     const char *end = real_end(last, r->end);
     if (last == first || !end || (*first == '0' && last - first > 1))
         return NULL;
     r->p = end;
-    if (end == last && last - first <= DIGITS_MAX) {
-        json_int_t value = 0;
-        for (; first < last; first++)
-            value = value * 10 + (*first - '0');
-        return json_integer(minus ? -value : value);
-    }
     str_reset(&r->text);
     str_addn(&r->text, from, (size_t)(end - from));
     const char *text = str_c(&r->text);
@@ -363,8 +377,14 @@ skip_string(struct reader *r)
 static bool
 skip_value(struct reader *r)
 {
+    static const bool counts[256] = {
+        ['"'] = true, ['{'] = true, ['}'] = true, ['['] = true, [']'] = true, [','] = true};
     size_t depth = 0;
-    while (r->p < r->end) {
+    for (;;) {
+        while (r->p < r->end && !counts[(unsigned char)*r->p])
+            r->p++;
+        if (r->p == r->end)
+            return false;
         const char c = *r->p;
         if ((c == ',' || c == '}' || c == ']') && !depth)
             return true;
@@ -374,13 +394,29 @@ skip_value(struct reader *r)
         depth += c == '{' || c == '[';
         depth -= c == '}' || c == ']';
     }
-    return false;
+}
+
+static bool pick_members(struct reader *r, const struct json_want *want, size_t count);
+
+/* Values of another form than the wanted one are not for this reader. */
+static bool
+pick_value(struct reader *r, const struct json_want *want)
+{
+    if (want->in)
+        return pick_members(r, want->in, want->nin);
+    skip_space(r);
+    if (want->whole)
+        return read_whole(r, want->whole);
+    if (*want->at) /* it was there before */
+        return false;
+    *want->at = read_value(r);
+    return *want->at != NULL;
 }
 
 static bool
 pick_member(struct reader *r, const struct json_want *want, size_t count)
 {
-    json_t **at = NULL;
+    const struct json_want *wanted = NULL;
     skip_space(r);
     const char *key = r->p + 1;
     if (!take(r, '"') || !skip_string(r))
@@ -388,15 +424,14 @@ pick_member(struct reader *r, const struct json_want *want, size_t count)
     const size_t n = (size_t)(r->p - 1 - key);
     if (memchr(key, '\\', n)) /* none of ours */
         return false;
-    for (size_t i = 0; i < count && !at; i++)
-        at = strlen(want[i].name) == n && memcmp(want[i].name, key, n) == 0 ? want[i].at : NULL;
+    for (size_t i = 0; i < count && !wanted; i++) {
+        if (strlen(want[i].name) == n && memcmp(want[i].name, key, n) == 0)
+            wanted = &want[i];
+    }
     skip_space(r);
-    if (!take(r, ':') || (at && *at))
+    if (!take(r, ':'))
         return false;
-    if (!at)
-        return skip_value(r);
-    *at = read_value(r);
-    return *at != NULL;
+    return wanted ? pick_value(r, wanted) : skip_value(r);
 }
 
 static bool
@@ -417,17 +452,30 @@ pick_members(struct reader *r, const struct json_want *want, size_t count)
     return false;
 }
 
+/* Of all that is wanted, also inside. */
+static void
+wants_reset(const struct json_want *want, size_t count, bool taken)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (want[i].in)
+            wants_reset(want[i].in, want[i].nin, taken);
+        else if (want[i].at && taken)
+            json_freep(want[i].at);
+        else if (want[i].at)
+            *want[i].at = NULL;
+    }
+}
+
 bool
 json_pick_plain(const char *text, size_t n, const struct json_want *want, size_t count)
 {
     struct reader r = {.p = text, .end = text + n, .depth = 1, .depth_max = JSON_DEPTH_OWN_MAX};
-    for (size_t i = 0; i < count; i++)
-        *want[i].at = NULL;
+    wants_reset(want, count, false);
     bool taken = pick_members(&r, want, count);
     skip_space(&r);
     taken = taken && r.p == r.end;
     str_fini(&r.text);
-    for (size_t i = 0; i < count && !taken; i++)
-        json_freep(want[i].at);
+    if (!taken)
+        wants_reset(want, count, true);
     return taken;
 }

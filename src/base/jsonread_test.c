@@ -216,6 +216,44 @@ picking_nul(void **state)
     assert_int_equal(json_integer_value(b), 2);
 }
 
+/* Numbers and members of members, the quick way and, behind an escaped key, by a tree. */
+static void
+picking_inside(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t n, m;
+        const char *s;
+    } row[] = {
+        {"{\"n\":7,\"in\":{\"m\":-12,\"x\":[1],\"s\":\"t\"}}", 7, -12, "t"},
+        {"{\"in\":{},\"n\":0}", 0, -1, NULL},
+        {"{}", -1, -1, NULL},
+        {"{\"n\":\"7\",\"in\":{\"m\":null}}", -1, -1, NULL},
+        {"{\"n\":2.6,\"in\":{\"m\":1e3}}", 3, 1000, NULL},
+        {"{\"n\":9223372036854775807,\"in\":{\"m\":123456789012345678}}", INT64_MAX,
+         123456789012345678, NULL},
+        {"{\"in\":[1],\"n\":1}", 1, -1, NULL},
+        {"{\"in\":null,\"n\":1}", 1, -1, NULL},
+        {"{\"\\u006e\":5,\"in\":{\"s\":\"t\"}}", 5, -1, "t"},
+    };
+    for (size_t i = 0; i < COUNT(row); i++) {
+        int64_t n = -1, m = -1;
+        AUTO(json_freep) json_t *s = NULL;
+        const struct json_want in[] = {{"m", .whole = &m}, {"s", &s}};
+        const struct json_want want[] = {{"n", .whole = &n}, {"in", .in = in, .nin = COUNT(in)}};
+        assert_ok(json_pick(row[i].text, strlen(row[i].text), want, COUNT(want)));
+        if (n != row[i].n || m != row[i].m || !str_eq(json_string_value(s), row[i].s))
+            fail_msg("%s: %lld %lld", row[i].text, (long long)n, (long long)m);
+    }
+    AUTO(json_freep) json_t *s = NULL; /* what was read before a mistake is not kept */
+    const struct json_want in = {"s", &s};
+    const struct json_want want = {"in", .in = &in, .nin = 1};
+    assert_err(json_pick("{\"in\":{\"s\":1}", 13, &want, 1), ERR_INVALID,
+               "not JSON: '}' expected near end of file at line 1, column 13");
+    assert_null(s);
+}
+
 /* Bytes changed, dropped and doubled by a fixed seed: the two never disagree. */
 static void
 mutations(void **state)
@@ -296,4 +334,5 @@ members(void **state)
 
 TESTS(jsonread_test, cmocka_unit_test(tables), cmocka_unit_test(long_numbers),
       cmocka_unit_test(depth), cmocka_unit_test(picking), cmocka_unit_test(picking_nul),
-      cmocka_unit_test(mutations), cmocka_unit_test(plain_runs), cmocka_unit_test(members))
+      cmocka_unit_test(picking_inside), cmocka_unit_test(mutations), cmocka_unit_test(plain_runs),
+      cmocka_unit_test(members))

@@ -85,17 +85,21 @@ recorded(const struct view *v, const char *path, struct reply *ret_reply)
     AUTO(json_freep) json_t *status_name = NULL;
     AUTO(json_freep) json_t *output = NULL;
     AUTO(json_freep) json_t *text = NULL;
-    AUTO(json_freep) json_t *usage = NULL;
     AUTO(json_freep) json_t *kind_name = NULL;
     AUTO(json_freep) json_t *error = NULL;
     AUTO(json_freep) json_t *partial = NULL;
+    struct usage_picked used;
+    usage_pick_init(&used);
     const struct json_want want[] = {
-        {"status", &status_name}, {"output", &output}, {"text", &text},      {"usage", &usage},
-        {"kind", &kind_name},     {"error", &error},   {"partial", &partial}};
+        {"status", &status_name}, {"output", &output},
+        {"text", &text},          {"usage", .in = used.want, .nin = USAGE_WANTS},
+        {"kind", &kind_name},     {"error", &error},
+        {"partial", &partial}};
     enum node_status status = NODE_FAILED;
     enum err_kind kind = ERR_CANCELLED;
-    PASS(view_node_pick(v, path, want, COUNT(want)));
-    usage_from_json(usage, &ret_reply->usage);
+    struct err *e = view_node_pick(v, path, want, COUNT(want));
+    ret_reply->usage = usage_pick_fini(&used);
+    PASS(e);
     ret_reply->partial = json_is_true(partial);
     if (output)
         reply_set_json(ret_reply, json_incref(output));

@@ -34,6 +34,15 @@ void usage_add(struct usage *to, const struct usage *more);
 json_t *OWN usage_to_json(const struct usage *u);
 void usage_put(struct str *s, const char *key, const struct usage *u); /* the same, as a member */
 void usage_from_json(const json_t *j, struct usage *ret_usage);
+/* The same without a tree: what json_pick has to want inside of it, and what it got. */
+#define USAGE_WANTS 6
+struct usage_picked {
+    struct usage usage;
+    json_t *cost;
+    struct json_want want[USAGE_WANTS];
+};
+void usage_pick_init(struct usage_picked *p); /* it stays where it is */
+struct usage usage_pick_fini(struct usage_picked *p);
 
 struct task {                /* what an agent is asked to do; all borrowed for the call */
     const char *name;        /* the agent's name */

@@ -164,6 +164,25 @@ usage_from_json(const json_t *j, struct usage *ret_usage)
         *count_of(ret_usage, i) = json_int(j, counts[i].key, 0);
 }
 
+_Static_assert(USAGE_WANTS == COUNT(counts) + 1, "each count and the cost");
+
+void
+usage_pick_init(struct usage_picked *p)
+{
+    *p = (struct usage_picked){.want[COUNT(counts)] = {"cost_usd", .at = &p->cost}};
+    for (size_t i = 0; i < COUNT(counts); i++)
+        p->want[i] = (struct json_want){counts[i].key, .whole = count_of(&p->usage, i)};
+}
+
+struct usage
+usage_pick_fini(struct usage_picked *p)
+{
+    p->usage.cost_usd = json_number_value(p->cost);
+    p->usage.cost_known = json_is_number(p->cost);
+    json_freep(&p->cost);
+    return p->usage;
+}
+
 void
 reply_fini(struct reply *r)
 {

@@ -156,6 +156,8 @@ on_body(char *bytes, size_t size, size_t count, void *call)
         c->stop = STOP_BODY;
         return 0;
     }
+    if (!c->body.len && c->length > 0) /* most come in a few pieces: room for all of them */
+        str_reserve(&c->body, (size_t)MIN(c->length, (int64_t)BUFFER_KEEP));
     c->reply_total += n;
     str_addn(&c->body, bytes, n);
     /* Not by returning CURL_WRITEFUNC_PAUSE: curl would keep what a decoder still gives, outside

@@ -103,11 +103,11 @@ client_header(const struct http *http, const char *name)
     return NULL;
 }
 
-/* Hands over what has arrived; a large buffer moves instead of being copied. */
+/* Hands over what has arrived: the buffer itself, or a reader's that has some already gets more. */
 static void
 body_take(struct call *c, struct str *to)
 {
-    if (!to->len && c->body.len > BUFFER_KEEP) {
+    if (!to->len) {
         struct str empty = *to;
         *to = c->body;
         c->body = empty;

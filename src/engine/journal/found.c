@@ -20,8 +20,10 @@ struct err *
 view_node_pick(const struct view *v, const char *path, const struct json_want *want, size_t count)
 {
     const struct place *p = map_get(v->places, path);
-    for (size_t i = 0; i < count; i++)
-        *want[i].at = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (want[i].at)
+            *want[i].at = NULL;
+    }
     if (!p || !p->is_node)
         return NULL;
     struct record rec = view_kept(&p->node);

@@ -223,28 +223,30 @@ step_begun(struct view *v, const struct record *rec, const json_t *target)
 static struct err *
 step_feed(struct view *v, const struct record *rec, bool recall)
 {
-    AUTO(json_freep) json_t *usage = NULL;
     AUTO(json_freep) json_t *target = NULL;
-    AUTO(json_freep) json_t *at = NULL;
     AUTO(json_freep) json_t *unsure = NULL;
-    const struct json_want want[] = {
-        {"usage", &usage}, {"at", &at}, {"unsure", &unsure}, {"target", &target}};
+    int64_t at = 0;
+    struct usage_picked used;
     if (rec->end) {
         step_ended(v, rec, rec->end, recall);
         return NULL;
     }
-    PASS(record_pick(rec, want, rec->kind == REC_STEP_INTENT ? COUNT(want) : 3));
+    usage_pick_init(&used);
+    const struct json_want want[] = {{"usage", .in = used.want, .nin = USAGE_WANTS},
+                                     {"at", .whole = &at},
+                                     {"unsure", &unsure},
+                                     {"target", &target}};
+    struct err *e = record_pick(rec, want, rec->kind == REC_STEP_INTENT ? COUNT(want) : 3);
+    const struct step_end end = {usage_pick_fini(&used), json_is_true(unsure)};
+    PASS(e);
     if (recall && v->former.len)
-        vec_last(&v->former).to = MAX(vec_last(&v->former).to, json_integer_value(at));
-    if (rec->kind == REC_STEP_RESERVED) {
+        vec_last(&v->former).to = MAX(vec_last(&v->former).to, at);
+    if (rec->kind == REC_STEP_RESERVED)
         step_reserved(v, rec, recall);
-    } else if (rec->kind == REC_STEP_INTENT) {
+    else if (rec->kind == REC_STEP_INTENT)
         step_begun(v, rec, target);
-    } else {
-        struct step_end end = {.unsure = json_is_true(unsure)};
-        usage_from_json(usage, &end.usage);
+    else
         step_ended(v, rec, &end, recall);
-    }
     return NULL;
 }
 
