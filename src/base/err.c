@@ -307,7 +307,7 @@ xstrndup(const char *s, size_t n)
 char *
 xasprintf(const char *fmt, ...)
 {
-    char few[256]; /* most are shorter: one allocation of the right size */
+    char few[80]; /* most are shorter; not more, as each page of a fiber's stack counts */
     va_list ap;
     va_start(ap, fmt);
     const int n = vsnprintf(few, sizeof few, fmt, ap);
