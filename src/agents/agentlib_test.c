@@ -350,7 +350,8 @@ use_effects(void **state)
     }
 }
 
-/* Providers want plain names of 64 characters: what is cut or looks the same ends with a hash. */
+/* Providers want plain names of 64 characters, each once: what is cut or looks the same ends with a
+ * hash, and what is listed twice is offered once. */
 static void
 offered(void **state)
 {
@@ -358,6 +359,7 @@ offered(void **state)
     static const char *const names[] = {
         "plain",
         "a.b",
+        "a_b_474b2363", /* as the next one would be called */
         "a_b",
         "a b",
         "a-b",
@@ -366,6 +368,8 @@ offered(void **state)
     struct fake_host f = {.base = {&fake_ops}};
     AUTO(json_freep) json_t *def = json_object();
     json_t *agents = json_array();
+    for (size_t i = 0; i < COUNT(names); i++)
+        json_array_append_new(agents, json_string(names[i]));
     for (size_t i = 0; i < COUNT(names); i++)
         json_array_append_new(agents, json_string(names[i]));
     json_object_set_new(def, "agents", agents);
@@ -380,8 +384,9 @@ offered(void **state)
         assert_string_equal(json_str(json_object_get(tb.routes, wire), "agent", ""), names[i]);
         assert_true(strlen(wire) <= 64);
         assert_int_equal(strspn(wire, "abcdefghijklmnopqrstuvwxyz0123456789_-"), strlen(wire));
-        if (i < 2 || i == 4) {
-            static const char *const plain[] = {"agent__plain", "agent__a_b", "", "", "agent__a-b"};
+        if (i < 3 || i == 5) {
+            static const char *const plain[] = {
+                "agent__plain", "agent__a_b", "agent__a_b_474b2363", "", "", "agent__a-b"};
             assert_string_equal(wire, plain[i]);
         }
     }

@@ -48,9 +48,9 @@ allowed(const json_t *def, const char *name)
     return !allow || listed(allow, name);
 }
 
-/* taken: another tool looks the same in these few characters. */
+/* taken: so many others look the same in these few characters. */
 static char *
-wire_name(const char *owner, const char *name, bool taken)
+wire_name(const char *owner, const char *name, unsigned taken)
 {
     char *wire = xasprintf("%s__%s", owner, name);
     for (char *p = wire; *p; p++) {
@@ -63,27 +63,35 @@ wire_name(const char *owner, const char *name, bool taken)
         return wire;
     char hash[SHA256_HEX];
     AUTO(freep) char *start = wire;
-    AUTO(freep) char *whole = xasprintf("%s.%s", owner, name);
+    AUTO(freep)
+    char *whole =
+        taken < 2 ? xasprintf("%s.%s", owner, name) : xasprintf("%s.%s\n%u", owner, name, taken);
     sha256_hex(whole, strlen(whole), hash);
     return xasprintf("%.*s_%.8s", WIRE_NAME_MAX - 9, start, hash);
 }
 
-static char *
-wire_free(const struct toolbox *tb, const char *owner, const char *name)
-{
-    char *wire = wire_name(owner, name, false);
-    if (!json_object_get(tb->routes, wire))
-        return wire;
-    free(wire);
-    return wire_name(owner, name, true);
-}
+struct offer {
+    const char *owner, *name, *description;
+    json_t *schema, *OWN route;
+};
 
+/* Under a name that no other has; what is listed twice is offered once. */
 static void
-offer(struct toolbox *tb, const char *wire, const char *description, json_t *schema, json_t *route)
+offer_make(struct toolbox *tb, const struct offer *o)
 {
-    json_array_append_new(tb->offered, json_pack("{ss ss so}", "name", wire, "description",
-                                                 description, "input_schema", schema));
-    json_object_set_new(tb->routes, wire, route);
+    AUTO(freep) char *wire = wire_name(o->owner, o->name, 0);
+    const json_t *other;
+    for (unsigned taken = 1; (other = json_object_get(tb->routes, wire)); taken++) {
+        if (json_equal(other, o->route)) {
+            json_decref(o->route);
+            return;
+        }
+        free(wire);
+        wire = wire_name(o->owner, o->name, taken);
+    }
+    json_array_append_new(tb->offered, json_pack("{ss ss sO}", "name", wire, "description",
+                                                 o->description, "input_schema", o->schema));
+    json_object_set_new(tb->routes, wire, o->route);
 }
 
 enum effect
@@ -107,14 +115,16 @@ offer_server(struct toolbox *tb, const char *server, const json_t *tools)
         AUTO(freep) char *dotted = xasprintf("%s.%s", server, name);
         if (!allowed(tb->def, dotted))
             continue;
-        AUTO(freep) char *wire = wire_free(tb, server, name);
-        json_t *schema = json_object_get(tool, "inputSchema");
         bool approve =
             listed(json_object_get(json_object_get(tb->def, "tools"), "approve"), dotted);
         json_t *route = json_pack("{ss ss si sb}", "server", server, "tool", name, "effect",
                                   (int)tool_effect(tool, -1), "approve", approve);
-        offer(tb, wire, json_str(tool, "description", json_str(tool, "title", name)),
-              json_incref(schema), route);
+        offer_make(tb, &(struct offer){.owner = server,
+                                       .name = name,
+                                       .description = json_str(tool, "description",
+                                                               json_str(tool, "title", name)),
+                                       .schema = json_object_get(tool, "inputSchema"),
+                                       .route = route});
     }
 }
 
@@ -150,12 +160,13 @@ offer_agents(struct toolbox *tb)
         const json_t *def = tb->host->ops->section(tb->host, "agents", agent);
         if (!def)
             def = tb->host->ops->section(tb->host, "workflows", agent);
-        AUTO(freep) char *wire = wire_free(tb, "agent", agent);
         const char *about = json_str(def, "description", json_str(def, "instruction", agent));
+        AUTO(json_freep)
         json_t *schema = json_pack("{ss s{s{ss ss}} s[s]}", "type", "object", "properties",
                                    "message", "type", "string", "description",
                                    "what to do, with all it needs to know", "required", "message");
-        offer(tb, wire, about, schema, json_pack("{ss}", "agent", agent));
+        offer_make(
+            tb, &(struct offer){"agent", agent, about, schema, json_pack("{ss}", "agent", agent)});
     }
 }
 
