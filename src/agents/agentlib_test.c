@@ -287,6 +287,64 @@ uses(void **state)
     }
 }
 
+static struct err *
+fake_call(struct host *h, const char *name, const char *worker, const struct task *t,
+          struct reply *ret_reply)
+{
+    (void)name, (void)worker, (void)t;
+    const struct fake_host *f = container_of(h, struct fake_host, base);
+    reply_set_text(ret_reply, f->told, strlen(f->told));
+    return NULL;
+}
+
+static json_t *
+image(const char *mime, const char *data)
+{
+    return json_pack("{ss ss ss}", "type", "image", "mimeType", mime, "data", data);
+}
+
+/* Too much, and what no provider would take. */
+static void
+bounds(void **state)
+{
+    (void)state;
+    struct host_ops ops = fake_ops;
+    ops.call = fake_call;
+    char *large = xcalloc(1, 6000001);
+    memset(large, 'A', 6000000);
+    AUTO(json_freep) json_t *content = json_array(), *result = json_object();
+    const char *const bad[][2] = {{"image/png", ""},
+                                  {"image/png", "A-A"},
+                                  {"text/html", "AAAA"},
+                                  {"image/gif", "BB=="},
+                                  {"image/png", "=B"}};
+    json_array_append_new(content, image("image/png", large));
+    json_array_append_new(content, image("image/png", large)); /* no room for it */
+    for (size_t i = 0; i < COUNT(bad); i++)
+        json_array_append_new(content, image(bad[i][0], bad[i][1]));
+    json_array_append_new(content, json_pack("{ss ss}", "type", "text", "text", large));
+    json_object_set(result, "content", content);
+    AUTO(freep) char *told = json_text(result);
+    const char *const routes[] = {"{\"server\":\"s\",\"tool\":\"t\"}", "{\"agent\":\"a\"}"};
+    for (size_t i = 0; i < COUNT(routes); i++) {
+        struct fake_host f = {.base = {&ops}, .told = i ? large : told};
+        AUTO(json_freep) json_t *c = parse("{\"id\":\"1\",\"name\":\"x\",\"arguments\":{}}");
+        AUTO(json_freep) json_t *route = parse(routes[i]);
+        struct tool_use u = {.call = c, .route = route, .effect = -1};
+        assert_ok(tool_use_run(&f.base, &u));
+        const json_t *parts =
+            json_object_get(json_array_get(json_object_get(u.result, "content"), 0), "content");
+        AUTO(freep) char *text = json_text(json_array_get(parts, 0));
+        assert_true(strlen(text) < (256 << 10) + 500);
+        assert_non_null(strstr(text, "more bytes left out]"));
+        assert_int_equal(json_array_size(parts), i ? 1 : 3);
+        if (!i)
+            assert_string_equal(json_str(json_array_get(parts, 2), "data", ""), "BB==");
+        json_decref(u.result);
+    }
+    free(large);
+}
+
 /* A call that needs a person is made only after a yes; else the model hears of it. */
 static void
 approved(void **state)
@@ -396,4 +454,4 @@ offered(void **state)
 TESTS(agentlib_test, cmocka_unit_test(offered), cmocka_unit_test(expanding),
       cmocka_unit_test(headers), cmocka_unit_test(statuses), cmocka_unit_test(replies),
       cmocka_unit_test(effects), cmocka_unit_test(uses), cmocka_unit_test(approved),
-      cmocka_unit_test(use_effects))
+      cmocka_unit_test(use_effects), cmocka_unit_test(bounds))

@@ -11,6 +11,7 @@
 
 #define WIRE_NAME_MAX   64 /* of OpenAI's functions; the others allow more */
 #define RESULT_TEXT_MAX ((size_t)256 << 10)
+#define IMAGES_MAX      ((size_t)10 << 20) /* bytes of a result's images, as base64 */
 #define ASK_WITHIN_MS   30000
 
 void
@@ -283,19 +284,34 @@ tool_step(struct host *h, const struct tool_request *q, json_t **ret_result)
     return h->ops->step(h, &s, ret_result);
 }
 
+/* What no provider takes would end the agent: its text says that there was one. */
+static bool
+is_image(const json_t *block)
+{
+    const char *data = json_str(block, "data", "");
+    static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const size_t n = strspn(data, base64);
+    return strcmp(json_str(block, "type", ""), "image") == 0 && n &&
+           !data[n + strspn(data + n, "=")] &&
+           str_starts(json_str(block, "mimeType", ""), "image/");
+}
+
 static json_t *
 result_parts(const json_t *result, bool *ret_error)
 {
     const json_t *block;
-    size_t i;
+    size_t i, left = IMAGES_MAX;
     AUTO(str_fini) struct str text = STR_INIT;
     *ret_error = tool_result_text(result, RESULT_TEXT_MAX, &text);
     json_t *parts = json_array();
     json_array_append_new(parts, part_text(str_c(&text), text.len));
     json_array_foreach (json_object_get(result, "content"), i, block) {
-        if (strcmp(json_str(block, "type", ""), "image") == 0)
-            json_array_append_new(parts, part_media("image", json_str(block, "mimeType", NULL),
-                                                    NULL, json_str(block, "data", ""), NULL));
+        const size_t n = json_string_length(json_object_get(block, "data"));
+        if (n > left || !is_image(block))
+            continue;
+        left -= n;
+        json_array_append_new(parts, part_media("image", json_str(block, "mimeType", NULL), NULL,
+                                                json_str(block, "data", ""), NULL));
     }
     return parts;
 }
@@ -317,9 +333,12 @@ use_agent(struct host *child, struct tool_use *u, const char *agent)
     struct task t = {.message = json_str(args, "message", ""), .effect = -1};
     struct err *e = child->ops->call(child, "agent", agent, &t, &reply);
     if (!e) {
-        const char *text = reply_text(&reply);
+        const char *said = reply_text(&reply);
+        AUTO(str_fini) struct str text = STR_INIT;
+        AUTO(json_freep) json_t *all = part_text(said, strlen(said));
         json_t *parts = json_array();
-        json_array_append_new(parts, part_text(text, strlen(text)));
+        content_text(all, RESULT_TEXT_MAX, &text);
+        json_array_append_new(parts, part_text(str_c(&text), text.len));
         u->result = message_tool_result(json_str(u->call, "id", ""), json_str(u->call, "name", ""),
                                         parts, false);
     }
