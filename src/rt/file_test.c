@@ -218,7 +218,9 @@ static void
 write_late(int fd)
 {
     const pid_t reader = getppid();
-    const bool well = interrupt(reader) && interrupt(reader) && write(fd, "late", 4) == 4;
+    bool well = interrupt(reader);
+    well &= interrupt(reader);
+    well &= write(fd, "late", 4) == 4;
     _exit(well ? 0 : 1);
 }
 
