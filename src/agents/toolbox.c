@@ -12,7 +12,7 @@
 #define WIRE_NAME_MAX   64 /* of OpenAI's functions; the others allow more */
 #define RESULT_TEXT_MAX ((size_t)256 << 10)
 #define IMAGES_MAX      ((size_t)10 << 20) /* bytes of a result's images, as base64 */
-#define ASK_WITHIN_MS   30000
+#define READY_WITHIN_MS 300000 /* the server's own connect_timeout and call_timeout are nearer */
 
 void
 toolbox_fini(struct toolbox *tb)
@@ -207,6 +207,7 @@ struct tool_calling {
     const struct tool_request *q;
     struct host *host;
     char same[SHA256_HEX];
+    struct err *cold; /* why it could not be made ready: the end of the first try */
 };
 
 static void
@@ -224,6 +225,8 @@ tool_call_once(void *ctx, const struct step_call *step, json_t **ret_value, stru
 {
     struct tool_calling *c = ctx;
     usage->tool_calls++;
+    if (c->cold)
+        return STEAL(c->cold);
     return servers_call(c->servers,
                         &(struct servers_call){.server = c->q->server,
                                                .tool = c->q->tool,
@@ -250,14 +253,16 @@ same_find(struct tool_calling *c, struct step *s)
     s->same = c->same;
 }
 
-/* What the server says of the tool. When it cannot be asked, the call itself will say why. */
+/* Starts the server if need be, and asks what it says of the tool. */
 static void
-effect_ask(void *ctx, struct step *s)
+call_prepare(void *ctx, struct step *s)
 {
     struct tool_calling *c = ctx;
     AUTO(json_freep) json_t *tool = NULL;
     const struct servers_whose whose = {c->q->server, c->host->ops->run_id(c->host)};
-    err_drop(servers_tool(c->servers, &whose, c->q->tool, rt_after(ASK_WITHIN_MS), &tool));
+    c->cold = servers_tool(c->servers, &whose, c->q->tool, rt_after(READY_WITHIN_MS), &tool);
+    if (c->q->effect >= 0)
+        return;
     s->effect = tool_effect(tool, -1);
     same_find(c, s);
 }
@@ -273,7 +278,7 @@ tool_step(struct host *h, const struct tool_request *q, json_t **ret_result)
                      .type = "tool",
                      .target = target,
                      .effect = q->effect < 0 ? EFFECT_ONCE : (enum effect)q->effect,
-                     .settle = q->effect < 0 ? effect_ask : NULL,
+                     .settle = q->effect < 0 || q->effect == EFFECT_ONCE ? call_prepare : NULL,
                      .tell_doubt = q->tell_doubt,
                      .run = tool_call_once,
                      .ctx = &c,
@@ -281,7 +286,9 @@ tool_step(struct host *h, const struct tool_request *q, json_t **ret_result)
                      .limited = limited,
                      .limits = json_object_get(def, "limits")};
     same_find(&c, &s);
-    return h->ops->step(h, &s, ret_result);
+    struct err *e = h->ops->step(h, &s, ret_result);
+    err_drop(c.cold);
+    return e;
 }
 
 /* What no provider takes would end the agent: its text says that there was one. */

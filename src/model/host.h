@@ -38,9 +38,11 @@ struct step {
                             "files.read_file" */
     const char *address; /* where that is, when the name alone does not tell; or NULL */
     enum effect effect;
-    /* Finds out what only the other side can tell of the call, effect and same, and sets it in the
-     * step. Asked for once, before a first try; not when the journal has the step's end, nor when a
-     * `once` call is in doubt. Until then the effect has to be `once`. NULL: all is known. */
+    /* What goes before a first try and is no part of it: gets the other side ready, so that a
+     * `once` call has not begun while that takes its time, and sets in the step what only the other
+     * side can tell of it, effect and same. Not asked for when the journal has the step's end, nor
+     * when a `once` call is in doubt. Until then the effect has to be `once`. NULL: nothing does.
+     */
     void (*settle)(void *ctx, struct step *s) YIELDS;
     int64_t timeout_ms; /* of one try, unless node or agent says; 0: settings' request_timeout */
     bool tell_doubt; /* a `once` call whose outcome is unknown fails; else the run is parked for a

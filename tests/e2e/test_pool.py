@@ -83,6 +83,29 @@ class Pool(Case):
         self.assertEqual([len(self.pids(what)) for what in ('start', 'list', 'call')], [1, 1, 1])
         self.none_left()
 
+    def test_what_is_interrupted_while_its_server_starts_has_not_begun(self):
+        wait = f'touch {self.path("begun")}; while [ ! -e {self.path("go")} ]; do sleep 0.02; done; exec "$@"'
+        good = self.good()
+        slow = {'command': 'sh', 'args': ['-c', wait, 'sh', good['command'], *good['args']]}
+        for effect in ({}, {'effect': 'once'}):
+            with self.subTest(effect=effect):
+                file = self.flow(
+                    mcp_servers={'good': slow},
+                    agents={'a': {'type': 'mcp', 'server': 'good', **effect}},
+                    workflows={'main': {'nodes': [{'id': 'n', 'agent': 'a', 'action': 'echo'}]}},
+                )
+                done = self.interrupt_when(
+                    self.start('run', file, '-i', 'x'), lambda: os.path.exists(self.path('begun'))
+                )
+                self.assertEqual(done.code, 130)
+                self.write('go', '')
+                run = self.tutti('runs', 'ls', '--json', code=0).json[0]['run']
+                self.tutti('runs', 'resume', run, code=0)
+                self.assertEqual(len(self.pids('call')), 1)
+                for name in ('begun', 'go', 'diary'):
+                    os.unlink(self.path(name))
+        self.none_left()
+
     def between(self, **server):
         """A call, a program that waits for the file `go`, another call."""
         wait = f'while [ ! -e {self.path("go")} ]; do sleep 0.02; done; echo "{{}}"'
