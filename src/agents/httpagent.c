@@ -147,6 +147,17 @@ reply_take(const struct call *c, const struct http_reply *reply, json_t **ret_va
     return NULL;
 }
 
+/* Two of them are none: a caller's own one is the one. */
+static bool
+has_key(const struct headers *h)
+{
+    for (size_t i = 0; i < h->n; i++) {
+        if (strcasecmp(h->at[i].name, "Idempotency-Key") == 0)
+            return true;
+    }
+    return false;
+}
+
 static struct err *
 http_step(void *ctx, const struct step_call *step, json_t **ret_value, struct usage *usage)
 {
@@ -155,7 +166,7 @@ http_step(void *ctx, const struct step_call *step, json_t **ret_value, struct us
     struct headers headers = {0};
     for (size_t i = 0; i < c->headers.n; i++)
         headers_add(&headers, c->headers.at[i].name, c->headers.at[i].value);
-    if (strcmp(c->method, "GET") != 0 && strcmp(c->method, "HEAD") != 0)
+    if (strcmp(c->method, "GET") != 0 && strcmp(c->method, "HEAD") != 0 && !has_key(&headers))
         headers_add(&headers, "Idempotency-Key", step->key);
     struct http_req req = {.method = c->method,
                            .url = str_c(&c->url),

@@ -61,6 +61,12 @@ class Http(Agents):
                 )
                 self.assertEqual('idempotency-key' in seen['headers'], method != 'GET')
 
+    def test_a_key_of_ones_own_is_the_only_one(self):
+        server = self.model()
+        node = {'action': 'POST', 'parameters': {'body': {}, 'headers': {'idempotency-key': 'mine'}}}
+        seen = self.run_ok(self.node(self.api(server, '/echo'), node), '-i', 'in')['output']
+        self.assertEqual(seen['headers']['idempotency-key'], 'mine')
+
     def test_authentication(self):
         server = self.model()
         for auth, path in (
