@@ -10,9 +10,12 @@
  *     tutti_close(t);
  *
  * Work goes on only inside of these calls, on the thread that makes them: open, use and close one
- * engine from one thread. Strings given are copied; strings returned are the caller's, freed by
- * tutti_free. Every call that can fail returns a status; with `error` not NULL it also sets a text
- * for people. Link with -ltutti. */
+ * engine from one thread. Each runs a loop until it has its answer, and so may carry on with any
+ * run of the engine; only tutti_wait takes its time. Strings given are copied; `char *` returned is
+ * the caller's, freed by tutti_free, `const char *` is borrowed. Every call that can fail returns a
+ * status and sets its results only when that says so: TUTTI_OK, unless told otherwise. With `error`
+ * not NULL it also sets a text for people when it fails; that is not NULL only then, if it was
+ * before. Link with -ltutti. */
 #ifndef TUTTI_TUTTI_H
 #define TUTTI_TUTTI_H
 #include <stddef.h>
@@ -57,7 +60,8 @@ struct tutti_options {  /* zero what you do not use; NULL for all defaults */
 };
 TUTTI_API enum tutti_status
 tutti_open(const struct tutti_options *options, struct tutti **engine, char **error);
-/* Runs that are under way are interrupted; they can be resumed. Accepts NULL. */
+/* Runs that are under way are interrupted; they can be resumed. Handles of runs that were not
+ * released are gone with it. Accepts NULL. */
 TUTTI_API void tutti_close(struct tutti *engine);
 
 struct tutti_request {
@@ -70,7 +74,8 @@ struct tutti_request {
     const char *conversation; /* agents with use_history know what was said in earlier runs of it;
                                  or NULL */
 };
-/* Stored when it returns; goes on in the calls that follow. */
+/* Stored when it returns; goes on in the calls that follow. *run is to be released. TUTTI_INVALID:
+ * the file is wrong; TUTTI_USAGE: it is not there, or has no such workflow. */
 TUTTI_API enum tutti_status tutti_start(struct tutti *engine, const struct tutti_request *request,
                                         struct tutti_run **run, char **error);
 struct tutti_batch {      /* one workflow or agent for each line of a file; all of it is one run */
@@ -96,9 +101,10 @@ tutti_resume(struct tutti *engine, const char *run_id, const char *in_doubt, str
  * `compensated`. One that is being undone so goes on. */
 TUTTI_API enum tutti_status
 tutti_rollback(struct tutti *engine, const char *run_id, struct tutti_run **run, char **error);
-/* Waits until the run is over; timeout_ms < 0: for ever. Sets *document (JSON) unless it timed out.
- * The status tells how the run ended. One that only waits for a time is gone on with when it has
- * come; one that waits for somebody is TUTTI_WAITING, and is resumed once it was told. */
+/* Waits until the run is over; timeout_ms < 0: for ever. Sets *document (JSON; or NULL for none)
+ * unless it timed out or failed itself: then it sets the error. The status tells how the run ended.
+ * One that only waits for a time is gone on with when it has come; one that waits for somebody is
+ * TUTTI_WAITING, and is resumed once it was told. */
 TUTTI_API enum tutti_status
 tutti_wait(struct tutti_run *run, int64_t timeout_ms, char **document, char **error);
 struct tutti_answer {
@@ -126,7 +132,8 @@ TUTTI_API enum tutti_status
 tutti_send(struct tutti *engine, const char *run_id, const char *text, char **error);
 /* The document without its `nodes`, small however many there are: how it stands now, or ended. */
 TUTTI_API char *tutti_result(struct tutti_run *run);
-TUTTI_API const char *tutti_run_id(const struct tutti_run *run);
+TUTTI_API const char *tutti_run_id(const struct tutti_run *run); /* until it is released */
+/* What works is cut off; tutti_wait tells when it has ended. */
 TUTTI_API enum tutti_status tutti_cancel(struct tutti_run *run, char **error);
 TUTTI_API void tutti_release(struct tutti_run *run); /* the run itself goes on. Accepts NULL */
 

@@ -109,28 +109,43 @@ values_diff(struct diffing *d, const char *path, const json_t *a, const json_t *
 
 /* ---- definitions ----------------------------------------------------------- */
 
+struct placed { /* a node, and the graph in which its dependencies are numbers */
+    const struct graph *in;
+    const struct node *node;
+};
+
 static void
-nodes_collect(const struct graph *g, const char *path, struct map *to)
+nodes_collect(struct arena *a, const struct graph *g, const char *path, struct map *to)
 {
     for (size_t i = 0; i < g->nnodes; i++) {
         const struct node *n = g->nodes[i];
         AUTO(freep) char *at = *path ? xasprintf("%s/%s", path, n->id) : xstrdup(n->id);
-        map_put(to, at, (void *)(uintptr_t)n);
+        struct placed *placed = arena_make(a, struct placed);
+        *placed = (struct placed){g, n};
+        map_put(to, at, placed);
         if (n->child)
-            nodes_collect(n->child, at, to);
+            nodes_collect(a, n->child, at, to);
     }
 }
 
+/* By their names: a node that comes in front of them changes the numbers of all. */
 static bool
-node_same(const struct node *a, const struct node *b)
+deps_same(const struct placed *a, const struct placed *b)
 {
-    if (!str_eq(a->worker, b->worker) || strcmp(a->kind, b->kind) != 0 || a->ndeps != b->ndeps)
+    if (a->node->ndeps != b->node->ndeps)
         return false;
-    for (size_t i = 0; i < a->ndeps; i++) {
-        if (a->deps[i] != b->deps[i])
+    for (size_t i = 0; i < a->node->ndeps; i++) {
+        if (strcmp(a->in->nodes[a->node->deps[i]]->id, b->in->nodes[b->node->deps[i]]->id) != 0)
             return false;
     }
-    return equal(a->def, b->def);
+    return true;
+}
+
+static bool
+node_same(const struct placed *a, const struct placed *b)
+{
+    return str_eq(a->node->worker, b->node->worker) && strcmp(a->node->kind, b->node->kind) == 0 &&
+           deps_same(a, b) && equal(a->node->def, b->node->def);
 }
 
 static void
@@ -148,11 +163,12 @@ plan_diff(const struct plan *a, const struct plan *b)
 {
     AUTO(map_freep) struct map *x = map_new();
     AUTO(map_freep) struct map *y = map_new();
+    AUTO(arena_freep) struct arena *arena = arena_new(0);
     json_t *added = json_array(), *removed = json_array(), *changed = json_array();
     const char *path;
     void *value;
-    nodes_collect(plan_root(a), "", x);
-    nodes_collect(plan_root(b), "", y);
+    nodes_collect(arena, plan_root(a), "", x);
+    nodes_collect(arena, plan_root(b), "", y);
     missing_add(y, x, added);
     missing_add(x, y, removed);
     for (size_t i = 0; map_next(x, &i, &path, &value);) {

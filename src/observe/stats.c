@@ -129,7 +129,8 @@ run_ended(struct stats *s, const struct run_event *ev)
     if (!run_status_parse(json_str(ev->detail, "status", ""), &status) || status < RUN_ENDED)
         return;
     s->outcome = of[status - RUN_ENDED];
-    s->ended_ms = ev->wall_ms;
+    if (!s->ended_ms) /* undone days later, it still took what it took */
+        s->ended_ms = ev->wall_ms;
 }
 
 static void

@@ -158,5 +158,22 @@ many_names(void **state)
     stats_free(s);
 }
 
-TESTS(stats_test, cmocka_unit_test(percentiles), cmocka_unit_test(outcomes),
-      cmocka_unit_test(steps), cmocka_unit_test(many_names))
+/* A rollback long afterwards: no success any more, and as long as it took. */
+static void
+rolled_back(void **state)
+{
+    (void)state;
+    struct stats *s = stats_new();
+    run(s, "w", "completed", 300);
+    tell(s, 9000000, EVENT_RUN_RESUMED, "", "{}");
+    tell(s, 9000500, "run.compensated", "", "{\"status\":\"compensated\"}");
+    AUTO(json_freep) json_t *doc = stats_json(s);
+    const json_t *row = row_of(doc, "workflows", "w");
+    assert_int_equal(json_int(row, "failed", 0), 1);
+    assert_int_equal(json_int(row, "completed", -1), 0);
+    assert_int_equal(json_int(json_object_get(row, "duration_ms"), "max", 0), 300);
+    stats_free(s);
+}
+
+TESTS(stats_test, cmocka_unit_test(rolled_back), cmocka_unit_test(percentiles),
+      cmocka_unit_test(outcomes), cmocka_unit_test(steps), cmocka_unit_test(many_names))

@@ -187,6 +187,19 @@ class Diff(Case):
         for shown in (done, self.tutti('runs', 'diff', one, two, code=1)):
             self.assertNotIn('4711', shown.out)
 
+    def test_a_node_in_front_changes_no_other(self):
+        nodes = [{'id': 'x', 'agent': 'a'}, {'id': 'y', 'agent': 'a', 'depends_on': ['x']}]
+        more = [{'id': 'w', 'agent': 'a'}, nodes[0], dict(nodes[1], depends_on=['x', 'w'])]
+        ids = []
+        for parts in (nodes, [more[0], *nodes], more):
+            flow = self.flow('front.json', agents={'a': {'type': 'lua', 'script': 'return message'}},
+                             workflows={'main': {'nodes': parts}})
+            ids.append(self.run_ok(flow, '-i', 'x')['run'])
+        told = [self.tutti('runs', 'diff', ids[0], other, '--json', code=1).json for other in ids[1:]]
+        told = [one['definition']['nodes'] for one in told]
+        self.assertEqual(told[0], {'added': ['w'], 'removed': [], 'changed': []})
+        self.assertEqual(told[1], {'added': ['w'], 'removed': [], 'changed': ['y']})
+
     def test_bad_words(self):
         one = self.ran(self.FLOW, '-i', 'go')
         self.assertIn('two runs', self.tutti('runs', 'diff', one, code=2).err)
