@@ -173,6 +173,8 @@ note_new(struct batch *b)
     store_make_id(rt_wall_ms(), chance, id);
     AUTO(freep) char *name = xasprintf("batch-%s", id);
     b->note = json_pack("{ss ss ss}", "run", name, "definition", b->definition, "input", b->input);
+    if (!b->note)
+        return FAIL(ERR_INVALID, "the names of input and output have to be UTF-8");
     AUTO(json_freep) json_t *settings = settings_of(b);
     json_object_update(b->note, settings);
     AUTO(freep) char *text = json_text(b->note);
@@ -196,6 +198,11 @@ static struct err *
 go_on(struct batch *b)
 {
     struct run *again = NULL;
+    if (run_is_over(b->run) && run_state(b->run) >= RUN_ENDED && !file_exists(b->output))
+        return FAIL(ERR_MISSING,
+                    "the batch has ended, and its output '%s' is gone: leave --resume out to do it "
+                    "again",
+                    b->asked->output);
     if (!run_is_over(b->run) || run_state(b->run) >= RUN_ENDED)
         return NULL;
     PASS(app_resume(b->t->app, run_id(b->run), NULL, &again));

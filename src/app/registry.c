@@ -52,11 +52,11 @@ as_file(const char *name, const char *definition)
     AUTO(freep) char *quoted = json_text(key);
     str_addf(&s, "agents:\n  %s:\n", quoted);
     for (const char *line = definition; *line;) {
-        const size_t n = strcspn(line, "\n");
+        const size_t n = strcspn(line, "\r\n"); /* in YAML a '\r' alone ends a line, too */
         str_add(&s, "    ");
         str_addn(&s, line, n);
         str_addc(&s, '\n');
-        line += n + (line[n] == '\n');
+        line += n + (line[n] == '\r' && line[n + 1] == '\n') + (line[n] != '\0');
     }
     return str_steal(&s);
 }

@@ -27,6 +27,9 @@ static const struct {
     {"c", "just text", "agent 'c': must be a map, found the text 'just text'"},
     {"c", "{type: lua}", "agent 'c': 'script' is missing"},
     {"c", "{", NULL /* the parser's words */},
+    {"c", "instruction: x\rprofiles: {p: {provider: script}}",
+     "agent 'c': unknown key 'profiles' (did you mean 'profile'?)"},
+    {"c", "instruction: x\n---\nagents: {}", NULL /* the parser's words */},
     {"c", "instruction: x\n\xff: y", "the name or the definition is not valid UTF-8"},
 };
 
@@ -40,7 +43,7 @@ refusals(void **state)
         struct err *e = registry_add(r, row[i].name, row[i].definition);
         AUTO(freep) char *text = e ? err_text(e) : xstrdup("taken");
         const char *want = row[i].told ? row[i].told : "taken";
-        const bool parser = strcmp(row[i].definition, "{") == 0;
+        const bool parser = strcmp(row[i].definition, "{") == 0 || strstr(row[i].definition, "---");
         if (parser ? !e : strcmp(text, want) != 0) {
             print_error("row %zu: expected\n%s\ngot\n%s\n", i, want, text);
             wrong++;

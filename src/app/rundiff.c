@@ -172,7 +172,7 @@ plan_diff(const struct plan *a, const struct plan *b)
     missing_add(y, x, added);
     missing_add(x, y, removed);
     for (size_t i = 0; map_next(x, &i, &path, &value);) {
-        const struct node *other = map_get(y, path);
+        const struct placed *other = map_get(y, path);
         if (other && !node_same(value, other))
             json_array_append_new(changed, json_string(path));
     }

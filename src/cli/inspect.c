@@ -17,8 +17,10 @@ problem(const struct err *e, const char *level)
 {
     AUTO(freep) char *text = err_text(e);
     struct src_pos at = err_pos(e);
-    return json_pack("{ss ss* si si so}", "level", level, "file", at.file, "line", (int)at.line,
-                     "column", (int)at.col, "message", json_string_lossy(text, strlen(text)));
+    return json_pack("{ss so* si si so}", "level", level, "file",
+                     at.file ? json_string_lossy(at.file, strlen(at.file)) : NULL, "line",
+                     (int)at.line, "column", (int)at.col, "message",
+                     json_string_lossy(text, strlen(text)));
 }
 
 static struct err *
@@ -48,7 +50,8 @@ validate(struct app *a, void *arg)
         json_array_append_new(list, problem(i, "error"));
     for (const struct err *i = spec ? spec_warnings(spec) : NULL; i; i = err_next(i))
         json_array_append_new(list, problem(i, "warning"));
-    json_t *doc = json_pack("{ss sb so}", "file", file, "valid", e == NULL, "problems", list);
+    json_t *doc = json_pack("{so sb so}", "file", json_string_lossy(file, strlen(file)), "valid",
+                            e == NULL, "problems", list);
     print_json(doc);
     json_decref(doc);
     return e;

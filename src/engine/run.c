@@ -312,6 +312,10 @@ engine_start(struct engine *e, const struct run_request *req, struct run **ret_r
 {
     AUTO(json_freep) json_t *body = NULL;
     PASS(flow_check_inputs(req->flow, req->inputs));
+    if (req->run_id && !*req->run_id)
+        return FAIL(ERR_INVALID, "the run's id is empty: name it, or leave it out");
+    if (req->run_id && !utf8_valid(req->run_id, strlen(req->run_id)))
+        return FAIL(ERR_INVALID, "the run's id is not valid UTF-8");
     if (req->conversation)
         PASS(conversation_check(req->conversation));
     PASS(started_body(req, &body));

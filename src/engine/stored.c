@@ -49,7 +49,8 @@ struct err *
 engine_find_run(struct engine *e, const char *text, struct store_run *ret_run)
 {
     struct err *err = store_get_run(e->opts.store, text, ret_run);
-    if (!err || err_kind(err) != ERR_MISSING)
+    /* Names may be longer than ids, and have letters that these have not. */
+    if (!err || (err_kind(err) != ERR_MISSING && err_kind(err) != ERR_INVALID))
         return err;
     struct naming n = {.name = text};
     struct store_filter all = {0};

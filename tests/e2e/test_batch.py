@@ -67,6 +67,17 @@ class Command(Batch):
         self.assertRegex(ended.out, r'^2 completed, 0 failed, ')
         self.assertEqual(len(self.runs()), 1)
 
+    def test_an_output_that_is_gone_is_told(self):
+        self.write('flow.yaml', 'agents: {up: {type: lua, script: return message}}\nworkflows: {}\n')
+        self.write('in.jsonl', '1\n')
+        words = ('batch', 'flow.yaml', 'up', '--input', 'in.jsonl', '--output', 'out.jsonl')
+        self.tutti(*words, code=0)
+        self.tutti(*words, '--resume', code=0)
+        os.remove(self.path('out.jsonl'))
+        self.assertIn("'out.jsonl' is gone", self.tutti(*words, '--resume', code=2).err)
+        self.tutti(*words, code=0)
+        self.assertEqual(len(self.read('out.jsonl').splitlines()), 1)
+
     def test_failures_are_counted_and_are_not_the_end(self):
         self.write('in.csv', 'name,town\nada,Turin\nbob,Bonn\n"eve\n')
         words = ('batch', self.greeting(), 'main', '--input', 'in.csv', '--parallel', '3')

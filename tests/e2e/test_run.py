@@ -277,6 +277,17 @@ class RunId(Case):
         super().setUp()
         self.write('tutti.yaml', ECHO)
 
+    def test_a_run_is_found_by_the_name_it_was_given(self):
+        """Names may be longer than ids, and have other letters."""
+        for name in ('order:7', 'Ann and Bob', 'a/b', 'business_analysis_001_of_2026-11-21', 'é' * 60):
+            run = self.run_ok('-i', 'x', '--run-id', name)['run']
+            self.assertEqual(self.tutti('runs', 'show', name, '--json', code=0).json['run'], run)
+            self.assertEqual(self.tutti('graph', '--run', name, '--json', code=0).json['type'], 'chain')
+        self.assertIn("'order:8' is not a run id", self.tutti('runs', 'show', 'order:8', code=2).err)
+        self.assertIn('is empty', self.tutti('run', '-i', 'x', '--run-id', '', code=2).err)
+        broken = b'x\xff'.decode('utf8', 'surrogateescape')
+        self.assertIn('not valid UTF-8', self.tutti('run', '-i', 'x', '--run-id', broken, code=2).err)
+
     def test_the_same_start_twice_is_one_run(self):
         one = self.run_ok('-i', 'x', '--run-id', 'order-7')
         two = self.run_ok('-i', 'x', '--run-id', 'order-7')
