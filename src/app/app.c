@@ -397,6 +397,17 @@ app_load_text(struct app *a, const char *path, const char *text, size_t n, struc
 }
 
 struct err *
+app_adopt(struct app *a, const char *path, const struct spec *spec)
+{
+    AUTO(freep) char *dir = path_dir(path);
+    AUTO(freep) char *real = realpath(dir, NULL);
+    root_set(a, real);
+    PASS(dotenv_read(a, dir));
+    app_secrets_of(a, spec->doc);
+    return NULL;
+}
+
+struct err *
 app_load(struct app *a, const char *path, struct spec **ret_spec)
 {
     AUTO(str_fini) struct str text = STR_INIT;

@@ -51,6 +51,9 @@ struct err *MUST app_load(struct app *a, const char *path, struct spec **OWN ret
 /* The same from bytes: path is for messages and relative names. */
 struct err *MUST app_load_text(struct app *a, const char *path, const char *text, size_t n,
                                struct spec **OWN ret_spec);
+/* For what was loaded by another app: its folder, its variables and its secrets become those of
+ * this one. */
+struct err *MUST app_adopt(struct app *a, const char *path, const struct spec *spec);
 /* A flow of a loaded file; its tool servers become known. */
 struct err *MUST app_flow(struct app *a, struct spec *spec, const char *workflow,
                           struct flow **OWN ret_flow) YIELDS;

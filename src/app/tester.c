@@ -11,9 +11,16 @@
 
 #define REAL_MS 300000 /* a test with a real clock may take so long */
 
+struct test_source { /* a file that was read, once for all of its tests */
+    const char *file;
+    struct spec *spec; /* without tests */
+    json_t *tests;
+};
+
 struct testing { /* one test under way */
     const struct tester_opts *opts;
-    const char *file, *name;
+    const struct test_source *source;
+    const char *name;
     char *recording;
     bool virtual;
     struct app *app;
@@ -178,15 +185,14 @@ run_with_people(struct testing *t, struct flow *flow)
 static struct err *
 play(struct testing *t)
 {
-    AUTO(spec_freep) struct spec *spec = NULL;
     struct app *a = t->app;
     struct flow *flow = NULL;
-    PASS(app_load(a, t->file, &spec));
-    t->test = json_incref(json_at(spec->doc, "tests", t->name, NULL));
-    json_object_del(spec->doc, "tests");
+    struct spec own = *t->source->spec; /* its places are shared, its definitions are not */
+    AUTO(json_freep) json_t *doc = own.doc = json_deep_copy(own.doc);
+    PASS(app_adopt(a, t->source->file, &own));
     if (!t->opts->record)
-        PASS(test_cast(spec->doc, t->test));
-    PASS(app_flow(a, spec, json_str(t->test, "workflow", NULL), &flow));
+        PASS(test_cast(doc, t->test));
+    PASS(app_flow(a, &own, json_str(t->test, "workflow", NULL), &flow));
     struct err *e = run_with_people(t, flow);
     flow_unref(flow);
     if (!e)
@@ -236,24 +242,26 @@ static json_t *
 result_make(struct testing *t)
 {
     const bool ok = json_array_size(t->failures) == 0;
-    return json_pack("{so ss sO? sb sO? sI sb sO sO? sO?}", "file", path_json(t->file), "name",
-                     t->name, "workflow", json_object_get(t->doc, "workflow"), "ok", ok, "status",
-                     json_object_get(t->doc, "status"), "duration_ms", t->took_ms, "virtual",
-                     t->virtual, "failures", t->failures, "usage", json_object_get(t->doc, "usage"),
-                     "output", json_object_get(t->doc, "output"));
+    return json_pack("{so ss sO? sb sO? sI sb sO sO? sO?}", "file", path_json(t->source->file),
+                     "name", t->name, "workflow", json_object_get(t->doc, "workflow"), "ok", ok,
+                     "status", json_object_get(t->doc, "status"), "duration_ms", t->took_ms,
+                     "virtual", t->virtual, "failures", t->failures, "usage",
+                     json_object_get(t->doc, "usage"), "output", json_object_get(t->doc, "output"));
 }
 
 static struct err *
-test_run(const struct tester_opts *o, const char *file, const char *name, const json_t *test,
+test_run(const struct tester_opts *o, const struct test_source *source, const char *name,
          json_t **ret_result)
 {
     struct rt *rt;
-    AUTO(freep) char *dir = path_dir(file);
+    AUTO(freep) char *dir = path_dir(source->file);
+    json_t *test = json_object_get(source->tests, name);
     const char *recording = json_str(test, "recording", NULL);
     AUTO(freep) char *path = recording ? path_join(dir, recording) : NULL;
     struct testing t = {.opts = o,
-                        .file = file,
+                        .source = source,
                         .name = name,
+                        .test = test,
                         .recording = path,
                         .virtual = !o->record &&
                                    strcmp(json_str(test, "clock", "virtual"), "virtual") == 0,
@@ -263,7 +271,6 @@ test_run(const struct tester_opts *o, const char *file, const char *name, const 
     rt_close(rt);
     error_note(&t);
     *ret_result = result_make(&t);
-    json_decref(t.test);
     json_decref(t.doc);
     json_decref(t.failures);
     return NULL;
@@ -272,17 +279,24 @@ test_run(const struct tester_opts *o, const char *file, const char *name, const 
 /* ---- those of a file ------------------------------------------------------- */
 
 struct listing {
-    const char *file;
-    json_t *tests;
+    struct test_source *source;
     struct err *e;
 };
+
+static void
+source_fini(struct test_source *s)
+{
+    spec_free(s->spec);
+    json_decref(s->tests);
+}
 
 static struct err *
 list(struct app *a, struct listing *l)
 {
-    AUTO(spec_freep) struct spec *spec = NULL;
-    PASS(app_load(a, l->file, &spec));
-    l->tests = json_incref(json_object_get(spec->doc, "tests"));
+    struct test_source *s = l->source;
+    PASS(app_load(a, s->file, &s->spec));
+    s->tests = json_incref(json_object_get(s->spec->doc, "tests"));
+    json_object_del(s->spec->doc, "tests");
     return NULL;
 }
 
@@ -298,14 +312,13 @@ list_main(void *arg)
 }
 
 static struct err *
-file_list(const char *file, json_t **ret_tests)
+file_list(struct test_source *source)
 {
     struct rt *rt;
-    struct listing l = {.file = file};
+    struct listing l = {.source = source};
     PASS(rt_open(&(struct rt_opts){0}, &rt));
     rt_run(rt, list_main, &l);
     rt_close(rt);
-    *ret_tests = l.tests;
     return l.e;
 }
 
@@ -357,20 +370,20 @@ file_check(const struct tester_opts *o, const json_t *tests)
 static struct err *
 file_run(struct tally_of_tests *t, const struct test_file *file, json_t *results)
 {
-    AUTO(json_freep) json_t *tests = NULL;
+    AUTO(source_fini) struct test_source source = {.file = file->path};
     const char *name;
     json_t *test;
-    PASS(file_list(file->path, &tests));
-    if (!json_object_size(tests) && !file->usual)
+    PASS(file_list(&source));
+    if (!json_object_size(source.tests) && !file->usual)
         return FAIL(ERR_MISSING, "'%s' has no `tests`", file->path);
-    PASS(file_check(t->opts, tests));
-    json_object_foreach (tests, name, test) {
+    PASS(file_check(t->opts, source.tests));
+    json_object_foreach (source.tests, name, test) {
         json_t *result = NULL;
         if (!is_wanted(t->opts, name, test)) {
             json_array_append_new(t->names, json_string(name));
             continue;
         }
-        PASS(test_run(t->opts, file->path, name, test, &result));
+        PASS(test_run(t->opts, &source, name, &result));
         t->failed += !json_bool(result, "ok", false);
         json_array_append_new(results, result);
     }

@@ -170,6 +170,8 @@ doctor_main(int argc, char **argv)
     const struct option_def defs[] = {{"--json", .flag = &d.json}, {"--store", .value = &d.store}};
     if (options_take(defs, COUNT(defs), &argc, argv))
         return TUTTI_USAGE;
+    if (argc > 2)
+        return usage_error(&cmd_doctor, "'%s' is one word too many", argv[2]);
     d.file = argc > 1 ? argv[1] : NULL;
     AUTO(freep) char *dir = app_store_dir(d.store, d.file);
     d.store = dir;

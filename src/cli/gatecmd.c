@@ -104,10 +104,12 @@ ls(struct app *a, void *arg)
 static void
 told(const struct gate *g, const char *run, const char *what)
 {
+    if (g->resume)
+        return; /* what comes of it is told */
     if (g->json) {
         AUTO(json_freep) json_t *doc = json_pack("{ss ss}", "run", run, "told", what);
         print_json(doc);
-    } else if (!g->resume) {
+    } else {
         print_shown(stdout, "told %s; if no process has it any more: tutti runs resume %s\n", run,
                     run);
     }

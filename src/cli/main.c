@@ -3,6 +3,8 @@
 #include "cli/cli.h"
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const struct command *const commands[] = {
     /* clang-format off */
@@ -53,11 +55,23 @@ wants_help(int argc, char **argv)
     return false;
 }
 
+/* A full disk must not look like a result. A reader that has left has what it wanted. */
+static int
+output_end(int code)
+{
+    struct stat st;
+    const bool written = fflush(stdout) == 0 && !ferror(stdout);
+    if (written || fstat(STDOUT_FILENO, &st) != 0 || S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))
+        return code;
+    fprintf(stderr, "tutti: the output could not be written: is the disk full?\n");
+    return code ? code : TUTTI_FAILED;
+}
+
 static int
 command_run(const struct command *c, int argc, char **argv)
 {
     if (!wants_help(argc, argv))
-        return c->run(argc, argv);
+        return output_end(c->run(argc, argv));
     printf("usage: tutti %s\n\n%s\n", c->usage, c->summary);
     return 0;
 }

@@ -170,6 +170,13 @@ class Tests(Case):
         self.assertIn('there are no tests here', self.tutti('test', code=2).err)
         self.assertEqual(self.tutti('test', '--json', code=2).out, '')
 
+    def test_many_tests_in_one_file(self):
+        """It is read once, not once for each of them."""
+        one = {'workflow': 'lines', 'replies': ['x'], 'expect': {'output': 'x'}}
+        done = self.check({f't{i}': one for i in range(1200)}, code=0)
+        self.assertIn('1200 passed, 0 failed', done.out)
+        self.assertLess(done.seconds, 15)  # about half a second; it was a minute
+
     def test_junit(self):
         tests = {
             'good': {'workflow': 'lines', 'replies': ['x'], 'expect': {}},

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import unittest
 
-from world import Case
+from world import TUTTI, Case
 
 # Escape sequences, a C1 control, what turns the direction of writing, a line separator, a bell.
 HOSTILE = '\x1b[31mE\u009b2J\u202eR\u2028L\x07'
@@ -52,6 +52,7 @@ class Words(Case):
             (['schema', 'x'], "'x' is one word too many"),
             (['version', 'x'], "'x' is one word too many"),
             (['init', 'x', 'y'], "'y' is one word too many"),
+            (['doctor', 'x', 'y'], "'y' is one word too many"),
             (['mcp', 'ls', 'x'], "'x' is one word too many"),
             (['runs', 'ls', 'x'], "'x' is one word too many"),
             (['runs', 'show', 'a', 'b'], "'b' is one word too many"),
@@ -123,6 +124,26 @@ class Words(Case):
         shown = self.at_terminal(['run', self.path('tutti.yaml'), '-i', 'x' + HOSTILE], [])
         self.assertNotIn(HOSTILE.encode(), shown)
         self.assertIn('x [31mE 2J R L '.encode(), shown)
+
+    def test_an_output_that_cannot_be_written(self):
+        """A full disk is no success; a reader that has left, or nobody at all, is nobody's fault."""
+        self.write('tutti.yaml', ECHO)
+        for words in (['run', '-i', 'x', '-q'], ['run', '-i', 'x', '--json'], ['graph'], ['schema']):
+            with open('/dev/full', 'wb') as full:
+                child = subprocess.run([TUTTI, *words], stdout=full, stderr=subprocess.PIPE, cwd=self.dir, env=self.env)
+            self.assertEqual(child.returncode, 1, words)
+            self.assertIn(b'could not be written', child.stderr)
+        self.assertEqual(len(self.runs()), 2)
+        for words in ('run -i x -q >&-', 'run -i x --events | head -1'):
+            done = subprocess.run(['bash', '-o', 'pipefail', '-c', f'{TUTTI} {words}'], cwd=self.dir, env=self.env,
+                                  capture_output=True)
+            self.assertEqual((done.returncode, done.stderr), (0, b''))
+
+    def test_an_answer_and_what_comes_of_it_are_one_document(self):
+        self.write('ask.yaml', 'nodes: [{id: q, type: human, prompt: "Well?"}]\n')
+        self.tutti('run', 'ask.yaml', '--run-id', 'q', '-i', 'x', code=4)
+        told = self.tutti('gate', 'respond', 'q', 'fine', '--resume', '--json', code=0).json
+        self.assertEqual((told['status'], told['output']), ('completed', 'fine'))
 
     def test_an_interrupt_at_any_moment(self):
         """Also before there is a run: it is parked as soon as it is there, and nothing of it is lost."""
