@@ -166,13 +166,14 @@ doctor(struct app *a, void *arg)
 static int
 doctor_main(int argc, char **argv)
 {
-    struct doctor d = {.checks = json_array()};
+    struct doctor d = {0};
     const struct option_def defs[] = {{"--json", .flag = &d.json}, {"--store", .value = &d.store}};
     if (options_take(defs, COUNT(defs), &argc, argv))
         return TUTTI_USAGE;
     if (argc > 2)
         return usage_error(&cmd_doctor, "'%s' is one word too many", argv[2]);
     d.file = argc > 1 ? argv[1] : NULL;
+    d.checks = json_array();
     AUTO(freep) char *dir = app_store_dir(d.store, d.file);
     d.store = dir;
     int code = with_app(&(struct with_app){
