@@ -4,9 +4,9 @@
 #include "app/sealed.h"
 #include "base/map.h"
 #include "base/vec.h"
-#include "engine/talk/history.h"
 #include "engine/journal/journal.h"
 #include "engine/journal/undolog.h"
+#include "engine/talk/history.h"
 #include "rt/rt.h"
 #include <stdlib.h>
 #include <string.h>
@@ -196,6 +196,43 @@ ends_drop(struct tape *t)
     t->records.len = n;
 }
 
+/* The number that a record has on the tape; 0: it is not there. */
+static int64_t
+number_on_tape(const struct tape *t, int64_t seq)
+{
+    size_t low = 0, high = t->records.len;
+    while (low < high) {
+        const size_t mid = low + (high - low) / 2;
+        if (t->records.at[mid].seq < seq)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low < t->records.len && t->records.at[low].seq == seq ? (int64_t)low + 1 : 0;
+}
+
+/* What became of an undo names the record of its request by number, and some were left out. */
+static struct err *
+undos_renumber(struct tape *t)
+{
+    vec_each (&t->records, r) {
+        const struct record rec = {(enum record_kind)r->kind, r->path, r->body, r->body_len};
+        AUTO(json_freep) json_t *body = NULL;
+        AUTO(str_fini) struct str bytes = STR_INIT;
+        if (r->kind != REC_UNDO)
+            continue;
+        PASS(record_decode(&rec, &body));
+        if (!json_object_get(body, "of"))
+            continue;
+        json_object_set_new(body, "of", json_integer(number_on_tape(t, json_int(body, "of", 0))));
+        record_encode(body, &bytes);
+        free((void *)(uintptr_t)r->body);
+        r->body_len = bytes.len;
+        r->body = str_steal(&bytes);
+    }
+    return NULL;
+}
+
 static struct err *
 streams_check(const struct tape *t)
 {
@@ -253,7 +290,7 @@ tape_fill(struct app *a, const char *run, struct tape *t)
         return FAIL(ERR_INVALID, "the journal does not begin with the start of a run");
     PASS(conversation_take(s, t));
     ends_drop(t);
-    return NULL;
+    return undos_renumber(t);
 }
 
 struct err *

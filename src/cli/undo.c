@@ -21,23 +21,37 @@ line_show(const json_t *one)
     print_shown(stdout, "\n");
 }
 
+struct shown {
+    bool json;
+    int64_t count;
+};
+
+/* One after the other: there may be a million. */
+static struct err *
+one_show(void *ctx, const json_t *one)
+{
+    struct shown *s = ctx;
+    const bool first = !s->count++;
+    if (s->json) {
+        AUTO(freep) char *text = json_text(one);
+        printf("%s  %s", first ? "[\n" : ",\n", text);
+    } else {
+        line_show(one);
+    }
+    return NULL;
+}
+
 static struct err *
 undo_list(struct app *a, void *arg)
 {
     const struct asked *q = arg;
-    AUTO(json_freep) json_t *list = NULL;
-    const json_t *one;
-    size_t i;
-    PASS(engine_undo_list(app_engine(a), q->id, &list));
-    if (q->json) {
-        print_json(list);
-        return NULL;
-    }
-    if (!json_array_size(list))
+    struct shown s = {.json = q->json};
+    struct err *e = engine_undo_list(app_engine(a), q->id, one_show, &s);
+    if (s.json && (s.count || !e))
+        printf(s.count ? "\n]\n" : "[]\n");
+    else if (!s.count && !e)
         print_shown(stdout, "nothing to undo\n");
-    json_array_foreach (list, i, one)
-        line_show(one);
-    return NULL;
+    return e;
 }
 
 int

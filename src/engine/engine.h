@@ -81,8 +81,9 @@ struct err *MUST engine_resume(struct engine *e, const char *id, const char *in_
  * so goes on. ERR_INVALID: it has not ended, or is undone; ERR_MISSING: there is nothing to undo.
  */
 struct err *MUST engine_rollback(struct engine *e, const char *id, struct run **OWN ret_run) YIELDS;
-/* What that would do, or has still to do, in order: [{node, state, agent, action, ...}]. */
-struct err *MUST engine_undo_list(struct engine *e, const char *id, json_t **OWN ret_list) YIELDS;
+/* What that would do, or has still to do, in order: each {node, state, agent, action, ...}. */
+typedef struct err *(*undo_fn)(void *ctx, const json_t *one);
+struct err *MUST engine_undo_list(struct engine *e, const char *id, undo_fn fn, void *ctx) YIELDS;
 /* Waits until it has ended, waits for something outside, or was interrupted. */
 struct err *MUST run_wait(struct run *r, int64_t deadline_ms) YIELDS;
 /* fn is called once when the run is over, from its own fiber; it must not wait. At most one. */

@@ -108,33 +108,41 @@ engine_resume(struct engine *e, const char *id, const char *in_doubt, struct run
 
 /* ---- undoing one that has ended -------------------------------------------- */
 
+struct listing {
+    const struct undolog *log;
+    undo_fn fn;
+    void *ctx;
+};
+
 static struct err *
-undo_entry_list(const struct undolog *log, json_t **ret_list)
+undo_tell(void *ctx, const struct store_record *stored)
 {
-    AUTO(json_freep) json_t *list = json_array();
-    const struct undo_entry *x;
-    for (size_t i = undolog_len(log); (x = undolog_before(log, &i, 0, ""));) {
-        json_t *one = NULL;
-        if (!undo_is_due(x))
-            continue;
-        PASS(undo_request(x, &one));
-        json_object_set_new(one, "node", json_string(x->path));
+    const struct listing *l = ctx;
+    const struct record rec = stored_record(stored);
+    const struct undo_entry *x = undolog_at(l->log, rec.path);
+    AUTO(json_freep) json_t *one = NULL;
+    AUTO(json_freep) json_t *state = NULL;
+    const struct json_want want = {"state", &state};
+    PASS(undo_request(&rec, &one));
+    PASS(record_pick(&rec, &want, 1));
+    json_object_set_new(one, "node", json_string(rec.path));
+    if (x)
         json_object_set_new(one, "state", json_string(undo_state_name(x->state)));
-        json_array_append_new(list, one);
-    }
-    *ret_list = STEAL(list);
-    return NULL;
+    else
+        json_object_set(one, "state", state);
+    return l->fn(l->ctx, one);
 }
 
 struct err *
-engine_undo_list(struct engine *e, const char *id, json_t **ret_list)
+engine_undo_list(struct engine *e, const char *id, undo_fn fn, void *ctx)
 {
     struct store_run row = {0};
     PASS(engine_find_run(e, id, &row));
     struct view *view = view_new(row.id);
     struct err *err = store_read(e->opts.store, row.id, 1, run_read, view);
-    if (!err)
-        err = undo_entry_list(view_undo(view), ret_list);
+    struct listing l = {view_undo(view), fn, ctx};
+    for (int64_t seq = INT64_MAX; !err && (seq = undolog_newest(l.log, "", 0, seq));)
+        err = store_read_one(e->opts.store, row.id, seq, undo_tell, &l);
     view_free(view);
     store_run_fini(&row);
     return err;
@@ -153,10 +161,10 @@ rollback_check(struct engine *e, const struct store_run *row, bool *ret_goes_on)
                    "the run '%s' has not ended: cancel it, that undoes what it has done", row->id);
     else if (!err && row->status == RUN_COMPENSATED)
         err = FAIL(ERR_INVALID, "the run '%s' is undone already", row->id);
-    else if (!err && !*ret_goes_on && !undolog_is_due(log, "", 0))
+    else if (!err && !*ret_goes_on && !undolog_newest(log, "", 0, INT64_MAX))
         err = FAIL(ERR_MISSING, "there is nothing to undo in the run '%s': %s", row->id,
-                   undolog_len(log) ? "no node with `compensate` has completed"
-                                    : "no node of it has `compensate`");
+                   log ? "no node with `compensate` has completed"
+                       : "no node of it has `compensate`");
     view_free(view);
     return err;
 }

@@ -63,8 +63,7 @@ struct run {
     struct doubts *doubts;         /* answers; NULL: none */
     struct view *view;
     VEC(struct pending) pending;
-    /* Numbers of records. must_commit: the barrier's goal; want_commit: flush's, never before it.
-     */
+    /* Numbers of records; the barrier's goal, and that of flush, which is never before it */
     uint64_t appended, must_commit, want_commit, committed;
     uint64_t told;           /* of what is committed */
     struct telling *telling; /* telling.c; NULL: nothing was late yet */
@@ -114,6 +113,7 @@ void run_set_input(struct run *r, const json_t *started);
 void run_launch(struct run *r); /* its fiber begins */
 
 /* stored.c: for store_read, whose ctx is a struct view; recall: of a run that goes on. */
+struct record stored_record(const struct store_record *rec);
 struct err *MUST run_read(void *view, const struct store_record *rec);
 struct err *MUST run_recall(void *view, const struct store_record *rec);
 

@@ -1,9 +1,13 @@
 /* saga.c - what was done is noted so that it can be undone, and undone when it has to be. */
 #include "engine/saga.h"
 #include "engine/journal/undolog.h"
+#include "engine/journal/viewstream.h"
 #include "engine/message.h"
 #include <stdlib.h>
 #include <string.h>
+
+#define YIELD_EVERY 8   /* undos that never wait, in a row */
+#define PENDING_MAX 256 /* records that wait to be committed, before the next undo */
 
 /* ---- the request: made when the node begins and when it has completed ------ */
 
@@ -86,14 +90,25 @@ request_make(const struct work *w, json_t *output, json_t *self_view)
             json_object_set(m.request, limits[i], limit);
     }
     rt_deep(make_deep, &m);
-    if (w->item && output && !undo->input) /* of such an item nothing else is kept */
-        json_object_set(m.request, "input", output);
     if (m.e) {
         AUTO(freep) char *text = err_text(m.e);
         json_object_set_new(m.request, "error", json_string_lossy(text, strlen(text)));
         err_free(m.e);
     }
     return m.request;
+}
+
+/* What the node gave is the message of an undo that names none; of an item of a stream that has
+ * ended nothing else is kept. */
+static void
+message_keep(const struct run *r, const struct work *w, const struct reply *reply, json_t *request)
+{
+    const struct viewstream *s = viewstreams_around(view_streams(r->view), w->path);
+    if (!s || w->node->undo->input || !reply->output)
+        return;
+    json_object_set(request, "input", reply->output);
+    if (reply->text && !json_is_string(reply->output))
+        json_object_set_new(request, "text", json_string_lossy(reply->text, strlen(reply->text)));
 }
 
 /* An undo is not undone. */
@@ -147,12 +162,18 @@ saga_note_ready(struct run *r, const struct work *w, const struct reply *reply)
     json_t *view = step_view(&state);
     json_t *request = request_make(w, reply->output, view);
     json_decref(view);
+    message_keep(r, w, reply, request);
     request_note(r, w, UNDO_READY, request);
 }
 
 /* ---- one undo -------------------------------------------------------------- */
 
-/* The entry is what it will be when the record is committed. */
+struct deed { /* what is being undone */
+    struct undo_entry *x;
+    json_t *request;
+};
+
+/* The entry is what it will be when the record is committed; settled, it is gone then. */
 static void
 move(struct run *r, struct undo_entry *x, enum undo_state state, const char *error)
 {
@@ -162,7 +183,8 @@ move(struct run *r, struct undo_entry *x, enum undo_state state, const char *err
         x->error = xstrdup(error);
     }
     json_t *text = error ? json_string_lossy(error, strlen(error)) : NULL;
-    (void)note(r, x->path, state, json_pack("{si so*}", "try", (int)x->tries, "error", text));
+    (void)note(r, x->path, state,
+               json_pack("{si sI so*}", "try", (int)x->tries, "of", x->seq, "error", text));
 }
 
 /* At the place of the try that it is about, 0 before the first. */
@@ -222,11 +244,17 @@ failed_resolve(struct run *r, struct undo_entry *x)
 
 /* What the node gave is the message of an undo that names none. */
 static struct err *
-message_default(const struct run *r, const char *path, json_t **ret_input, char **ret_text)
+message_of(const struct run *r, const struct deed *d, json_t **ret_input, char **ret_text)
 {
     AUTO(json_freep) json_t *text = NULL;
+    json_t *kept = json_object_get(d->request, "input");
     const struct json_want want[] = {{"output", ret_input}, {"text", &text}};
-    PASS(view_node_pick(r->view, path, want, COUNT(want)));
+    if (kept) {
+        *ret_input = json_incref(kept);
+        text = json_incref(json_object_get(d->request, "text"));
+    } else {
+        PASS(view_node_pick(r->view, d->x->path, want, COUNT(want)));
+    }
     *ret_text = json_is_string(text) ? xstrdup(json_string_value(text))
                 : *ret_input         ? json_as_text(*ret_input)
                                      : xstrdup("");
@@ -234,23 +262,17 @@ message_default(const struct run *r, const char *path, json_t **ret_input, char 
 }
 
 static struct err *
-try_once(struct run *r, const struct undo_entry *x)
+try_once(struct run *r, const struct deed *d)
 {
-    AUTO(json_freep) json_t *q = NULL;
     AUTO(json_freep) json_t *input = NULL;
     AUTO(freep) char *message = NULL;
-    AUTO(freep) char *path = xasprintf("%s/undo[%u]", x->path, x->tries);
+    AUTO(freep) char *path = xasprintf("%s/undo[%u]", d->x->path, d->x->tries);
     AUTO(reply_fini) struct reply reply = {0};
-    PASS(undo_request(x, &q));
+    const json_t *q = d->request;
     const char *error = json_str(q, "error", NULL), *agent = json_str(q, "agent", "");
     if (error)
         return FAIL(ERR_INVALID, "it could not be made: %s", error);
-    if (json_object_get(q, "input")) {
-        input = json_incref(json_object_get(q, "input"));
-        message = json_as_text(input);
-    } else {
-        PASS(message_default(r, x->path, &input, &message));
-    }
+    PASS(message_of(r, d, &input, &message));
     struct node node = {.id = "undo",
                         .kind = "undo",
                         .retry = json_object_get(q, "retry"),
@@ -283,9 +305,10 @@ is_gone(const struct undo_entry *x, const struct err *e)
 }
 
 static struct err *
-carry_out(struct run *r, struct undo_entry *x)
+carry_out(struct run *r, const struct deed *d)
 {
-    struct err *e = try_once(r, x);
+    struct undo_entry *x = d->x;
+    struct err *e = try_once(r, d);
     if (e && is_gone(x, e))
         err_freep(&e);
     if (!e) {
@@ -301,8 +324,9 @@ carry_out(struct run *r, struct undo_entry *x)
 }
 
 static struct err *
-entry_undo(struct run *r, struct undo_entry *x)
+deed_undo(struct run *r, const struct deed *d)
 {
+    struct undo_entry *x = d->x;
     while (undo_is_due(x)) {
         PASS(fiber_check());
         if (x->state == UNDO_UNSURE) {
@@ -310,7 +334,7 @@ entry_undo(struct run *r, struct undo_entry *x)
         } else if (x->state == UNDO_FAILED) {
             PASS(failed_resolve(r, x));
         } else if (x->state == UNDO_TRYING) {
-            PASS(carry_out(r, x));
+            PASS(carry_out(r, d));
         } else if (x->state == UNDO_BEGUN && !x->tolerates) {
             move(r, x, UNDO_UNSURE, NULL);
         } else {
@@ -321,32 +345,55 @@ entry_undo(struct run *r, struct undo_entry *x)
     return NULL;
 }
 
-/* ---- the pauses between the tries of a step -------------------------------- */
-
 /* ---- all of them ----------------------------------------------------------- */
 
 struct undoing {
     struct run *run;
     const char *below;
-    size_t from;
+    int64_t since;
+    struct deed deed; /* the one whose turn it is */
     struct err *e;
 };
+
+static struct err *
+deed_take(void *ctx, const struct store_record *stored)
+{
+    struct undoing *u = ctx;
+    const struct record rec = stored_record(stored);
+    PASS(undolog_open(view_undo(u->run->view), &rec, &u->deed.x));
+    return undo_request(&rec, &u->deed.request);
+}
+
+/* Undos that never wait let others run, and do not run away from what is safe. */
+static struct err *
+keep_up(struct run *r)
+{
+    fiber_yield();
+    return r->pending.len > PENDING_MAX ? run_flush(r) : NULL;
+}
 
 static void
 undoing_main(void *arg)
 {
     struct undoing *u = arg;
-    const struct undolog *log = view_undo(u->run->view);
-    struct undo_entry *x;
-    for (size_t i = undolog_len(log); !u->e && (x = undolog_before(log, &i, u->from, u->below));)
-        u->e = entry_undo(u->run, x);
+    struct run *r = u->run;
+    const struct undolog *log = view_undo(r->view);
+    int64_t seq = INT64_MAX;
+    for (unsigned n = 1; !u->e && (seq = undolog_newest(log, u->below, u->since, seq)); n++) {
+        u->e = store_read_one(r->engine->opts.store, r->lease.id, seq, deed_take, u);
+        if (!u->e)
+            u->e = deed_undo(r, &u->deed);
+        json_freep(&u->deed.request);
+        if (!u->e && n % YIELD_EVERY == 0)
+            u->e = keep_up(r);
+    }
 }
 
 /* In a scope of its own: what ends the run, or the node around, must not end this. */
 static struct err *
-undo_apart(struct run *r, const char *below, size_t from)
+undo_apart(struct run *r, const char *below, int64_t since)
 {
-    struct undoing u = {.run = r, .below = below, .from = from};
+    struct undoing u = {.run = r, .below = below, .since = since};
     struct scope scope;
     scope_open_detached(&scope);
     vec_push(&r->undos, &scope);
@@ -365,7 +412,7 @@ undo_apart(struct run *r, const char *below, size_t from)
 
 /* cause: the body of REC_UNDOING. */
 static struct err *
-undo_all(struct run *r, const char *path, size_t from, json_t *OWN cause)
+undo_all(struct run *r, const char *path, int64_t since, json_t *OWN cause)
 {
     const bool was = fiber_shield(true);
     if (!undolog_begun(view_undo(r->view), path) || (r->rollback && !*path))
@@ -373,7 +420,7 @@ undo_all(struct run *r, const char *path, size_t from, json_t *OWN cause)
     json_decref(cause);
     struct err *e = run_barrier(r);
     if (!e)
-        e = undo_apart(r, path, from);
+        e = undo_apart(r, path, since);
     fiber_shield(was);
     return e;
 }
@@ -388,10 +435,10 @@ notes_commit(struct run *r)
     return e;
 }
 
-size_t
+int64_t
 saga_mark(const struct run *r)
 {
-    return undolog_len(view_undo(r->view));
+    return r->lease.seq;
 }
 
 static json_t *
@@ -415,13 +462,13 @@ saga_cause(const struct run *r, const char *path)
 }
 
 struct err *
-saga_failed(struct run *r, const char *path, size_t mark, struct err *e)
+saga_failed(struct run *r, const char *path, int64_t mark, struct err *e)
 {
     const char *reason = err_kind(e) == ERR_CANCELLED ? "cancelled" : "failed";
     if (!plan_undoes(r->flow->plan) || r->broken || r->interrupted)
         return e;
     struct err *undone = notes_commit(r);
-    if (!undone && undolog_is_due(view_undo(r->view), path, mark))
+    if (!undone && undolog_newest(view_undo(r->view), path, mark, INT64_MAX))
         undone = undo_all(r, path, mark, cause_body(reason, RUN_FAILED, e));
     if (!undone)
         return e;
@@ -454,7 +501,8 @@ saga_all(struct run *r, const char *reason, const struct err *e, bool *ret_did)
         return NULL;
     PASS(notes_commit(r));
     const bool cancelled = strcmp(reason, "cancelled") == 0;
-    *ret_did = undolog_begun(view_undo(r->view), "") || undolog_is_due(view_undo(r->view), "", 0);
+    const struct undolog *log = view_undo(r->view);
+    *ret_did = undolog_begun(log, "") || undolog_newest(log, "", 0, INT64_MAX);
     if (!*ret_did)
         return NULL;
     return undo_all(
@@ -464,25 +512,14 @@ saga_all(struct run *r, const char *reason, const struct err *e, bool *ret_did)
             : cause_body(reason, cancelled ? RUN_CANCELLED : RUN_FAILED, cancelled ? NULL : e));
 }
 
-static bool
-was_given_up(const struct run *r)
-{
-    const struct undolog *log = view_undo(r->view);
-    const struct undo_entry *x;
-    for (size_t i = undolog_len(log); (x = undolog_before(log, &i, 0, ""));) {
-        if (x->state == UNDO_GIVEN_UP)
-            return true;
-    }
-    return false;
-}
-
 json_t *
 saga_end_body(const struct run *r)
 {
     static const char *const kept[] = {"output", "text", "error"};
-    const json_t *cause = undolog_begun(view_undo(r->view), "");
-    const char *status =
-        was_given_up(r) ? json_str(cause, "status", "failed") : run_status_name(RUN_COMPENSATED);
+    const struct undolog *log = view_undo(r->view);
+    const json_t *cause = undolog_begun(log, "");
+    const char *status = undolog_count(log, UNDO_GIVEN_UP) ? json_str(cause, "status", "failed")
+                                                           : run_status_name(RUN_COMPENSATED);
     json_t *body = json_pack("{ss sI}", "status", status, "at", rt_wall_ms());
     for (size_t i = 0; i < COUNT(kept); i++) {
         json_t *member = json_object_get(cause, kept[i]);

@@ -17,12 +17,12 @@
 void saga_note_begun(struct run *r, const struct work *w);
 void saga_note_ready(struct run *r, const struct work *w, const struct reply *reply);
 
-/* Where in the log of undos a subtree that begins now will begin. */
-size_t saga_mark(const struct run *r);
+/* What a subtree that begins now will note comes behind this record. */
+int64_t saga_mark(const struct run *r);
 /* The workflow at the path ("" is not one) failed with e or was cut off: undoes what was done in
  * it, if anything, noted since the mark. Returns e; else ERR_PARKED, or why that was not brought to
  * an end. Waits, whatever is cancelled around it. */
-struct err *MUST saga_failed(struct run *r, const char *path, size_t mark,
+struct err *MUST saga_failed(struct run *r, const char *path, int64_t mark,
                              struct err *OWN e) YIELDS;
 /* The failure of a workflow whose undoing began in a former life, or NULL: it did not. */
 struct err *saga_cause(const struct run *r, const char *path);

@@ -36,16 +36,20 @@ go(struct scene *s, const char *workflow, const char *input, const char *back)
     return r;
 }
 
+static struct err *
+list_one(void *ctx, const json_t *one)
+{
+    str_addf(ctx, "  %s %s: %s %s\n", json_str(one, "node", ""), json_str(one, "state", ""),
+             json_str(one, "agent", ""), json_str(one, "input", "-"));
+    return NULL;
+}
+
 static void
 list(struct scene *s, const char *id)
 {
-    AUTO(json_freep) json_t *doc = NULL;
-    const json_t *one;
-    size_t i;
-    note(s, "to undo", engine_undo_list(s->e, id, &doc));
-    json_array_foreach (doc, i, one)
-        str_addf(&s->out, "  %s %s: %s %s\n", json_str(one, "node", ""), json_str(one, "state", ""),
-                 json_str(one, "agent", ""), json_str(one, "input", "-"));
+    AUTO(str_fini) struct str all = STR_INIT;
+    note(s, "to undo", engine_undo_list(s->e, id, list_one, &all));
+    str_addf(&s->out, "%s", str_c(&all));
 }
 
 static void

@@ -5,19 +5,20 @@
 #include "engine/runcore.h"
 #include <string.h>
 
-static struct record
-record_of(const struct store_record *rec)
+struct record
+stored_record(const struct store_record *rec)
 {
     return (struct record){.kind = (enum record_kind)rec->kind,
                            .path = rec->path,
                            .body = rec->body,
-                           .body_len = rec->body_len};
+                           .body_len = rec->body_len,
+                           .seq = rec->seq};
 }
 
 struct err *
 run_read(void *view, const struct store_record *stored)
 {
-    struct record rec = record_of(stored);
+    struct record rec = stored_record(stored);
     TRY(view_feed(view, &rec), "record %lld", (long long)stored->seq);
     return NULL;
 }
@@ -25,7 +26,7 @@ run_read(void *view, const struct store_record *stored)
 struct err *
 run_recall(void *view, const struct store_record *stored)
 {
-    struct record rec = record_of(stored);
+    struct record rec = stored_record(stored);
     TRY(view_recall(view, &rec), "record %lld", (long long)stored->seq);
     return NULL;
 }
@@ -86,7 +87,7 @@ tell_record(void *ctx, const struct store_record *rec)
 {
     struct telling *t = ctx;
     AUTO(json_freep) json_t *body = NULL;
-    struct record stored = record_of(rec);
+    struct record stored = stored_record(rec);
     TRY(record_decode(&stored, &body), "record %lld", (long long)rec->seq);
     item_event_fill(stored.kind, body);
     struct run_event ev = {.run = t->run,
@@ -119,7 +120,7 @@ tell_numbers(void *ctx, const struct store_record *rec)
         "workflow", "status",   "agent",     "type",    "target",      "at",    "began",
         "started",  "attempts", "waited_ms", "tripped", "duration_ms", "usage", "fork"};
     const struct telling *t = ctx;
-    const struct record stored = record_of(rec);
+    const struct record stored = stored_record(rec);
     json_t *found[COUNT(names)] = {0};
     struct json_want want[COUNT(names)];
     for (size_t i = 0; i < COUNT(names); i++)
@@ -173,7 +174,7 @@ has_to_undo(struct engine *e, const char *id, bool *ret_has)
     struct view *view = view_new(id);
     struct err *err = store_read(e->opts.store, id, 1, run_recall, view);
     const struct undolog *log = view_undo(view);
-    *ret_has = !err && (undolog_begun(log, "") || undolog_is_due(log, "", 0));
+    *ret_has = !err && (undolog_begun(log, "") || undolog_newest(log, "", 0, INT64_MAX));
     view_free(view);
     return err;
 }

@@ -301,7 +301,7 @@ item_run(struct run *r, const struct work *w, struct reply *ret_reply)
     int64_t started;
     uint64_t begun = 0;
     PASS(view_node_started(r->view, w->path, &started));
-    const size_t mark = started ? 0 : saga_mark(r);
+    const int64_t mark = started ? 0 : saga_mark(r);
     if (!started) {
         started = rt_wall_ms();
         run_append(r, REC_NODE_STARTED, w->path,
@@ -368,7 +368,7 @@ work_run(struct run *r, const struct work *w, struct reply *ret_reply)
     if (view_node_ended(r->view, w->path))
         return recorded(r->view, w->path, ret_reply);
     PASS(view_node_started(r->view, w->path, &started));
-    const size_t mark = started ? 0 : saga_mark(r);
+    const int64_t mark = started ? 0 : saga_mark(r);
     if (!started) {
         started = rt_wall_ms();
         start_record(r, w, started);

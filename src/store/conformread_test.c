@@ -81,6 +81,25 @@ long_run(struct world *w)
     EXPECT(str_starts(str_c(&text), "4501:2:q:xxx"));
 }
 
+static void
+one_record(struct world *w)
+{
+    AUTO(str_fini) struct str text = STR_INIT;
+    struct store_lease l;
+    EXPECT_OK(test_run(w, w->s, &l));
+    struct store_record rs[3] = {{.kind = 2, .path = "p", .body = "one", .body_len = 3},
+                                 {.kind = 3, .path = "q", .body = "", .body_len = 0},
+                                 {.kind = 4, .path = "", .body = "three", .body_len = 5}};
+    struct store_commit c = {.lease = &l, .records = rs, .nrecords = 3, .status = 1};
+    EXPECT_OK(store_commit(w->s, &c));
+    for (int64_t seq = 4; seq >= 2; seq--)
+        EXPECT_OK(store_read_one(w->s, l.id, seq, text_add, &text));
+    EXPECT(strcmp(str_c(&text), "4:4::three 3:3:q: 2:2:p:one ") == 0);
+    EXPECT_ERR(store_read_one(w->s, l.id, 5, text_add, &text), ERR_MISSING);
+    EXPECT_ERR(store_read_one(w->s, l.id, 0, text_add, &text), ERR_MISSING);
+    EXPECT_ERR(store_read_one(w->s, "nobody", 1, text_add, &text), ERR_MISSING);
+}
+
 static struct err *
 list_add(void *ctx, const struct store_run *r)
 {
@@ -318,9 +337,15 @@ large_signals(struct world *w)
 }
 
 static const struct scenario scenario[] = {
-    {"bodies", bodies},           {"long_run", long_run}, {"listing", listing},
-    {"list_pages", list_pages},   {"prune", prune},       {"housekeeping", housekeeping},
-    {"definitions", definitions}, {"numbers", numbers},
+    {"bodies", bodies},
+    {"long_run", long_run},
+    {"one_record", one_record},
+    {"listing", listing},
+    {"list_pages", list_pages},
+    {"prune", prune},
+    {"housekeeping", housekeeping},
+    {"definitions", definitions},
+    {"numbers", numbers},
 };
 
 /* Costs a second: once for each way of keeping signals. */

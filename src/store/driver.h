@@ -73,6 +73,7 @@ struct request {
     int64_t from; /* first seq; cursor of a listing or check; OP_PRUNE: ended_before */
     size_t limit;
     bool force;               /* OP_CANCEL; OP_CLAIM: one that has ended is opened again */
+    bool one;                 /* OP_READ: a record alone; more may come, and is not looked at */
     const char *const *names; /* OP_TICK */
     size_t nnames;
 

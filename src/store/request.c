@@ -223,7 +223,8 @@ enum {
     IS_RELEASE = 4,
     IS_FORCE = 8,
     IS_LIVE_ONLY = 16,
-    IS_RETRY = 32
+    IS_RETRY = 32,
+    IS_ONE = 64
 };
 
 void
@@ -232,7 +233,8 @@ request_put(struct str *to, const struct request *r)
     put_u8(to, (unsigned)r->op);
     put_u8(to, (r->def ? HAS_DEF : 0u) | (r->new_run ? HAS_NEW_RUN : 0u) |
                    (r->release ? IS_RELEASE : 0u) | (r->force ? IS_FORCE : 0u) |
-                   (r->filter.live_only ? IS_LIVE_ONLY : 0u) | (r->retry ? IS_RETRY : 0u));
+                   (r->filter.live_only ? IS_LIVE_ONLY : 0u) | (r->retry ? IS_RETRY : 0u) |
+                   (r->one ? IS_ONE : 0u));
     const int64_t numbers[] = {
         r->batch, r->status,         r->wake_at,       r->expires_at,
         r->from,  (int64_t)r->limit, r->filter.status, r->filter.created_before};
@@ -319,6 +321,7 @@ request_get(struct bytes_in *in, struct request_in *q)
     r->force = flags & IS_FORCE;
     r->filter.live_only = flags & IS_LIVE_ONLY;
     r->retry = flags & IS_RETRY;
+    r->one = flags & IS_ONE;
     r->batch = get_i64(in);
     r->status = (int)get_i64(in);
     r->wake_at = get_i64(in);

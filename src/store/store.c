@@ -366,6 +366,15 @@ quarantine(struct store *s, const char *id)
         err_drop(store_call(s, &r));
 }
 
+static struct err *
+journal_page(struct store *s, struct request *r)
+{
+    struct err *e = store_call(s, r);
+    if (r->damaged)
+        quarantine(s, r->id);
+    return e;
+}
+
 struct err *
 store_read(struct store *s, const char *id, int64_t first_seq, store_record_fn fn, void *ctx)
 {
@@ -373,14 +382,24 @@ store_read(struct store *s, const char *id, int64_t first_seq, store_record_fn f
     for (;;) {
         AUTO(request_fini)
         struct request r = {.op = OP_READ, .id = id, .from = next, .limit = next != first_seq};
-        struct err *e = store_call(s, &r);
-        if (r.damaged)
-            quarantine(s, id);
-        PASS(e);
+        PASS(journal_page(s, &r));
         PASS(records_deliver(s, &r.page, fn, ctx, &next));
         if (!r.more)
             return NULL;
     }
+}
+
+struct err *
+store_read_one(struct store *s, const char *id, int64_t seq, store_record_fn fn, void *ctx)
+{
+    AUTO(request_fini) struct request r = {.op = OP_READ, .id = id, .from = seq, .one = true};
+    struct store_record rec;
+    PASS(journal_page(s, &r));
+    struct bytes_in in = bytes_in(r.page.p, r.page.len);
+    if (seq < 1 || in.at == in.end)
+        return FAIL(ERR_MISSING, "the run '%s' has no record %lld", id, (long long)seq);
+    record_get(&in, &rec);
+    return in.bad || rec.seq != seq ? store_malformed(s, "record") : fn(ctx, &rec);
 }
 
 struct err *

@@ -17,8 +17,7 @@
 #define RECORD_BODY_MAX ((size_t)64 << 20) /* of the records of one commit together */
 #define RECORD_PATH_MAX 4096
 #define RECORDS_MAX     4096 /* in one commit */
-#define RUN_ID_LEN                                                                                 \
-    27 /* 26 characters (Crockford base 32 of time and chance, sorts by time) and the NUL */
+#define RUN_ID_LEN      27   /* Crockford base 32 of time and chance, sorts by time; and the NUL */
 
 struct store_record { /* one line of a journal */
     int64_t seq;      /* set by the store when reading */
@@ -69,12 +68,10 @@ struct store_commit {
     const struct store_record *records; /* seq ignored */
     size_t nrecords;
     int status;
-    int64_t wake_at;    /* with release: when to run next; 0: at once. Becomes 0 when a signal came
-                           since */
+    int64_t wake_at;    /* with release: when to run next; 0, or a signal came since: at once */
     bool release;       /* give the run up: parked or ended */
     int64_t expires_at; /* for ended runs; 0: never */
-    const struct store_signal
-        *consumed; /* name and dedupe: marked as consumed by the last record */
+    const struct store_signal *consumed; /* by name and dedupe, with the last record */
     size_t nconsumed;
 };
 struct store_signal { /* also mailbox and approvals */
@@ -143,6 +140,9 @@ struct err *MUST store_release(struct store *s, struct store_lease *lease,
 typedef struct err *(*store_record_fn)(void *ctx, const struct store_record *r);
 struct err *MUST store_read(struct store *s, const char *id, int64_t first_seq, store_record_fn fn,
                             void *ctx) YIELDS;
+/* The same for one record; ERR_MISSING: there is none. */
+struct err *MUST store_read_one(struct store *s, const char *id, int64_t seq, store_record_fn fn,
+                                void *ctx) YIELDS;
 struct err *MUST store_get_run(struct store *s, const char *id, struct store_run *ret_run)
     YIELDS; /* prefix of an id too, when unique */
 typedef struct err *(*store_run_fn)(void *ctx, const struct store_run *r);

@@ -1,26 +1,15 @@
 """Very many items: a workflow for each line of a file, killed on the way, with the memory of a few."""
 
 import collections
-import contextlib
 import json
 import os
 import signal
-import sqlite3
 import unittest
 
-from world import Case, wait_for
+from world import Case, peak_mb, wait_for
 
 ITEMS = int(os.environ.get('BATCH_ITEMS', '20000'))
 KILLS = 5
-
-
-def peak_mb(child):
-    """The most memory that a living process has had so far."""
-    try:
-        with open(f'/proc/{child.pid}/status', encoding='ascii') as opened:
-            return next(int(line.split()[1]) for line in opened if line.startswith('VmHWM')) / 1024
-    except (OSError, StopIteration):
-        return 0
 
 
 class Batch(Case):
@@ -299,28 +288,14 @@ class Many(Batch):
         self.assertLessEqual(max(peaks) - self.empty_mb(), 64, peaks)
         self.assertEqual(self.ends(), ITEMS)
 
-    def empty_mb(self):
-        """What a process of it takes that does nothing."""
-        child = self.start('version')
-        return os.wait4(child.pid, 0)[2].ru_maxrss / 1024
-
-    def database(self, query):
-        try:
-            with contextlib.closing(
-                sqlite3.connect(f'file:{self.path(".tutti", "tutti.db")}?mode=ro', uri=True)
-            ) as base:
-                return base.execute(query).fetchone()[0]
-        except sqlite3.OperationalError:
-            return 0  # it is only being made
-
     def recorded(self):
-        return self.database('SELECT COUNT(*) FROM journal')
+        return self.number('SELECT COUNT(*) FROM journal')
 
     def ends(self):
         """Ends of items in the journal: one each, none twice."""
-        self.assertEqual(self.database('SELECT COUNT(*) FROM journal WHERE kind = 43'), 0)
-        self.assertEqual(self.database('SELECT COUNT(DISTINCT path) FROM journal WHERE kind = 42'), ITEMS)
-        return self.database('SELECT COUNT(*) FROM journal WHERE kind = 42')
+        self.assertEqual(self.number('SELECT COUNT(*) FROM journal WHERE kind = 43'), 0)
+        self.assertEqual(self.number('SELECT COUNT(DISTINCT path) FROM journal WHERE kind = 42'), ITEMS)
+        return self.number('SELECT COUNT(*) FROM journal WHERE kind = 42')
 
 
 if __name__ == '__main__':

@@ -1,10 +1,14 @@
 """Undoing what a run has done: against a real API, with processes that are killed meanwhile."""
 
+import json
+import os
 import signal
 import threading
 import unittest
 
-from world import Case, wait_for
+from world import Case, peak_mb, wait_for
+
+ITEMS = int(os.environ.get('UNDO_ITEMS', '8000'))
 
 
 class Undo(Case):
@@ -140,6 +144,63 @@ class Undo(Case):
         self.server.api.slow.clear()
         self.assertEqual(self.tutti('runs', 'resume', 'mine', '--json', code=1).json['status'], 'compensated')
         self.assertEqual(self.items, {})
+
+
+class Many(Case):
+    """The items of a file, each a workflow with an undo: forward and back in the memory of a few."""
+
+    def peak_until(self, words, goal, query):
+        """The most memory of a process, which is killed when the query gives goal; 0: not at all."""
+        child, most = self.start(*words), 0
+
+        def far_enough():
+            nonlocal most
+            most = max(most, peak_mb(child))
+            return child.poll() is not None or (goal and self.number(query) >= goal)
+
+        wait_for(far_enough, 600)
+        if goal:
+            self.assertIsNone(child.poll(), 'it ended too early')
+            child.kill()
+        self.end(child)
+        return most
+
+    def test_memory_stays_that_of_a_few_while_very_many_are_undone(self):
+        self.write('in.jsonl', ''.join(f'{{"n": {i}}}\n' for i in range(ITEMS)))
+        each = {'id': 'each', 'type': 'foreach', 'items': {'file': 'in.jsonl'}, 'workflow': 'one'}
+        flow = self.flow(
+            agents={
+                'do': {'type': 'lua', 'script': 'return message'},
+                'back': {'type': 'lua', 'script': "return 'back ' .. message"},
+                'no': {'type': 'lua', 'script': "error('that was all')"},
+            },
+            workflows={
+                'one': {
+                    'nodes': [{'id': 'a', 'agent': 'do', 'input': '{{ inputs.n }}', 'compensate': {'agent': 'back'}}]
+                },
+                'main': {'nodes': [each, {'id': 'end', 'agent': 'no', 'depends_on': ['each']}]},
+            },
+        )
+        items = 'SELECT COUNT(*) FROM journal WHERE kind = 42'
+        undone = "SELECT COUNT(*) FROM journal WHERE kind = 11 AND path LIKE '%/undo[1]'"
+        words = ('run', flow, 'main', '--run-id', 'mine', '--quiet')
+        again = ('runs', 'resume', 'mine', '--json')
+        peaks = [
+            self.peak_until(words, ITEMS // 2, items),
+            self.peak_until(again, ITEMS // 2, undone),
+            self.peak_until(again, 0, undone),
+        ]
+        doc = self.tutti('runs', 'show', 'mine', '--json', code=0, seconds=120).json
+        self.assertEqual(doc['status'], 'compensated')
+        self.assertEqual((doc['compensation']['undone'], doc['compensation']['left']), (ITEMS, 0))
+        noted = [
+            (path, json.loads(bytes(body)[1:].decode())['state'])
+            for path, body in self.database('SELECT path, body FROM journal WHERE kind = 61 ORDER BY pos')
+        ]
+        done = [path for path, state in noted if state == 'done']
+        self.assertEqual(done, [path for path, state in noted if state == 'ready'][::-1])
+        self.assertEqual(len(done), ITEMS)
+        self.assertLessEqual(max(peaks) - self.empty_mb(), 14 + ITEMS / 65536, peaks)
 
 
 if __name__ == '__main__':

@@ -4,6 +4,7 @@ A test is a user: it writes files, runs the program, looks at what came out. Not
 the program. TUTTI=path tests another binary than build/tutti.
 """
 
+import contextlib
 import json
 import os
 import pty
@@ -11,6 +12,7 @@ import re
 import select
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -45,6 +47,15 @@ def wait_for(what, seconds=SECONDS):
         if time.monotonic() > end:
             raise AssertionError(f'waited {seconds} s in vain for {what}')
         threading.Event().wait(0.02)
+
+
+def peak_mb(child):
+    """The most memory that a living process has had so far."""
+    try:
+        with open(f'/proc/{child.pid}/status', encoding='ascii') as opened:
+            return next(int(line.split()[1]) for line in opened if line.startswith('VmHWM')) / 1024
+    except (OSError, StopIteration):
+        return 0
 
 
 def alive(pid):
@@ -201,6 +212,24 @@ class Case(unittest.TestCase):
         self.assertIsNone(child.poll(), 'it ended too early')
         child.send_signal(how)
         return self.end(child)
+
+    def empty_mb(self):
+        """What a process of it takes that does nothing."""
+        child = self.start('version')
+        return os.wait4(child.pid, 0)[2].ru_maxrss / 1024
+
+    def database(self, query):
+        """Rows of the store, read beside whoever writes it."""
+        try:
+            with contextlib.closing(
+                sqlite3.connect(f'file:{self.path(".tutti", "tutti.db")}?mode=ro', uri=True)
+            ) as base:
+                return base.execute(query).fetchall()
+        except sqlite3.OperationalError:
+            return []  # it is only being made
+
+    def number(self, query):
+        return next(iter(self.database(query)), (0,))[0]
 
     # ---- its peers -------------------------------------------------------------------------------
     def model(self, script=None, **options):

@@ -216,11 +216,11 @@ static struct err *
 batch_committed(struct run *r, struct pending *batch, size_t n, int64_t first_seq)
 {
     for (size_t i = 0; i < n; i++) {
-        struct record rec = {batch[i].kind, batch[i].path, batch[i].bytes, batch[i].len,
-                             batch[i].end};
+        struct record rec = {batch[i].kind, batch[i].path,          batch[i].bytes,
+                             batch[i].len,  first_seq + (int64_t)i, batch[i].end};
         PASS(view_feed(r->view, &rec));
         if (is_told(r, batch[i].kind))
-            PASS(record_tell(r, &batch[i], &rec, first_seq + (int64_t)i));
+            PASS(record_tell(r, &batch[i], &rec, rec.seq));
         run_tell_upto(r, batch[i].number);
     }
     return NULL;

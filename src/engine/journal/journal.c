@@ -70,8 +70,7 @@ static void
 place_drop(void *view, const char *path, struct viewstream *of)
 {
     struct view *v = view;
-    if (undolog_at(v->undo, path)) /* what it gave is wanted when it is undone */
-        return;
+    undolog_pack(v->undo, path, of);
     struct place *p = map_del(v->places, path);
     struct usage usage;
     struct amount held;
@@ -291,14 +290,26 @@ said_feed(struct view *v, const struct record *rec, bool recall)
 }
 
 static struct err *
+undo_feed(struct view *v, const struct record *rec)
+{
+    if (!v->undo)
+        v->undo = undolog_new(v->streams);
+    const bool known = undolog_at(v->undo, rec->path);
+    PASS(undolog_feed(v->undo, rec));
+    if (rec->kind == REC_UNDO && !undolog_at(v->undo, rec->path))
+        viewstreams_undone(v->streams, rec->path, place_drop, v);
+    else if (!known)
+        viewstreams_place(v->streams, rec->path);
+    return NULL;
+}
+
+static struct err *
 feed(struct view *v, const struct record *rec, bool recall)
 {
     switch (rec->kind) {
     case REC_UNDOING:
     case REC_UNDO:
-        if (!v->undo)
-            v->undo = undolog_new();
-        return undolog_feed(v->undo, rec);
+        return undo_feed(v, rec);
     case REC_WAIT_OPEN:
     case REC_WAIT_DONE:
         return wait_feed(v, rec);
@@ -368,6 +379,12 @@ const json_t *
 view_ended(const struct view *v)
 {
     return v->ended;
+}
+
+struct viewstreams *
+view_streams(const struct view *v)
+{
+    return v->streams;
 }
 
 struct undolog *

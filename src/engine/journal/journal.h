@@ -43,6 +43,7 @@ struct record { /* as it is stored; borrowed */
     enum record_kind kind;
     const char *path, *body;
     size_t body_len;
+    int64_t seq;                /* 0: it is not stored yet */
     const struct step_end *end; /* whoever wrote it just now still knows; else NULL: it is read */
 };
 struct step_end { /* what a run that goes on wants to know of REC_STEP_DONE and REC_STEP_FAILED */
@@ -60,6 +61,7 @@ bool record_is_quiet(enum record_kind kind); /* one of very many: nobody is told
  * of ten thousand steps is taken up again in a moment. */
 struct view;
 struct viewstream;
+struct viewstreams;
 struct view *OWN view_new(const char *run_id);
 void view_free(struct view *OWN v); /* accepts NULL */
 struct err *MUST view_feed(struct view *v, const struct record *rec);
@@ -70,6 +72,7 @@ const json_t *view_started(const struct view *v); /* body of REC_RUN_STARTED, or
 const json_t *view_ended(const struct view *v);   /* of the last REC_RUN_ENDED, or NULL */
 bool view_fork_open(const struct view *v);        /* a fork whose REC_RUN_FORKED is not there */
 struct undolog;
+struct viewstreams *view_streams(const struct view *v);
 struct undolog *view_undo(const struct view *v); /* NULL: nothing of it can be undone */
 /* {run, workflow, status, output, text, error, usage, duration_ms} as users get it; of one that
  * waits also {waiting, waits}; with `nodes` also {nodes}. now: for runs that have not ended. */

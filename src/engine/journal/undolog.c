@@ -2,13 +2,23 @@
 #include "engine/journal/undolog.h"
 #include "base/map.h"
 #include "base/vec.h"
+#include "engine/journal/viewstream.h"
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+struct slot {
+    int64_t seq;
+    struct undo_entry *x; /* NULL: it is not here any more */
+};
 struct undolog {
-    struct map *by_path;            /* struct undo_entry */
-    struct map *begun;              /* path -> body of REC_UNDOING */
-    VEC(struct undo_entry *) order; /* an entry stands where its newest request came */
+    struct map *by_path;          /* struct undo_entry */
+    struct map *begun;            /* path -> body of REC_UNDOING */
+    VEC(struct slot) order;       /* by seq; the last is no hole */
+    size_t holes;                 /* in it */
+    int64_t settled[UNDO_STATES]; /* entries that went when they came into that state */
+    bool any;                     /* something was ever undone */
+    struct viewstreams *streams;  /* with what was noted in items that have ended */
 };
 
 static const char *const state_names[] = {
@@ -62,12 +72,21 @@ undo_part(const char *path)
 }
 
 struct undolog *
-undolog_new(void)
+undolog_new(struct viewstreams *streams)
 {
     struct undolog *log = xcalloc(1, sizeof *log);
     log->by_path = map_new();
     log->begun = map_new();
+    log->streams = streams;
     return log;
+}
+
+static void
+entry_free(struct undo_entry *x)
+{
+    free(x->path);
+    free(x->error);
+    free(x);
 }
 
 void
@@ -76,13 +95,8 @@ undolog_free(struct undolog *log)
     void *value;
     if (!log)
         return;
-    for (size_t i = 0; map_next(log->by_path, &i, NULL, &value);) {
-        struct undo_entry *x = value;
-        free(x->path);
-        free(x->body);
-        free(x->error);
-        free(x);
-    }
+    for (size_t i = 0; map_next(log->by_path, &i, NULL, &value);)
+        entry_free(value);
     for (size_t i = 0; map_next(log->begun, &i, NULL, &value);)
         json_decref(value);
     map_free(log->by_path);
@@ -91,28 +105,112 @@ undolog_free(struct undolog *log)
     free(log);
 }
 
-/* ---- feeding --------------------------------------------------------------- */
+/* ---- the order ------------------------------------------------------------- */
 
-static struct undo_entry *
-entry_at(struct undolog *log, const char *path)
+/* The first slot from this number on. */
+static size_t
+slot_from(const struct undolog *log, int64_t seq)
 {
-    struct undo_entry *x = map_get(log->by_path, path);
-    if (!x) {
-        x = xcalloc(1, sizeof *x);
-        x->path = xstrdup(path);
-        map_put(log->by_path, path, x);
+    size_t low = 0, high = log->order.len;
+    while (low < high) {
+        const size_t mid = low + (high - low) / 2;
+        if (log->order.at[mid].seq < seq)
+            low = mid + 1;
+        else
+            high = mid;
     }
-    return x;
+    return low;
+}
+
+/* Nearly always at the end. */
+static void
+order_put(struct undolog *log, struct undo_entry *x, int64_t seq)
+{
+    const size_t i = slot_from(log, seq), after = log->order.len - i;
+    x->seq = seq;
+    vec_push(&log->order, (struct slot){0});
+    struct slot *at = &log->order.at[i];
+    memmove(at + 1, at, after * sizeof *at);
+    *at = (struct slot){seq, x};
 }
 
 static void
-request_keep(struct undolog *log, struct undo_entry *x, const struct record *rec)
+order_close_up(struct undolog *log)
 {
-    x->body = xrealloc(x->body, rec->body_len);
-    memcpy(x->body, rec->body, rec->body_len);
-    x->body_len = rec->body_len;
-    x->place = log->order.len;
-    vec_push(&log->order, x);
+    size_t kept = 0;
+    for (size_t i = 0; i < log->order.len; i++) {
+        if (log->order.at[i].x)
+            log->order.at[kept++] = log->order.at[i];
+    }
+    log->order.len = kept;
+    log->holes = 0;
+}
+
+static void
+order_del(struct undolog *log, const struct undo_entry *x)
+{
+    struct slot *slot = &log->order.at[slot_from(log, x->seq)];
+    assert(slot->x == x);
+    slot->x = NULL;
+    log->holes++;
+    for (; log->order.len && !vec_last(&log->order).x; log->holes--)
+        log->order.len--;
+    if (log->holes > 16 + log->order.len / 2)
+        order_close_up(log);
+}
+
+static void
+entry_del(struct undolog *log, struct undo_entry *OWN x)
+{
+    order_del(log, x);
+    map_del(log->by_path, x->path);
+    entry_free(x);
+}
+
+static struct undo_entry *
+entry_put(struct undolog *log, const char *path, int64_t seq)
+{
+    struct undo_entry *x = xcalloc(1, sizeof *x);
+    x->path = xstrdup(path);
+    map_put(log->by_path, path, x);
+    order_put(log, x, seq);
+    return x;
+}
+
+/* Out of the numbers of the items that have ended; NULL: it is in none. */
+static struct undo_entry *
+unpack(struct undolog *log, const char *path, int64_t seq)
+{
+    struct viewstream *s = viewstreams_around(log->streams, path);
+    return s && seqset_del(&s->undos, seq) ? entry_put(log, path, seq) : NULL;
+}
+
+void
+undolog_pack(struct undolog *log, const char *path, struct viewstream *of)
+{
+    if (!log)
+        return;
+    json_decref(map_del(log->begun, path));
+    struct undo_entry *x = map_get(log->by_path, path);
+    if (!x || x->state > UNDO_READY) /* that is under way */
+        return;
+    if (undo_is_due(x))
+        seqset_add(&of->undos, x->seq);
+    entry_del(log, x);
+}
+
+/* ---- feeding --------------------------------------------------------------- */
+
+static void
+request_note(struct undolog *log, struct undo_entry *x, const struct record *rec)
+{
+    assert(rec->seq > 0); /* it is stored: how else would it be found again? */
+    if (!x) {
+        entry_put(log, rec->path, rec->seq);
+        return;
+    }
+    order_del(log, x);
+    order_put(log, x, rec->seq);
 }
 
 static struct err *
@@ -122,24 +220,35 @@ undo_feed(struct undolog *log, const struct record *rec)
     AUTO(json_freep) json_t *try = NULL;
     AUTO(json_freep) json_t *tolerates = NULL;
     AUTO(json_freep) json_t *error = NULL;
-    const struct json_want want[] = {
-        {"state", &state}, {"try", &try}, {"tolerates_not_done", &tolerates}, {"error", &error}};
+    AUTO(json_freep) json_t *of = NULL;
+    const struct json_want want[] = {{"state", &state},
+                                     {"try", &try},
+                                     {"tolerates_not_done", &tolerates},
+                                     {"error", &error},
+                                     {"of", &of}};
     enum undo_state is;
     PASS(record_pick(rec, want, COUNT(want)));
     if (!state_parse(json_string_value(state), &is))
         return NULL; /* of a later version: nothing here knows it */
-    struct undo_entry *x = entry_at(log, rec->path);
+    struct undo_entry *x = map_get(log->by_path, rec->path);
     if (is <= UNDO_READY)
-        request_keep(log, x, rec);
+        request_note(log, x, rec);
+    else if (!x)
+        unpack(log, rec->path, json_integer_value(of));
+    x = map_get(log->by_path, rec->path);
+    if (!x)
+        return FAIL(ERR_INVALID, "an undo of '%s' without its request", rec->path);
     if (json_is_string(error)) {
         free(x->error);
         x->error = xstrdup(json_string_value(error));
     }
     x->tolerates |= json_is_true(tolerates);
-    if (!x->body)
-        return FAIL(ERR_INVALID, "an undo of '%s' without its request", rec->path);
     x->state = is;
     x->tries = json_is_integer(try) ? (unsigned)json_integer_value(try) : x->tries;
+    if (is < UNDO_DONE)
+        return NULL;
+    log->settled[is]++;
+    entry_del(log, x);
     return NULL;
 }
 
@@ -150,6 +259,7 @@ begun_feed(struct undolog *log, const struct record *rec)
     PASS(record_decode(rec, &body));
     json_decref(map_get(log->begun, rec->path));
     map_put(log->begun, rec->path, body);
+    log->any = true;
     return NULL;
 }
 
@@ -180,28 +290,11 @@ undolog_doubt(struct undolog *log, const char *step_path, bool begun)
 
 /* ---- looking --------------------------------------------------------------- */
 
-size_t
-undolog_len(const struct undolog *log)
-{
-    return log ? log->order.len : 0;
-}
-
 static bool
 is_below(const char *path, const char *below)
 {
     size_t n = strlen(below);
     return !n || (strncmp(path, below, n) == 0 && path[n] == '/');
-}
-
-struct undo_entry *
-undolog_before(const struct undolog *log, size_t *i, size_t from, const char *below)
-{
-    while (log && *i > from) {
-        struct undo_entry *x = log->order.at[--*i];
-        if (x->place == *i && is_below(x->path, below))
-            return x;
-    }
-    return NULL;
 }
 
 struct undo_entry *
@@ -218,26 +311,62 @@ undo_is_due(const struct undo_entry *x)
     return x->state < UNDO_DONE;
 }
 
-bool
-undolog_is_due(const struct undolog *log, const char *below, size_t from)
+static int64_t
+newest_entry(const struct undolog *log, const char *below, int64_t since, int64_t before)
 {
-    const struct undo_entry *x;
-    for (size_t i = undolog_len(log); (x = undolog_before(log, &i, from, below));) {
-        if (undo_is_due(x))
-            return true;
+    for (size_t i = slot_from(log, before); i-- > 0 && log->order.at[i].seq > since;) {
+        const struct slot *slot = &log->order.at[i];
+        if (slot->x && undo_is_due(slot->x) && is_below(slot->x->path, below))
+            return slot->seq;
     }
-    return false;
+    return 0;
+}
+
+int64_t
+undolog_newest(const struct undolog *log, const char *below, int64_t since, int64_t before)
+{
+    if (!log)
+        return 0;
+    int64_t newest = newest_entry(log, below, since, before);
+    const struct viewstream *s;
+    for (size_t i = 0; (s = viewstreams_next(log->streams, &i));) {
+        const int64_t seq = is_below(s->items, below) ? seqset_before(&s->undos, before) : -1;
+        newest = seq > since ? MAX(newest, seq) : newest;
+    }
+    return newest;
 }
 
 struct err *
-undo_request(const struct undo_entry *x, json_t **ret_request)
+undolog_open(struct undolog *log, const struct record *rec, struct undo_entry **ret_entry)
 {
-    struct record rec = {.body = x->body, .body_len = x->body_len};
+    AUTO(json_freep) json_t *state = NULL;
+    AUTO(json_freep) json_t *tolerates = NULL;
+    const struct json_want want[] = {{"state", &state}, {"tolerates_not_done", &tolerates}};
+    PASS(record_pick(rec, want, COUNT(want)));
+    struct undo_entry *x = undolog_at(log, rec->path);
+    if (log && !x) {
+        x = unpack(log, rec->path, rec->seq);
+        if (x && !state_parse(json_string_value(state), &x->state))
+            x = NULL;
+        if (x)
+            x->doubts = x->state == UNDO_BEGUN && !json_is_true(tolerates); /* else it is not due */
+    }
+    if (!x || x->seq != rec->seq)
+        return FAIL(ERR_INVALID, "the record %lld has no undo that is to be carried out",
+                    (long long)rec->seq);
+    x->tolerates |= json_is_true(tolerates);
+    *ret_entry = x;
+    return NULL;
+}
+
+struct err *
+undo_request(const struct record *rec, json_t **ret_request)
+{
     AUTO(json_freep) json_t *request = NULL;
     const struct json_want want = {"request", &request};
-    PASS(record_pick(&rec, &want, 1));
+    PASS(record_pick(rec, &want, 1));
     if (!json_is_object(request))
-        return FAIL(ERR_INVALID, "the undo of '%s' has no request", x->path);
+        return FAIL(ERR_INVALID, "the undo of '%s' has no request", rec->path);
     *ret_request = STEAL(request);
     return NULL;
 }
@@ -248,20 +377,40 @@ undolog_begun(const struct undolog *log, const char *path)
     return log ? map_get(log->begun, path) : NULL;
 }
 
+int64_t
+undolog_count(const struct undolog *log, enum undo_state s)
+{
+    int64_t count = log ? log->settled[s] : 0;
+    void *value;
+    for (size_t i = 0; log && map_next(log->by_path, &i, NULL, &value);)
+        count += ((const struct undo_entry *)value)->state == s;
+    return count;
+}
+
+/* All that is due, if the whole run is being undone; else what somebody has begun with. */
+static int64_t
+left(const struct undolog *log, bool all)
+{
+    int64_t count = 0;
+    const struct viewstream *s;
+    void *value;
+    for (size_t i = 0; map_next(log->by_path, &i, NULL, &value);) {
+        const struct undo_entry *x = value;
+        count += undo_is_due(x) && (all || x->state > UNDO_READY);
+    }
+    for (size_t i = 0; all && (s = viewstreams_next(log->streams, &i));)
+        count += s->undos.count;
+    return count;
+}
+
 json_t *
 undolog_document(const struct undolog *log)
 {
-    json_int_t count[UNDO_STATES] = {0};
-    const struct undo_entry *x;
-    if (!log || !map_len(log->begun))
+    if (!log || !log->any)
         return NULL;
-    for (size_t i = undolog_len(log); (x = undolog_before(log, &i, 0, ""));)
-        count[x->state] += undo_is_due(x) || x->state >= UNDO_DONE;
     const json_t *all = undolog_begun(log, "");
-    json_int_t left = count[UNDO_UNSURE] + count[UNDO_TRYING] + count[UNDO_FAILED];
-    if (all)
-        left += count[UNDO_READY] + count[UNDO_BEGUN];
     return json_pack("{ss* sI sI sI sI sI}", "reason", json_str(all, "reason", NULL), "undone",
-                     count[UNDO_DONE], "by_hand", count[UNDO_BY_HAND], "not_done",
-                     count[UNDO_NOTHING], "given_up", count[UNDO_GIVEN_UP], "left", left);
+                     undolog_count(log, UNDO_DONE), "by_hand", undolog_count(log, UNDO_BY_HAND),
+                     "not_done", undolog_count(log, UNDO_NOTHING), "given_up",
+                     undolog_count(log, UNDO_GIVEN_UP), "left", left(log, all != NULL));
 }

@@ -38,6 +38,7 @@ stream_free(struct viewstream *s)
     vec_fini(&s->errors);
     doneset_fini(&s->done);
     doneset_fini(&s->covered);
+    seqset_fini(&s->undos);
     json_decref(s->opened);
     free(s->path);
     free(s->items);
@@ -114,6 +115,14 @@ item_around(const struct viewstreams *vs, const char *path, size_t *ret_len, int
     return NULL;
 }
 
+struct viewstream *
+viewstreams_around(const struct viewstreams *vs, const char *path)
+{
+    size_t len;
+    int64_t index;
+    return viewstreams_has(vs) ? item_around(vs, path, &len, &index) : NULL;
+}
+
 void
 viewstreams_place(struct viewstreams *vs, const char *path)
 {
@@ -171,10 +180,11 @@ inner_drop(struct viewstreams *vs, const char *item, struct viewstream *of, plac
             continue;
         any = true;
         AUTO(freep) char *name = xstrdup(items);
-        const struct viewstream *inner = map_del(vs->by_items, name);
+        struct viewstream *inner = map_del(vs->by_items, name);
+        seqset_move(&of->undos, &inner->undos);
         usage_add(&of->steps, &inner->steps);
         of->held = amount_add(of->held, inner->held);
-        stream_free(value);
+        stream_free(inner);
     }
     if (any)
         held_drop_below(vs, below, of, drop, ctx);
@@ -311,9 +321,22 @@ viewstreams_ended(struct viewstreams *vs, const char *path, place_drop_fn drop, 
     held_drop_below(vs, items, s, drop, ctx);
     viewstream_written(s);
     doneset_fini(&s->covered);
+    s->over = true;
     const int64_t count = s->done.count;
     doneset_fini(&s->done);
     s->done.count = count;
+}
+
+void
+viewstreams_undone(struct viewstreams *vs, const char *path, place_drop_fn drop, void *ctx)
+{
+    size_t len = 0;
+    int64_t index = 0;
+    struct viewstream *s = viewstreams_has(vs) ? item_around(vs, path, &len, &index) : NULL;
+    if (!s || (!s->over && !doneset_has(&s->done, index)))
+        return;
+    AUTO(freep) char *item = xstrndup(path, len);
+    held_drop(vs, item, s, drop, ctx);
 }
 
 json_t *

@@ -11,6 +11,7 @@
 #include "base/vec.h"
 #include "engine/journal/doneset.h"
 #include "engine/journal/journal.h"
+#include "engine/journal/seqset.h"
 #include "guard/budget.h"
 
 #define STREAM_ERRORS_MAX 100 /* failed items that are told by themselves */
@@ -38,6 +39,9 @@ struct viewstream {
     struct amount held;              /* nothing is known may have taken beside that */
     VEC(struct unwritten) unwritten; /* only while a former life is recalled */
     VEC(struct item_error) errors;   /* the first STREAM_ERRORS_MAX */
+    struct seqset
+        undos; /* records with what is to be undone in items that have ended (undolog.h) */
+    bool over; /* its node has ended */
 };
 
 struct viewstreams;
@@ -53,8 +57,12 @@ typedef void (*place_drop_fn)(void *ctx, const char *path, struct viewstream *of
 /* A record of REC_STREAM_* or REC_ITEM_*. recall: of a run that goes on. */
 struct err *MUST viewstreams_feed(struct viewstreams *vs, const struct record *rec, bool recall,
                                   place_drop_fn drop, void *ctx);
+/* That of the innermost item that the path is of or in; NULL: there is none. */
+struct viewstream *viewstreams_around(const struct viewstreams *vs, const char *path);
 /* Something is kept of this path: it goes when its item is done. */
 void viewstreams_place(struct viewstreams *vs, const char *path);
+/* What a node did is undone. When its item has ended, what was kept of that since goes. */
+void viewstreams_undone(struct viewstreams *vs, const char *path, place_drop_fn drop, void *ctx);
 /* The node at this path has ended; if it was a stream, what was kept of its items goes. */
 void viewstreams_ended(struct viewstreams *vs, const char *path, place_drop_fn drop, void *ctx);
 /* {completed, failed, failures}: counted, and told by themselves only the first that failed. */

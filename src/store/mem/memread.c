@@ -31,7 +31,7 @@ read_journal(struct mem *h, struct request *r)
     int64_t seq = MAX(r->from, 1);
     uint32_t crc = seq > 1 && seq <= run->row.seq ? run->journal.at[seq - 2].crc : 0;
     for (; seq <= run->row.seq; seq++) {
-        if (r->page.len > ((size_t)1 << 20)) {
+        if (r->page.len > (r->one ? 0 : (size_t)1 << 20)) {
             r->more = true;
             return;
         }

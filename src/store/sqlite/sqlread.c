@@ -158,7 +158,8 @@ read_journal(struct conn *c, struct request *r)
     if (w.seq > head.seq)
         return SQLITE_OK;
     CHECK(crc_before(c, &head, &w));
-    CHECK(journal_walk(c, &head, &w, &r->page, r->limit ? PAGE_MAX : PAGE_FIRST));
+    const size_t max = r->one ? 0 : r->limit ? PAGE_MAX : PAGE_FIRST;
+    CHECK(journal_walk(c, &head, &w, &r->page, max));
     r->more = w.seq <= head.seq;
     if (!w.damage)
         return SQLITE_OK;
