@@ -4,11 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct held { /* the places of an item that is not done */
-    VEC(char *) paths;
+struct held {            /* what is kept of an item that is not done */
+    VEC(char *) paths;   /* of places */
+    VEC(char *) streams; /* inside of it; by their items */
 };
 struct viewstreams {
     struct map *by_items; /* "each/sum" -> struct viewstream */
+    struct map *by_path;  /* "each" -> the same */
     struct map *held;     /* "each/sum[17]" -> struct held */
 };
 
@@ -17,6 +19,7 @@ viewstreams_new(void)
 {
     struct viewstreams *vs = xcalloc(1, sizeof *vs);
     vs->by_items = map_new();
+    vs->by_path = map_new();
     vs->held = map_new();
     return vs;
 }
@@ -50,7 +53,10 @@ held_free(struct held *h)
 {
     vec_each (&h->paths, path)
         free(*path);
+    vec_each (&h->streams, items)
+        free(*items);
     vec_fini(&h->paths);
+    vec_fini(&h->streams);
     free(h);
 }
 
@@ -65,6 +71,7 @@ viewstreams_free(struct viewstreams *vs)
     for (size_t i = 0; map_next(vs->held, &i, NULL, &value);)
         held_free(value);
     map_free(vs->by_items);
+    map_free(vs->by_path);
     map_free(vs->held);
     free(vs);
 }
@@ -85,12 +92,7 @@ viewstreams_next(const struct viewstreams *vs, size_t *i)
 struct viewstream *
 viewstreams_find(const struct viewstreams *vs, const char *path)
 {
-    struct viewstream *s;
-    for (size_t i = 0; (s = viewstreams_next(vs, &i));) {
-        if (strcmp(s->path, path) == 0)
-            return s;
-    }
-    return NULL;
+    return map_get(vs->by_path, path);
 }
 
 /* ---- items ----------------------------------------------------------------- */
@@ -123,33 +125,33 @@ viewstreams_around(const struct viewstreams *vs, const char *path)
     return viewstreams_has(vs) ? item_around(vs, path, &len, &index) : NULL;
 }
 
-void
-viewstreams_place(struct viewstreams *vs, const char *path)
+/* Of the item around a path; NULL: there is none. */
+static struct held *
+held_around(struct viewstreams *vs, const char *path)
 {
     size_t len;
     int64_t index;
     if (!viewstreams_has(vs) || !item_around(vs, path, &len, &index))
-        return;
+        return NULL;
     AUTO(freep) char *item = xstrndup(path, len);
     struct held *h = map_get(vs->held, item);
     if (!h) {
         h = xcalloc(1, sizeof *h);
         map_put(vs->held, item, h);
     }
-    vec_push(&h->paths, xstrdup(path));
+    return h;
 }
 
-static void
-held_drop(struct viewstreams *vs, const char *item, struct viewstream *of, place_drop_fn drop,
-          void *ctx)
+void
+viewstreams_place(struct viewstreams *vs, const char *path)
 {
-    struct held *h = map_del(vs->held, item);
-    if (!h)
-        return;
-    vec_each (&h->paths, path)
-        drop(ctx, *path, of);
-    held_free(h);
+    struct held *h = held_around(vs, path);
+    if (h)
+        vec_push(&h->paths, xstrdup(path));
 }
+
+static void held_drop(struct viewstreams *vs, const char *item, struct viewstream *of,
+                      place_drop_fn drop, void *ctx);
 
 /* All items whose path begins so. */
 static void
@@ -164,30 +166,33 @@ held_drop_below(struct viewstreams *vs, const char *prefix, struct viewstream *o
     }
 }
 
-/* Streams inside of an item: they are gone with it. */
+/* A stream inside of an item: it is gone with it. */
 static void
-inner_drop(struct viewstreams *vs, const char *item, struct viewstream *of, place_drop_fn drop,
+inner_drop(struct viewstreams *vs, const char *items, struct viewstream *of, place_drop_fn drop,
            void *ctx)
 {
-    AUTO(freep) char *below = xasprintf("%s/", item);
-    const char *items;
-    void *value;
-    bool any = false;
-    if (map_len(vs->by_items) < 2)
+    AUTO(freep) char *below = xasprintf("%s[", items);
+    struct viewstream *inner = map_del(vs->by_items, items);
+    map_del(vs->by_path, inner->path);
+    seqset_move(&of->undos, &inner->undos);
+    usage_add(&of->steps, &inner->steps);
+    of->held = amount_add(of->held, inner->held);
+    stream_free(inner);
+    held_drop_below(vs, below, of, drop, ctx);
+}
+
+static void
+held_drop(struct viewstreams *vs, const char *item, struct viewstream *of, place_drop_fn drop,
+          void *ctx)
+{
+    struct held *h = map_del(vs->held, item);
+    if (!h)
         return;
-    for (size_t i = 0; map_next(vs->by_items, &i, &items, &value);) {
-        if (!str_starts(items, below))
-            continue;
-        any = true;
-        AUTO(freep) char *name = xstrdup(items);
-        struct viewstream *inner = map_del(vs->by_items, name);
-        seqset_move(&of->undos, &inner->undos);
-        usage_add(&of->steps, &inner->steps);
-        of->held = amount_add(of->held, inner->held);
-        stream_free(inner);
-    }
-    if (any)
-        held_drop_below(vs, below, of, drop, ctx);
+    vec_each (&h->paths, path)
+        drop(ctx, *path, of);
+    vec_each (&h->streams, items)
+        inner_drop(vs, *items, of, drop, ctx);
+    held_free(h);
 }
 
 static void
@@ -240,7 +245,6 @@ item_feed(struct viewstreams *vs, const struct record *rec, bool recall, place_d
     if (recall && json_object_get(s->opened, "results"))
         unwritten_keep(s, rec, index);
     held_drop(vs, rec->path, s, drop, ctx);
-    inner_drop(vs, rec->path, s, drop, ctx);
     return NULL;
 }
 
@@ -252,13 +256,17 @@ opened_feed(struct viewstreams *vs, const struct record *rec)
     AUTO(json_freep) json_t *body = NULL;
     PASS(record_decode(rec, &body));
     AUTO(freep) char *items = xasprintf("%s/%s", rec->path, json_str(body, "member", ""));
-    if (map_has(vs->by_items, items))
+    if (map_has(vs->by_items, items) || map_has(vs->by_path, rec->path))
         return NULL; /* the first one holds */
     struct viewstream *s = xcalloc(1, sizeof *s);
     s->path = xstrdup(rec->path);
     s->items = xstrdup(items);
     s->opened = STEAL(body);
     map_put(vs->by_items, items, s);
+    map_put(vs->by_path, rec->path, s);
+    struct held *around = held_around(vs, rec->path);
+    if (around)
+        vec_push(&around->streams, xstrdup(items));
     return NULL;
 }
 

@@ -1,13 +1,15 @@
 /* viewstream_test.c - what is known of very many items: little of those that are done, all of the
  * others, and of damaged records where they are wrong. */
 #include "base/test.h"
+#include "engine/journal/undolog.h"
 #include "engine/journal/viewstream.h"
 
 static struct err *
 feed(struct view *v, bool recall, enum record_kind kind, const char *path, const char *body)
 {
     AUTO(freep) char *bytes = xasprintf("%c%s", JOURNAL_FORMAT, body);
-    const struct record rec = {kind, path, bytes, strlen(bytes)};
+    static int64_t seq;
+    const struct record rec = {kind, path, bytes, strlen(bytes), ++seq};
     return recall ? view_recall(v, &rec) : view_feed(v, &rec);
 }
 
@@ -83,6 +85,41 @@ nested(void **state)
     assert_null(view_stream(v, "each/sum[3]/rows"));
     assert_false(step_known(v, "each/sum[3]/rows/row[1]/turn[0]"));
     assert_int_equal(view_stream(v, "each")->steps.input_tokens, 6);
+    view_free(v);
+}
+
+/* Of what can be undone in items that are over a number is kept, and that of inner streams with it;
+ * of what their undos did nothing, when they are done. */
+static void
+undos(void **state)
+{
+#define ROW "each/sum[3]/rows/row[0]"
+    (void)state;
+    struct view *v = opened(true);
+    assert_ok(feed(v, true, REC_STREAM_OPENED, "each/sum[3]/rows", "{\"member\":\"row\"}"));
+    assert_ok(feed(v, true, REC_UNDO, ROW, "{\"state\":\"ready\",\"request\":{}}"));
+    assert_ok(feed(v, true, REC_ITEM_DONE, ROW, "{}"));
+    assert_int_equal(view_stream(v, "each/sum[3]/rows")->undos.count, 1);
+    const int64_t seq = undolog_newest(view_undo(v), "each/sum[3]", 0, INT64_MAX);
+    assert_true(seq > 0);
+    assert_ok(feed(v, true, REC_UNDOING, "each/sum[3]", "{\"reason\":\"failed\"}"));
+    assert_ok(feed(v, true, REC_ITEM_FAILED, "each/sum[3]", "{\"error\":\"no\"}"));
+    assert_null(undolog_begun(view_undo(v), "each/sum[3]"));
+    assert_int_equal(view_stream(v, "each")->undos.count, 1);
+    assert_int_equal(undolog_newest(view_undo(v), "", 0, INT64_MAX), seq);
+    AUTO(freep)
+    char *of = xasprintf("{\"state\":\"trying\",\"try\":1,\"of\":%lld}", (long long)seq);
+    assert_ok(feed(v, true, REC_UNDO, ROW, of));
+    assert_int_equal(view_stream(v, "each")->undos.count, 0);
+    assert_ok(feed(v, true, REC_NODE_STARTED, ROW "/undo[1]", STARTED));
+    assert_ok(feed(v, true, REC_STEP_DONE, ROW "/undo[1]/turn[0]", STEP));
+    assert_ok(feed(v, true, REC_STREAM_OPENED, ROW "/undo[1]/s", "{\"member\":\"x\"}"));
+    assert_true(step_known(v, ROW "/undo[1]/turn[0]"));
+    assert_ok(feed(v, true, REC_UNDO, ROW, "{\"state\":\"done\",\"try\":1}"));
+    assert_false(step_known(v, ROW "/undo[1]/turn[0]"));
+    assert_null(view_stream(v, ROW "/undo[1]/s"));
+    assert_int_equal(view_stream(v, "each")->steps.input_tokens, 3);
+    assert_int_equal(undolog_count(view_undo(v), UNDO_DONE), 1);
     view_free(v);
 }
 
@@ -172,4 +209,5 @@ damaged(void **state)
 }
 
 TESTS(viewstream_test, cmocka_unit_test(forgotten), cmocka_unit_test(nested),
-      cmocka_unit_test(unwritten), cmocka_unit_test(failures), cmocka_unit_test(damaged))
+      cmocka_unit_test(undos), cmocka_unit_test(unwritten), cmocka_unit_test(failures),
+      cmocka_unit_test(damaged))
