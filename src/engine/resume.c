@@ -148,6 +148,20 @@ engine_undo_list(struct engine *e, const char *id, undo_fn fn, void *ctx)
     return err;
 }
 
+static struct err *
+nothing_to_undo(const char *id, const struct view *view)
+{
+    const json_t *fork = json_object_get(view_started(view), "fork");
+    if (fork && !view_undo(view))
+        return FAIL(ERR_MISSING,
+                    "there is nothing to undo in the run '%s': what it took over of '%s' is "
+                    "undone there",
+                    id, json_str(fork, "run", ""));
+    return FAIL(ERR_MISSING, "there is nothing to undo in the run '%s': %s", id,
+                view_undo(view) ? "no node with `compensate` has completed"
+                                : "no node of it has `compensate`");
+}
+
 /* *ret_goes_on: it is being rolled back already. */
 static struct err *
 rollback_check(struct engine *e, const struct store_run *row, bool *ret_goes_on)
@@ -162,9 +176,7 @@ rollback_check(struct engine *e, const struct store_run *row, bool *ret_goes_on)
     else if (!err && row->status == RUN_COMPENSATED)
         err = FAIL(ERR_INVALID, "the run '%s' is undone already", row->id);
     else if (!err && !*ret_goes_on && !undolog_newest(log, "", 0, INT64_MAX))
-        err = FAIL(ERR_MISSING, "there is nothing to undo in the run '%s': %s", row->id,
-                   log ? "no node with `compensate` has completed"
-                       : "no node of it has `compensate`");
+        err = nothing_to_undo(row->id, view);
     view_free(view);
     return err;
 }

@@ -1,6 +1,7 @@
 /* saga_test.c - runs that are undone by others than their end: cancelled while nobody has them, by
  * force, rolled back; interrupted while they are being undone. */
 #include "engine/enginetest.h"
+#include "engine/fork.h"
 #include "engine/saga.h"
 #include "engine/tell.h"
 #include "rt/fiber.h"
@@ -13,6 +14,8 @@
     "\"compensate\":{\"input\":\"no {{ output }}\"}},"                                             \
     "{\"id\":\"pay\",\"agent\":\"mail\",\"input\":\"{{ input }}\",\"depends_on\":[\"room\"],"      \
     "\"compensate\":{\"agent\":\"mail\",\"input\":\"{{ inputs.back }}\"}}]},"                      \
+    "\"half\":{\"nodes\":[{\"id\":\"room\",\"agent\":\"say\",\"compensate\":{\"input\":\"no\"}},"  \
+    "{\"id\":\"look\",\"agent\":\"say\",\"depends_on\":[\"room\"]}]},"                             \
     "\"plain\":{\"nodes\":[{\"id\":\"room\",\"agent\":\"say\"}]}}}"
 
 static struct run *
@@ -123,6 +126,28 @@ roll_back_halfway(struct scene *s)
 }
 
 static void
+fork_then_roll_back(struct scene *s, const char *workflow, const char *from)
+{
+    struct run *r = go(s, workflow, "all", "all");
+    char id[RUN_ID_LEN] = "";
+    note(s, "wait", run_wait(r, DEADLINE_NONE));
+    note(s, "fork", engine_fork(s->e, &(struct fork_request){.run = run_id(r), .from = from}, id));
+    resumed(s, id, NULL);
+    list(s, id);
+    rolled_back(s, id);
+    list(s, run_id(r));
+    run_unref(r);
+}
+
+/* What the origin did is the origin's to undo. */
+static void
+roll_back_fork(struct scene *s)
+{
+    fork_then_roll_back(s, "trip", "pay");
+    fork_then_roll_back(s, "half", "look");
+}
+
+static void
 rolling_back(void **state)
 {
     (void)state;
@@ -204,6 +229,39 @@ cancel_by_force(struct scene *s)
 }
 
 static void
+rolling_back_forks(void **state)
+{
+    (void)state;
+    scene(roll_back_fork, "wait: ok\n"
+                          "fork: ok\n"
+                          "wait: ok\n"
+                          "completed done ! -\n"
+                          "  room completed a room ! -\n"
+                          "  pay completed done ! -\n"
+                          "to undo: ok\n"
+                          "  pay ready: mail all\n"
+                          "wait: ok\n"
+                          "compensated done ! -\n"
+                          "  room completed a room ! -\n"
+                          "  pay completed done ! -\n"
+                          "  pay/undo[1] completed done ! -\n"
+                          "to undo: ok\n"
+                          "  pay ready: mail all\n"
+                          "  room ready: say no a room\n"
+                          "wait: ok\n"
+                          "fork: ok\n"
+                          "wait: ok\n"
+                          "completed all ! -\n"
+                          "  room completed all ! -\n"
+                          "  look completed all ! -\n"
+                          "to undo: ok\n"
+                          "rollback: there is nothing to undo in the run '': what it took over of "
+                          "'' is undone there\n"
+                          "to undo: ok\n"
+                          "  room ready: say no\n");
+}
+
+static void
 ended_by_others(void **state)
 {
     (void)state;
@@ -254,4 +312,5 @@ ended_by_others(void **state)
           "  room/undo[1] completed no a room ! -\n");
 }
 
-TESTS(saga_test, cmocka_unit_test(rolling_back), cmocka_unit_test(ended_by_others))
+TESTS(saga_test, cmocka_unit_test(rolling_back), cmocka_unit_test(rolling_back_forks),
+      cmocka_unit_test(ended_by_others))
