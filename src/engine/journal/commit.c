@@ -200,14 +200,14 @@ is_told(struct run *r, enum record_kind kind)
 }
 
 static struct err *
-record_tell(struct run *r, struct pending *p, const struct record *rec, int64_t seq)
+record_tell(struct run *r, struct pending *p, const struct record *rec)
 {
     if (!p->body) /* it never was a tree, or somebody came after it was appended */
         PASS(record_decode(rec, &p->body));
     item_event_fill(p->kind, p->body);
     run_publish(r, (struct run_event){.name = record_event(p->kind, p->body),
                                       .path = p->path,
-                                      .seq = seq,
+                                      .seq = rec->seq,
                                       .detail = p->body});
     return NULL;
 }
@@ -220,7 +220,7 @@ batch_committed(struct run *r, struct pending *batch, size_t n, int64_t first_se
                              batch[i].len,  first_seq + (int64_t)i, batch[i].end};
         PASS(view_feed(r->view, &rec));
         if (is_told(r, batch[i].kind))
-            PASS(record_tell(r, &batch[i], &rec, rec.seq));
+            PASS(record_tell(r, &batch[i], &rec));
         run_tell_upto(r, batch[i].number);
     }
     return NULL;
