@@ -72,9 +72,11 @@ bool
 seqset_del(struct seqset *s, int64_t n)
 {
     struct seqset_piece *p = piece_of(s, n);
-    uint64_t *word = p ? &p->words[(n - p->base) / WORD] : NULL;
+    if (!p)
+        return false;
+    uint64_t *word = &p->words[(n - p->base) / WORD];
     const uint64_t bit = (uint64_t)1 << (n % WORD);
-    if (!p || !(*word & bit))
+    if (!(*word & bit))
         return false;
     *word &= ~bit;
     s->count--;

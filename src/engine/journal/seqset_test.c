@@ -26,6 +26,7 @@ few(void **state)
     assert_int_equal(seqset_before(&s, 1), 0);
     assert_int_equal(seqset_before(&s, 0), -1);
     assert_false(seqset_del(&s, 513));
+    assert_false(seqset_del(&s, -7));
     assert_false(seqset_del(&s, FAR + 512));
     assert_true(seqset_del(&s, 512));
     assert_false(seqset_del(&s, 512));
