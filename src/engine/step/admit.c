@@ -149,10 +149,10 @@ long_wait(struct stepping *st, unsigned number, const struct limit_wait *w)
 {
     struct run *r = st->h->run;
     AUTO(freep) char *path = xasprintf("%s/limit[%u]", st->path, number);
-    AUTO(json_freep)
-    json_t *detail = w ? json_pack("{ss ss ss}", "target", st->s->target, "limit", w->name,
-                                   "reason", limit_reason_text(w->reason))
-                       : NULL;
+    AUTO(json_freep) json_t *detail = json_pack("{si}", "attempt", (int)st->attempt);
+    if (w)
+        json_object_update_new(detail, json_pack("{ss ss ss}", "target", st->s->target, "limit",
+                                                 w->name, "reason", limit_reason_text(w->reason)));
     struct pause p = {.type = PAUSE_LIMIT, .for_ms = w ? w->wait_ms : 0, .detail = detail};
     AUTO(json_freep) json_t *value = NULL;
     const int64_t since = rt_wall_ms();
@@ -175,6 +175,8 @@ admit_find(struct stepping *st)
         PASS(view_wait(v, path, &open, &done));
         if (!open && !done)
             break;
+        const unsigned nth = (unsigned)MAX(json_int(open ? open : done, "attempt", 1), 1);
+        st->attempt = MAX(st->attempt, nth - 1); /* those before it are over */
         st->queued = !done;
     }
     return NULL;

@@ -49,7 +49,8 @@ void guards_verdict(struct stepping *st, uint64_t pass, const struct err *e, boo
 /* ERR_DENIED at once when the breaker is open: nobody need wait for his turn first. */
 struct err *MUST guards_peek(struct stepping *st);
 
-/* admit.c: what a former life had: the long waits for its turn, and whether it still waits. */
+/* admit.c: what a former life had: the long waits for its turn, which tries they were of, and
+ * whether it still waits. After back_off_find. */
 struct err *MUST admit_find(struct stepping *st);
 /* Its turn, by all limits that it falls under. Waits, for days if it has to: ERR_PARKED. */
 struct err *MUST admit_wait(struct stepping *st) YIELDS;
