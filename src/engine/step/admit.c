@@ -196,6 +196,7 @@ admit_once(struct stepping *st, bool *ret_late, struct limit_wait *ret_wait)
                                   .ctx = st};
     struct err *e = broker_admit(r->engine->broker, &ask, &st->admission, ret_late, ret_wait);
     st->waited_ms += rt_now_ms() - since;
+    st->final &= !e; /* the store failed: that may be over at the next try */
     return e;
 }
 

@@ -493,5 +493,46 @@ in_order(void **state)
     ledger_reset();
 }
 
+static int64_t stopped_commit, failures;
+
+static bool
+one_is_stopped(void *ctx, int64_t n, bool after)
+{
+    (void)ctx;
+    return after || n != stopped_commit;
+}
+
+static void
+hiccup(struct life *l)
+{
+    store_on_commit(l->store, one_is_stopped, NULL);
+    begin(l, "0 3 10 -1 10");
+    if (!l->runs.len) { /* it could not even begin */
+        str_reset(&l->failed);
+        return;
+    }
+    struct run *r = vec_pop(&l->runs);
+    err_drop(run_wait(r, DEADLINE_NONE)); /* its journal could not be written: it goes on later */
+    failures += run_state(r) == RUN_FAILED;
+    run_unref(r);
+}
+
+/* A store that fails for a moment is no failure of a call: windows that cannot be written are tried
+ * again, as calls are. */
+static void
+store_fails(void **state)
+{
+    (void)state;
+    failures = 0;
+    for (stopped_commit = 1; stopped_commit < 8; stopped_commit++) {
+        struct life l = {.limits = "{\"rpm\":40}", .play = hiccup};
+        ledger_reset();
+        live(&l);
+    }
+    assert_int_equal(failures, 0);
+    ledger_reset();
+}
+
 TESTS(limits_test, cmocka_unit_test(thousand_runs), cmocka_unit_test(one_beside_many),
-      cmocka_unit_test(corrections), cmocka_unit_test(restarts), cmocka_unit_test(in_order))
+      cmocka_unit_test(corrections), cmocka_unit_test(restarts), cmocka_unit_test(in_order),
+      cmocka_unit_test(store_fails))
