@@ -225,6 +225,14 @@ waiter_settle(struct waiter *w, enum waiter_state state)
     fiber_wake(w->fiber);
 }
 
+/* Whoever hears that he was cancelled takes it for his own end. */
+static struct err *
+store_failure(const struct target *t)
+{
+    const enum err_kind kind = err_kind(t->error);
+    return FAIL(kind == ERR_CANCELLED ? ERR_TRANSIENT : kind, "%s", t->error_text);
+}
+
 /* It leaves the line without having had its turn: it takes long, or the store fails. */
 static void
 waiter_dismiss(struct waiter *w, struct target *why, enum waiter_state state)
@@ -234,7 +242,7 @@ waiter_dismiss(struct waiter *w, struct target *why, enum waiter_state state)
     lane->targets[0]->waiting--;
     w->why = target_wait(why, w->admission->tokens);
     if (state == WAITER_FAILED)
-        w->error = FAIL(err_kind(why->error), "%s", why->error_text);
+        w->error = store_failure(why);
     waiter_settle(w, state);
 }
 

@@ -15,7 +15,8 @@ struct side { /* one of the two */
     json_t *value;
     struct err *e;
     bool open, done; /* open: its scope is there */
-    int64_t sent_ms; /* when it was */
+    bool sent;
+    int64_t sent_ms;
 };
 struct hedge {
     struct side first, second;
@@ -35,6 +36,7 @@ hedge_sent(struct side *side)
 {
     struct hedge *h = side->hedge;
     struct stepping *st = h->first.st;
+    side->sent = true;
     side->sent_ms = rt_now_ms();
     waitq_wake_all(&h->changed);
     if (side == &h->first)
@@ -96,7 +98,7 @@ both_wait(struct hedge *h)
         int64_t until = DEADLINE_NONE;
         if (h->first.done && (!begun || h->second.done))
             return NULL;
-        if (!begun && h->first.st->sent)
+        if (!begun && h->first.sent)
             until = add_saturating(h->first.sent_ms, after);
         if (!begun && until != DEADLINE_NONE && rt_now_ms() >= until) {
             second_begin(h);
@@ -115,7 +117,7 @@ both_wait(struct hedge *h)
 static void
 loser_count(struct stepping *st, const struct side *s)
 {
-    if (s->e && err_kind(s->e) == ERR_CANCELLED && s->st->sent && st->s->effect == EFFECT_LLM)
+    if (s->e && err_kind(s->e) == ERR_CANCELLED && s->sent && st->s->effect == EFFECT_LLM)
         usage_add(&st->usage, &(struct usage){.model_calls = 1});
 }
 
