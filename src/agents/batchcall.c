@@ -9,6 +9,7 @@ struct travel { /* one call under way */
     const struct batch_call *b;
     int64_t group;           /* of this process; 0: not gathered here */
     const json_t *submitted; /* {batch, item} */
+    const struct err *lost;  /* why nobody can ask for the answer; NULL: it can be taken */
 };
 
 static struct batch_item
@@ -28,6 +29,13 @@ gather_once(void *ctx, const struct step_call *call, json_t **ret_value, struct 
     PASS(llm_gather(b->llm, b->profile, b->batching, call->deadline_ms, &t->group));
     *ret_value = json_true();
     return NULL;
+}
+
+static struct err *
+submit_most(void *ctx, int64_t deadline_ms, struct usage *ret_most)
+{
+    const struct step *call = ((struct travel *)ctx)->b->step;
+    return call->most(call->ctx, deadline_ms, ret_most);
 }
 
 /* The id is the step's own: the same whoever submits it, and of no other call. */
@@ -60,6 +68,15 @@ look_once(void *ctx, const struct step_call *call, json_t **ret_value, struct us
     return NULL;
 }
 
+/* Of a batch that the provider refused as a whole nothing was done. */
+static struct err *
+lost_again(const struct err *e)
+{
+    AUTO(freep) char *text = err_text(e);
+    struct err *again = FAIL(err_kind(e), "%s", text);
+    return err_kind(e) == ERR_INVALID ? err_set_answered(again) : again;
+}
+
 static struct err *
 take_once(void *ctx, const struct step_call *call, json_t **ret_value, struct usage *usage)
 {
@@ -67,6 +84,8 @@ take_once(void *ctx, const struct step_call *call, json_t **ret_value, struct us
     const struct batch_call *b = t->b;
     struct llm_request req;
     struct llm_reply reply = {0};
+    if (t->lost)
+        return lost_again(t->lost);
     PASS(b->request(b->ctx, call->deadline_ms, &req));
     const struct batch_item item = item_of(t, &req, json_str(t->submitted, "item", ""));
     struct err *e = llm_batch_take(b->llm, &item, json_str(t->submitted, "batch", ""),
@@ -97,9 +116,25 @@ travel_step(struct travel *t, const char *what, enum effect effect, step_fn run,
     s.effect = effect;
     s.run = run;
     s.ctx = t;
-    s.most = effect == EFFECT_ONCE ? s.most : NULL;
+    if (effect == EFFECT_ONCE) { /* what it costs is known when the answer is there */
+        s.most = submit_most;
+        s.pays_for = t->b->step->name;
+        s.pays_ms = BATCH_GIVE_UP_MS;
+    } else {
+        s.most = NULL;
+    }
     without_limits(&s);
     return t->b->host->ops->step(t->b->host, &s, ret_value);
+}
+
+/* Nobody waits for the answer any more, or not in this life. */
+static bool
+is_over(const struct err *e)
+{
+    struct err *ended = fiber_check();
+    const bool over = ended || err_kind(e) == ERR_CANCELLED || err_kind(e) == ERR_PARKED;
+    err_drop(ended);
+    return over;
 }
 
 /* Not reached is not ended: it goes on without us. */
@@ -107,10 +142,7 @@ static bool
 may_wait_on(const struct err *e)
 {
     const enum err_kind kind = err_kind(e);
-    struct err *ended = fiber_check();
-    const bool over = ended != NULL;
-    err_drop(ended);
-    return !over && (kind == ERR_TRANSIENT || kind == ERR_TIMEOUT || kind == ERR_LIMIT);
+    return !is_over(e) && (kind == ERR_TRANSIENT || kind == ERR_TIMEOUT || kind == ERR_LIMIT);
 }
 
 static struct err *
@@ -144,6 +176,17 @@ waited(struct travel *t, unsigned k)
     return NULL;
 }
 
+static struct err *
+ended_wait(struct travel *t)
+{
+    bool ended = false;
+    for (unsigned k = 0; !ended; k++) {
+        PASS(waited(t, k));
+        PASS(looked(t, k, &ended));
+    }
+    return NULL;
+}
+
 struct err *
 batch_call(const struct batch_call *b, json_t **ret_value)
 {
@@ -151,19 +194,23 @@ batch_call(const struct batch_call *b, json_t **ret_value)
     AUTO(json_freep) json_t *gathered = NULL;
     AUTO(json_freep) json_t *submitted = NULL;
     struct step take = *b->step;
-    bool ended = false;
+    struct err *e = NULL;
     PASS(travel_step(&t, "gather", EFFECT_PURE, gather_once, &gathered));
     PASS(travel_step(&t, "submit", EFFECT_ONCE, submit_once, &submitted));
     if (!json_is_object(submitted))
         return FAIL(ERR_MISSING, "its batch was taken for submitted, and nobody knows its name");
     t.submitted = submitted;
-    for (unsigned k = 0; !ended; k++) {
-        PASS(waited(&t, k));
-        PASS(looked(&t, k, &ended));
-    }
+    e = ended_wait(&t);
+    if (e && is_over(e))
+        return e;
+    t.lost = e;
     take.run = take_once;
     take.ctx = &t;
-    take.most = NULL; /* reserved when it was submitted */
+    take.effect = EFFECT_PURE;
+    take.most = NULL;
+    take.paid = true;
     without_limits(&take);
-    return b->host->ops->step(b->host, &take, ret_value);
+    struct err *failed = b->host->ops->step(b->host, &take, ret_value);
+    err_free(e);
+    return failed;
 }

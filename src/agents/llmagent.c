@@ -260,6 +260,8 @@ ask_profile(struct conversation *c, const json_t *which, const char *name, json_
                      .tokens = tokens_expected};
     PASS(llm_batching(c->llm, &a->profile, c->profile_def, &a->batching, &a->batched));
     *ret_asked = true;
+    if (a->batched && a->batching.endpoint)
+        llm_price_scale(&a->profile.price, a->batching.price_factor);
     if (!a->batched || !a->batching.endpoint)
         return c->host->ops->step(c->host, &s, ret_value);
     return batch_call(&(struct batch_call){c->host, c->llm, &a->profile, &a->batching, &s,

@@ -1,6 +1,7 @@
 /* hosted.c - what an agent gets from the engine, and running one. */
 #include "engine/roster.h"
 #include "engine/runcore.h"
+#include "engine/step/prepaid.h"
 #include "engine/talk/history.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -127,6 +128,7 @@ one_run(void *arg)
     struct err *e = o->sem ? sem_acquire(o->sem, DEADLINE_NONE) : NULL;
     if (!e) {
         e = o->fn(&o->host.base, o->arg);
+        prepaid_leave(&o->host, e);
         if (o->sem)
             sem_release(o->sem);
     }
@@ -148,6 +150,7 @@ hosted_each(struct host *h, const struct each *e)
         all[i].sem = e->limit ? &sem : NULL;
         all[i].host.path = xasprintf("%s/%s[%zu]", x->path, e->name, i);
         all[i].host.usage = (struct usage){0};
+        all[i].host.prepaid = NULL;
         e->ret_errs[i] = NULL;
         if (e->n == 1)
             one_run(&all[i]);
@@ -238,6 +241,7 @@ agent_run(struct run *r, const struct work *w, int64_t started_wall_ms, struct r
     struct roster_work working = {.agent = t.name, .path = w->path};
     roster_begin(r, &working);
     struct err *e = kind->run(&h.base, &t, ret_reply);
+    prepaid_leave(&h, e);
     working.refused = h.refused;
     roster_end(r, &working, e);
     ret_reply->usage = h.usage;

@@ -4,6 +4,7 @@
 #include "engine/journal/undolog.h"
 #include "engine/runcore.h"
 #include "engine/saga.h"
+#include "engine/step/prepaid.h"
 #include "engine/step/spend.h"
 #include "engine/talk/history.h"
 #include <assert.h>
@@ -194,6 +195,7 @@ run_unref(struct run *r)
     view_free(r->view);
     purses_free(r);
     open_free(r);
+    prepaids_free(r);
     pending_free(r->pending.at, r->pending.len);
     telling_free(r->telling);
     err_free(r->broken);

@@ -81,7 +81,7 @@ struct run {
     void *on_end_ctx;
     int64_t started_wall_ms;
     struct waits waits;
-    struct map *purses, *past; /* spend.c; NULL: it has no budget */
+    struct map *purses, *past, *prepaid, *prepaid_sums; /* spend.c; NULL: it has no budget */
     struct left_open open;
 };
 
@@ -101,7 +101,8 @@ struct hosted {
     struct usage usage;      /* of its steps */
     unsigned attempts;       /* the most tries a step of it took */
     int64_t started_wall_ms;
-    bool refused; /* a circuit breaker let a call of it not pass */
+    bool refused;            /* a circuit breaker let a call of it not pass */
+    struct prepaid *prepaid; /* what is reserved for answers that it waits for */
     struct depth depth;
     json_t *inputs; /* of the workflow around it; borrowed */
 };
@@ -124,7 +125,6 @@ struct err *MUST flow_check_inputs(struct flow *f, const json_t *inputs);
 struct err *MUST flow_stored(struct engine *e, const char *hash, struct flow **OWN ret_flow) YIELDS;
 void guards_free(struct engine *e); /* guards.c */
 void needs_free(struct flow *f);    /* admit.c */
-/* step.c */
 struct err *MUST hosted_step(struct host *h, const struct step *s, json_t **OWN ret_value) YIELDS;
 
 /* work.c: an agent or a graph at a path; its end is one record. */

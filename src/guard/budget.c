@@ -17,6 +17,18 @@ amount_max(struct amount a, struct amount b)
     return (struct amount){MAX(a.nusd, b.nusd), MAX(a.tokens, b.tokens)};
 }
 
+struct amount
+amount_min(struct amount a, struct amount b)
+{
+    return (struct amount){MIN(a.nusd, b.nusd), MIN(a.tokens, b.tokens)};
+}
+
+struct amount
+amount_less(struct amount a, struct amount b)
+{
+    return (struct amount){MAX(a.nusd - b.nusd, 0), MAX(a.tokens - b.tokens, 0)};
+}
+
 bool
 amount_is_zero(struct amount a)
 {
@@ -67,6 +79,12 @@ budget_settle(struct budget *b, struct amount reserved, struct amount spent)
     b->reserved.nusd -= reserved.nusd;
     b->reserved.tokens -= reserved.tokens;
     b->spent = amount_add(b->spent, spent);
+}
+
+void
+budget_refund(struct budget *b, struct amount spent)
+{
+    b->spent = amount_less(b->spent, spent);
 }
 
 bool

@@ -18,6 +18,8 @@ struct amount {
 };
 struct amount amount_add(struct amount a, struct amount b); /* saturating */
 struct amount amount_max(struct amount a, struct amount b); /* of each */
+struct amount amount_min(struct amount a, struct amount b);
+struct amount amount_less(struct amount a, struct amount b); /* a without b; not below 0 */
 bool amount_is_zero(struct amount a);
 bool amount_exceeds(struct amount a, struct amount b); /* in money or in tokens */
 int64_t nusd_of(double usd); /* up to the next billionth; less than that of an error is none */
@@ -35,5 +37,6 @@ enum budget_answer {
 enum budget_answer budget_ask(const struct budget *b, struct amount need);
 void budget_reserve(struct budget *b, struct amount need); /* only what fits */
 void budget_settle(struct budget *b, struct amount reserved, struct amount spent);
-bool budget_is_exceeded(const struct budget *b); /* by what is spent alone */
+void budget_refund(struct budget *b, struct amount spent); /* it was counted, and not taken */
+bool budget_is_exceeded(const struct budget *b);           /* by what is spent alone */
 #endif

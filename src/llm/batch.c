@@ -13,8 +13,14 @@
 #define POLL_MS       30000
 #define ARRIVE_MS     5000   /* for the others of a group to come with their calls */
 #define SUBMIT_MS     300000 /* of the whole submission */
+#define OWN_PRICE     0.5    /* all three ask for half of what a call costs otherwise */
 #define GROUP_KEEP_MS 600000 /* one that nobody came for is forgotten */
 
+struct part { /* of a group: one batch of the provider's */
+    char *batch;
+    struct err *e;
+    bool done;
+};
 struct group { /* calls that are sent together */
     struct batches *all;
     int64_t id;
@@ -23,12 +29,12 @@ struct group { /* calls that are sent together */
     unsigned waiting;  /* in llm_gather */
     unsigned expected; /* of those, who have not come with their call */
     int64_t flush_at_ms, flushed_at_ms, send_at_ms;
-    bool flushed, sending, done;
+    bool flushed, sending;
     struct waitq changed;
     VEC(struct batch_line) items;
     struct profile_copy profile;
-    char *batch; /* how it ended */
-    struct err *e;
+    VEC(struct part *) parts;
+    struct map *part_of; /* of an item, by its id; when it was sent */
 };
 
 /* ---- what is wanted --------------------------------------------------------- */
@@ -45,14 +51,12 @@ wire_of(const struct llm_profile *p, struct batch_peer *ret_peer)
 }
 
 /* Of the providers that have an endpoint it is theirs alone: services that speak the same language
- * have their own ways, and a base_url may be anybody's. */
+ * have their own ways and prices, and a base_url may be anybody's. */
 static bool
-has_endpoint(const struct llm_profile *p, const json_t *batch)
+is_their_own(const struct llm_profile *p)
 {
     struct batch_peer peer;
-    const bool own = !p->base_url &&
-                     (strcmp(p->provider, "openai") == 0 || strcmp(p->provider, "anthropic") == 0);
-    return wire_of(p, &peer) && json_bool(batch, "endpoint", own);
+    return wire_of(p, &peer) && !p->base_url && strcmp(p->provider, peer.provider->name) == 0;
 }
 
 struct err *
@@ -61,6 +65,7 @@ llm_batching(const struct llm *llm, const struct llm_profile *p, const json_t *d
 {
     const json_t *batch = json_object_get(def, "batch");
     struct batch_peer peer;
+    const bool own = is_their_own(p);
     *ret_wanted = json_is_object(batch) && !llm->cassette;
     if (!*ret_wanted)
         return NULL;
@@ -72,7 +77,8 @@ llm_batching(const struct llm *llm, const struct llm_profile *p, const json_t *d
     *ret = (struct batching){.size = (unsigned)MAX(json_int(batch, "size", SIZE), 1),
                              .flush_ms = json_int(batch, "flush_interval", FLUSH_MS),
                              .poll_ms = MAX(json_int(batch, "poll_interval", POLL_MS), 1),
-                             .endpoint = has_endpoint(p, batch)};
+                             .endpoint = wire_of(p, &peer) && json_bool(batch, "endpoint", own),
+                             .price_factor = json_num(batch, "price_factor", own ? OWN_PRICE : 1)};
     return NULL;
 }
 
@@ -83,7 +89,7 @@ llm_batch_wait_ms(const struct batching *b, unsigned k)
     int64_t wait = b->poll_ms, sum = 0;
     for (unsigned i = 0; i < k && sum <= BATCH_GIVE_UP_MS; i++) {
         sum += wait;
-        wait = MIN(wait + wait / 2, most);
+        wait = MIN(wait + MAX(wait / 2, 1), most);
     }
     return sum > BATCH_GIVE_UP_MS ? -1 : wait;
 }
@@ -101,9 +107,14 @@ group_unref(struct group *g)
     }
     vec_fini(&g->items);
     profile_copy_fini(&g->profile);
+    vec_each (&g->parts, part) {
+        free((*part)->batch);
+        err_free((*part)->e);
+        free(*part);
+    }
+    vec_fini(&g->parts);
+    map_free(g->part_of);
     free(g->key);
-    free(g->batch);
-    err_free(g->e);
     free(g);
 }
 
@@ -241,22 +252,42 @@ llm_gather(struct llm *llm, const struct llm_profile *p, const struct batching *
 
 /* ---- submitting ------------------------------------------------------------- */
 
+/* As many items from `at` on as one request may hold; one that is too large goes alone. */
+static size_t
+part_size(const struct group *g, size_t at, size_t bytes_max)
+{
+    size_t bytes = 0, n = 0;
+    for (; at + n < g->items.len; n++) {
+        bytes += strlen(g->items.at[at + n].body) + BATCH_ITEM_MAX + 128;
+        if (n && bytes > bytes_max)
+            break;
+    }
+    return n;
+}
+
+static void
+part_send(struct group *g, const struct batch_peer *peer, size_t at, size_t n)
+{
+    struct part *part = xcalloc(1, sizeof *part);
+    vec_push(&g->parts, part);
+    for (size_t i = 0; i < n; i++)
+        map_put(g->part_of, g->items.at[at + i].id, part);
+    part->e =
+        peer->provider->batch->submit(peer, g->items.at + at, n, rt_after(SUBMIT_MS), &part->batch);
+    part->done = true;
+    waitq_wake_all(&g->changed);
+}
+
 static void
 send_run(void *arg)
 {
     struct group *g = arg;
     struct batch_peer peer;
     const struct batch_wire *wire = wire_of(&g->profile.profile, &peer);
-    size_t bytes = 0;
-    vec_each (&g->items, item)
-        bytes += strlen(item->body) + BATCH_ITEM_MAX + 128;
-    if (bytes > BATCH_BYTES_MAX)
-        g->e = FAIL(ERR_LIMIT, "a batch of %zu calls is larger than %zu MB; make 'size' smaller",
-                    g->items.len, BATCH_BYTES_MAX >> 20);
-    else
-        g->e = wire->submit(&peer, g->items.at, g->items.len, rt_after(SUBMIT_MS), &g->batch);
-    g->done = true;
-    waitq_wake_all(&g->changed);
+    for (size_t at = 0, n; at < g->items.len; at += n) {
+        n = part_size(g, at, wire->bytes_max);
+        part_send(g, &peer, at, n);
+    }
     group_unref(g);
 }
 
@@ -266,6 +297,7 @@ group_send(struct group *g)
 {
     char name[24];
     g->sending = true;
+    g->part_of = map_new();
     group_name(g->id, name);
     map_del(g->all->groups, name); /* what it held is the sender's */
     scope_spawn(&g->all->scope, "llm batch", send_run, g);
@@ -321,10 +353,18 @@ item_take_back(struct group *g, const char *id)
     }
 }
 
+/* Of an item that was sent; NULL: it was not yet. */
+static const struct part *
+part_done(const struct group *g, const char *id)
+{
+    const struct part *part = g->part_of ? map_get(g->part_of, id) : NULL;
+    return part && part->done ? part : NULL;
+}
+
 static struct err *
 sent_wait(struct group *g, const char *id, int64_t deadline_ms)
 {
-    while (!g->done) {
+    while (!part_done(g, id)) {
         int64_t until = g->sending ? deadline_ms : MIN(deadline_ms, g->send_at_ms);
         struct err *e = waitq_wait(&g->changed, until);
         if (e && !g->sending && err_kind(e) == ERR_TIMEOUT && rt_now_ms() >= g->send_at_ms) {
@@ -344,17 +384,18 @@ sent_wait(struct group *g, const char *id, int64_t deadline_ms)
 }
 
 static struct err *
-outcome(const struct group *g, char **ret_batch)
+outcome(const struct part *part, char **ret_batch)
 {
-    if (!g->e) {
-        *ret_batch = xstrdup(g->batch);
+    const struct err *e = part->e;
+    if (!e) {
+        *ret_batch = xstrdup(part->batch);
         return NULL;
     }
-    AUTO(freep) char *text = err_text(g->e);
-    struct err *e = FAIL(err_kind(g->e), "%s", text);
-    if (err_retry_after_ms(g->e) >= 0)
-        e = err_set_retry_after(e, err_retry_after_ms(g->e));
-    return err_in_doubt(g->e) ? err_set_in_doubt(e) : e;
+    AUTO(freep) char *text = err_text(e);
+    struct err *again = FAIL(err_kind(e), "%s", text);
+    if (err_retry_after_ms(e) >= 0)
+        again = err_set_retry_after(again, err_retry_after_ms(e));
+    return err_in_doubt(e) ? err_set_in_doubt(again) : again;
 }
 
 struct err *
@@ -379,7 +420,7 @@ llm_batch_submit(struct llm *llm, const struct batch_item *item, int64_t deadlin
         group_send(g);
     e = sent_wait(g, item->id, deadline_ms);
     if (!e)
-        e = outcome(g, ret_batch);
+        e = outcome(part_done(g, item->id), ret_batch);
     group_unref(g);
     return e;
 }

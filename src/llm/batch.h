@@ -2,8 +2,9 @@
  *
  * Calls of one profile wait for each other until there are `size` of them or the first has waited
  * for `flush_interval`. Then, where the provider has no endpoint for batches, each makes its own
- * call. Where it has one (openai, anthropic), they become one batch: submitted once, looked at now
- * and then for up to a day, and each takes its own answer out of the results by its id.
+ * call. Where it has one (openai, anthropic, gemini), they become one batch: submitted once, looked
+ * at now and then for up to a day or two, and each takes its own answer out of the results by its
+ * id.
  *
  * What has to survive the process is the caller's to remember: the batch's name and the item's id.
  * Everything here can be asked again in another life with these two. What is kept in memory is for
@@ -15,14 +16,17 @@
 #define LLM_BATCH_H
 #include "llm/llm.h"
 
-#define BATCH_GIVE_UP_MS  ((int64_t)26 * 3600 * 1000) /* providers end a batch within 24 hours */
+#define BATCH_GIVE_UP_MS                                                                           \
+    ((int64_t)50 * 3600 * 1000) /* a batch ends within 24 hours, Gemini's 48                       \
+                                 */
 #define BATCH_POLL_MAX_MS ((int64_t)600 * 1000)
 #define BATCH_ITEM_MAX    64 /* bytes of an item's id: letters, digits, '-' and '_' */
 
 struct batching {
     unsigned size;
     int64_t flush_ms, poll_ms;
-    bool endpoint; /* the provider's own batches */
+    bool endpoint;       /* the provider's own batches */
+    double price_factor; /* of what a call costs there */
 };
 /* False: the profile says nothing of batches, or calls are recorded or played back (which are told
  * apart by what they ask, not by how they travel). */
@@ -47,7 +51,8 @@ struct err *MUST llm_batch_submit(struct llm *llm, const struct batch_item *item
  * long. ERR_INVALID: the provider could not read it. */
 struct err *MUST llm_batch_ended(struct llm *llm, const struct batch_item *item, const char *batch,
                                  int64_t deadline_ms, bool *ret_ended) YIELDS;
-/* The item's answer out of a batch that has ended. */
+/* The item's answer out of a batch that has ended. err_answered: the provider said so, and took no
+ * money for it. */
 struct err *MUST llm_batch_take(struct llm *llm, const struct batch_item *item, const char *batch,
                                 int64_t deadline_ms, struct llm_reply *ret) YIELDS;
 /* The k-th wait (from 0) between two looks; -1: it has been long enough. */

@@ -112,6 +112,47 @@ anthropic_bytes(void **state)
                 "b: stop [{\"type\":\"text\",\"text\":\"hi\"}] 3/1 usd=0.000005 (m-1 x) @1\n");
 }
 
+static void
+gemini_bytes(void **state)
+{
+    (void)state;
+    struct scene s = {
+        .provider = "gemini",
+        .bodies = true,
+        .play = play_pair_taken,
+        .rules =
+            {{"POST /v1beta/models/m:batchGenerateContent",
+              "{'name':'batches/b-1','metadata':{'state':'BATCH_STATE_PENDING'}}"},
+             {"GET /v1beta/batches/b-1",
+              "{'name':'batches/b-1','done':true,'metadata':{'state':'BATCH_STATE_SUCCEEDED'},"
+              "'response':{'inlinedResponses':{'inlinedResponses':[{'metadata':{'key':'a'},"
+              "'response':{'candidates':[{'content':{'role':'model','parts':[{'text':'hi'}]},"
+              "'finishReason':'STOP'}],'usageMetadata':{'promptTokenCount':3,"
+              "'candidatesTokenCount':1},'modelVersion':'m-1','responseId':'r1'}},{'metadata':{"
+              "'key':'b'},'error':{'code':14,'message':'busy'}}]}}}"}},
+    };
+    scene_check(
+        &s, "gemini",
+        "POST /v1beta/models/m:batchGenerateContent @1\n"
+        "  x-goog-api-key: sk-1\n"
+        "  Content-Type: application/json\n"
+        "  "
+        "{\"batch\":{\"displayName\":\"tutti-a7a366c27b1c2e647336239ae2487ab2\",\"inputConfig\":{"
+        "\"requests\":{\"requests\":[{\"request\":{\"contents\":[{\"role\":\"user\",\"parts\":[{"
+        "\"text\":\"hello\"}]}]},\"metadata\":{\"key\":\"b\"}},{\"request\":{\"contents\":[{"
+        "\"role\":\"user\",\"parts\":[{\"text\":\"hello\"}]}]},\"metadata\":{\"key\":\"a\"}}]}}}}\n"
+        "b: b-1 @1\n"
+        "a: b-1 @1\n"
+        "GET /v1beta/batches/b-1 @1\n"
+        "  x-goog-api-key: sk-1\n"
+        "  \n"
+        "GET /v1beta/batches/b-1 @1\n"
+        "  x-goog-api-key: sk-1\n"
+        "  \n"
+        "a: stop [{\"type\":\"text\",\"text\":\"hi\"}] 3/1 usd=0.000005 (m-1 r1) @1\n"
+        "b: transient: gemini is in trouble (503): 'busy' @1\n");
+}
+
 /* ---- what goes wrong
  * --------------------------------------------------------------------------------- */
 
@@ -147,10 +188,25 @@ submissions(void **state)
          "POST /v1/files @1\n"
          "POST /v1/batches @1\n"
          "GET /v1/batches?limit=100 @1\n"
+         "GET /v1/batches?limit=100 @3001\n"
          "b: transient: submitting a batch of 2 calls: calling openai: the connection "
-         "was reset @1\n"
+         "was reset @3001\n"
          "a: transient: submitting a batch of 2 calls: calling openai: the connection "
-         "was reset @1\n"},
+         "was reset @3001\n"},
+        {"the answer is lost, the batch comes behind",
+         {.provider = "openai",
+          .play = play_pair,
+          .rules = {FILE_1,
+                    {.on = "POST /v1/batches", .drop = true},
+                    {.on = "GET /v1/batches?limit=100", .body = "{'data':[]}", .times = 1},
+                    {"GET /v1/batches?limit=100",
+                     "{'data':[{'id':'batch_1','input_file_id':'file-1'}]}"}}},
+         "POST /v1/files @1\n"
+         "POST /v1/batches @1\n"
+         "GET /v1/batches?limit=100 @1\n"
+         "GET /v1/batches?limit=100 @3001\n"
+         "b: batch_1 @3001\n"
+         "a: batch_1 @3001\n"},
         {"the answer is lost, and nobody can be asked",
          {.provider = "openai",
           .play = play_pair,
@@ -220,6 +276,63 @@ submissions(void **state)
          " (429): 'Enqueued token limit reached' @1\n"
          "a: limit: submitting a batch of 2 calls: openai limits requests to model 'm'"
          " (429): 'Enqueued token limit reached' @1\n"},
+        {"Gemini's lost answer is found by its name, on a second page",
+         {.provider = "gemini",
+          .play = play_pair,
+          .rules = {{.on = "POST /v1beta/models/m:batchGenerateContent", .drop = true},
+                    {"GET /v1beta/batches?pageSize=100&pageToken=%61%2F",
+                     "{'operations':[{'name':'batches/b7','metadata':{'displayName':"
+                     "'tutti-a7a366c27b1c2e647336239ae2487ab2'}}]}"},
+                    {"GET /v1beta/batches?pageSize=100",
+                     "{'operations':[{'name':'batches/b6','metadata':{'displayName':'other'}},7],"
+                     "'nextPageToken':'a/'}"}}},
+         "POST /v1beta/models/m:batchGenerateContent @1\n"
+         "GET /v1beta/batches?pageSize=100 @1\n"
+         "GET /v1beta/batches?pageSize=100&pageToken=%61%2F @1\n"
+         "b: b7 @1\n"
+         "a: b7 @1\n"},
+        {"Gemini's lost answer is not there",
+         {.provider = "gemini",
+          .play = play_pair,
+          .rules = {{.on = "POST /v1beta/models/m:batchGenerateContent", .status = 504},
+                    {"GET /v1beta/batches?pageSize=100", "{}"}}},
+         "POST /v1beta/models/m:batchGenerateContent @1\n"
+         "GET /v1beta/batches?pageSize=100 @1\n"
+         "GET /v1beta/batches?pageSize=100 @3001\n"
+         "b: transient: submitting a batch of 2 calls: gemini is in trouble (504) @3001\n"
+         "a: transient: submitting a batch of 2 calls: gemini is in trouble (504) @3001\n"},
+        {"Gemini lists without an end",
+         {.provider = "gemini",
+          .play = play_pair,
+          .rules = {{.on = "POST /v1beta/models/m:batchGenerateContent", .body = "{'name':'b'}"},
+                    {"GET /v1beta/batches?pageSize=100", "{'nextPageToken':'x'}"}}},
+         "POST /v1beta/models/m:batchGenerateContent @1\n"
+         "GET /v1beta/batches?pageSize=100 @1\n"
+         "GET /v1beta/batches?pageSize=100&pageToken=%78 @1\n"
+         "GET /v1beta/batches?pageSize=100&pageToken=%78 @1\n"
+         "GET /v1beta/batches?pageSize=100&pageToken=%78 @1\n"
+         "GET /v1beta/batches?pageSize=100&pageToken=%78 @1\n"
+         "GET /v1beta/batches?pageSize=100&pageToken=%78 @1\n"
+         "GET /v1beta/batches?pageSize=100&pageToken=%78 @1\n"
+         "GET /v1beta/batches?pageSize=100&pageToken=%78 @1\n"
+         "GET /v1beta/batches?pageSize=100&pageToken=%78 @1\n"
+         "GET /v1beta/batches?pageSize=100&pageToken=%78 @1\n"
+         "b: transient?: submitting a batch of 2 calls: gemini sent a garbled answer: it names no "
+         "batch @1\n"
+         "a: transient?: submitting a batch of 2 calls: gemini sent a garbled answer: it names no "
+         "batch @1\n"},
+        {"Gemini refuses",
+         {.provider = "gemini",
+          .play = play_pair,
+          .rules = {{.on = "POST /v1beta/models/m:batchGenerateContent",
+                     .body = "{'error':{'code':429,'message':'Quota.','status':"
+                             "'RESOURCE_EXHAUSTED','details':[{'retryDelay':'7s'}]}}",
+                     .status = 429}}},
+         "POST /v1beta/models/m:batchGenerateContent @1\n"
+         "b: limit: submitting a batch of 2 calls: gemini limits requests to model 'm' (429, "
+         "RESOURCE_EXHAUSTED): 'Quota.' @1\n"
+         "a: limit: submitting a batch of 2 calls: gemini limits requests to model 'm' (429, "
+         "RESOURCE_EXHAUSTED): 'Quota.' @1\n"},
         {"Anthropic's lost answer stays in doubt",
          {.provider = "anthropic",
           .play = play_pair,
@@ -311,6 +424,52 @@ taking(void **state)
          "b: transient: openai sent a garbled answer: no choices[0].message in it @0\n"
          "c: invalid: openai refuses the request to model 'm' (400): 'bad' @0\n"
          "d: missing: batch 'b1' has ended without a result for it @0\n"},
+        {"too much for now: others can be asked",
+         {.provider = "openai",
+          .play = play_takes,
+          .rules = {{"GET /v1/batches/b1",
+                     "{'status':'failed','errors':{'data':[{'code':'token_limit_exceeded',"
+                     "'message':'Enqueued token limit reached for sk-1'}]}}"}}},
+         "GET /v1/batches/b1 @0\n"
+         "a: transient: batch 'b1' failed: Enqueued token limit reached for [key] @0\n"
+         "b: transient: batch 'b1' failed: Enqueued token limit reached for [key] @0\n"
+         "c: transient: batch 'b1' failed: Enqueued token limit reached for [key] @0\n"
+         "d: transient: batch 'b1' failed: Enqueued token limit reached for [key] @0\n"},
+        {"of Gemini",
+         {.provider = "gemini",
+          .play = play_takes,
+          .rules = {{"GET /v1beta/batches/b1",
+                     "{'done':true,'metadata':{'state':'BATCH_STATE_SUCCEEDED','output':{"
+                     "'inlinedResponses':{'inlinedResponses':[{'metadata':{'key':'a'},'error':{"
+                     "'code':8,'message':'quota'}},7,{'metadata':{'key':'b'},'response':{"
+                     "'candidates':[]}},{'metadata':{'key':'c'},'error':{'code':3,'message':"
+                     "'bad'}},{'metadata':{'key':'d'}}]}}}}"}}},
+         "GET /v1beta/batches/b1 @0\n"
+         "GET /v1beta/batches/b1 @0\n"
+         "a: limit: gemini limits requests to model 'm' (429): 'quota' @0\n"
+         "b: transient: gemini sent a garbled answer: no finished candidate in it @0\n"
+         "c: invalid: gemini refuses the request to model 'm' (400): 'bad' @0\n"
+         "d: transient: gemini is in trouble @0\n"},
+        {"of Gemini, which failed as a whole",
+         {.provider = "gemini",
+          .play = play_takes,
+          .rules = {{"GET /v1beta/batches/b1",
+                     "{'done':true,'error':{'code':13,'message':'internal, sk-1'},'metadata':{"
+                     "'state':'BATCH_STATE_FAILED'}}"}}},
+         "GET /v1beta/batches/b1 @0\n"
+         "a: transient: batch 'b1' failed: internal, [key] @0\n"
+         "b: transient: batch 'b1' failed: internal, [key] @0\n"
+         "c: transient: batch 'b1' failed: internal, [key] @0\n"
+         "d: transient: batch 'b1' failed: internal, [key] @0\n"},
+        {"of Gemini, which took too long",
+         {.provider = "gemini",
+          .play = play_takes,
+          .rules = {{"GET /v1beta/batches/b1", "{'metadata':{'state':'JOB_STATE_EXPIRED'}}"}}},
+         "GET /v1beta/batches/b1 @0\n"
+         "a: transient: batch 'b1' failed: it was not done within its time @0\n"
+         "b: transient: batch 'b1' failed: it was not done within its time @0\n"
+         "c: transient: batch 'b1' failed: it was not done within its time @0\n"
+         "d: transient: batch 'b1' failed: it was not done within its time @0\n"},
         {"of Anthropic",
          {.provider = "anthropic",
           .play = play_takes,
@@ -359,4 +518,5 @@ taking(void **state)
 }
 
 TESTS(batch_test, cmocka_unit_test(openai_bytes), cmocka_unit_test(anthropic_bytes),
-      cmocka_unit_test(submissions), cmocka_unit_test(looking), cmocka_unit_test(taking))
+      cmocka_unit_test(gemini_bytes), cmocka_unit_test(submissions), cmocka_unit_test(looking),
+      cmocka_unit_test(taking))

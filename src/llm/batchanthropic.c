@@ -33,7 +33,7 @@ anthropic_submit(const struct batch_peer *p, const struct batch_line *items, siz
     str_add(&body, "]}");
     const struct batch_post post = {"POST", str_c(&url), "application/json", &body};
     TRY(batch_ask(p, &post, deadline_ms, &answer), "submitting a batch of %zu calls", n);
-    return batch_name_take(p, answer, ret_batch);
+    return batch_name_take(p, json_str(answer, "id", NULL), ret_batch);
 }
 
 static struct err *
@@ -72,13 +72,15 @@ anthropic_read(const json_t *line, struct batch_result *ret)
         return;
     }
     ret->expired = strcmp(type, "expired") == 0;
+    ret->failed = ret->expired || strcmp(type, "errored") == 0 || strcmp(type, "canceled") == 0;
     if (strcmp(type, "errored") == 0)
         provider_anthropic.fault(json_object_get(result, "error"), &ret->refusal);
     else
         ret->refusal.message = *type ? type : NULL;
 }
 
-const struct batch_wire batch_anthropic = {.submit = anthropic_submit,
+const struct batch_wire batch_anthropic = {.bytes_max = (size_t)180 << 20, /* they take 256 MB */
+                                           .submit = anthropic_submit,
                                            .look = anthropic_look,
                                            .results_url = anthropic_results_url,
                                            .read = anthropic_read};

@@ -175,19 +175,24 @@ wanted(void **state)
         const char *def, *want;
     } row[] = {
         {"{'provider':'openai','model':'m'}", "no"},
-        {"{'provider':'openai','model':'m','batch':{}}", "10 1000 30000 1"},
+        {"{'provider':'openai','model':'m','batch':{}}", "10 1000 30000 1 0.5"},
         {"{'provider':'anthropic','model':'m','batch':{'size':3,'flush_interval':7}}",
-         "3 7 30000 1"},
+         "3 7 30000 1 0.5"},
         {"{'provider':'openai','model':'m','batch':{'endpoint':false,'poll_interval':5}}",
-         "10 1000 5 0"},
-        {"{'provider':'openai','model':'m','base_url':'http://x','batch':{}}", "10 1000 30000 0"},
+         "10 1000 5 0 0.5"},
+        {"{'provider':'openai','model':'m','base_url':'http://x','batch':{}}", "10 1000 30000 0 1"},
         {"{'provider':'openai','model':'m','base_url':'http://x','batch':{'endpoint':true}}",
-         "10 1000 30000 1"},
-        {"{'provider':'groq','model':'m','batch':{}}", "10 1000 30000 0"},
-        {"{'provider':'groq','model':'m','batch':{'endpoint':true}}", "10 1000 30000 1"},
-        {"{'provider':'gemini','model':'m','batch':{}}", "10 1000 30000 0"},
-        {"{'provider':'gemini','model':'m','batch':{'endpoint':true}}",
-         "profile 'p': 'gemini' has no endpoint for batches that is known; leave out 'endpoint', "
+         "10 1000 30000 1 1"},
+        {"{'provider':'openai','model':'m','base_url':'http://x','batch':{'endpoint':true,"
+         "'price_factor':0.25}}",
+         "10 1000 30000 1 0.25"},
+        {"{'provider':'groq','model':'m','batch':{}}", "10 1000 30000 0 1"},
+        {"{'provider':'groq','model':'m','batch':{'endpoint':true}}", "10 1000 30000 1 1"},
+        {"{'provider':'gemini','model':'m','batch':{}}", "10 1000 30000 1 0.5"},
+        {"{'provider':'gemini','model':'m','batch':{'price_factor':1}}", "10 1000 30000 1 1"},
+        {"{'provider':'ollama','model':'m','batch':{}}", "10 1000 30000 0 1"},
+        {"{'provider':'ollama','model':'m','batch':{'endpoint':true}}",
+         "profile 'p': 'ollama' has no endpoint for batches that is known; leave out 'endpoint', "
          "and "
          "gathered calls are sent one by one"},
     };
@@ -204,7 +209,8 @@ wanted(void **state)
         if (e)
             text = err_text(e);
         else if (yes)
-            text = xasprintf("%u %d %d %d", b.size, (int)b.flush_ms, (int)b.poll_ms, b.endpoint);
+            text = xasprintf("%u %d %d %d %g", b.size, (int)b.flush_ms, (int)b.poll_ms, b.endpoint,
+                             b.price_factor);
         else
             text = xstrdup("no");
         err_free(e);
@@ -222,10 +228,11 @@ wanted(void **state)
                 {30000, 400, -1},
                 {3600000, 0, 3600000},
                 {3600000, 5, 3600000},
-                {3600000, 26, 3600000},
-                {3600000, 27, -1},
+                {3600000, 50, 3600000},
+                {3600000, 51, -1},
                 {1, 0, 1},
-                {1, 1, 1},
+                {1, 1, 2},
+                {1, 8, 28},
                 {4, 2, 9}};
     for (size_t i = 0; i < COUNT(wait); i++)
         assert_int_equal(

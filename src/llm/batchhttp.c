@@ -8,7 +8,9 @@
 #include <strings.h>
 
 #define ANSWER_MAX ((size_t)4 << 20)
+#define WHOLE_MAX  ((size_t)64 << 20) /* of an answer that has the results in it */
 #define NAME_MAX_  128
+#define BEHIND_MS  3000 /* for a submission that was cut off here to be carried out there */
 
 void
 batch_base(const struct batch_peer *p, const char *path, struct str *url)
@@ -33,9 +35,8 @@ batch_name_check(const struct batch_peer *p, const char *name)
 }
 
 struct err *
-batch_name_take(const struct batch_peer *p, const json_t *answer, char **ret_batch)
+batch_name_take(const struct batch_peer *p, const char *id, char **ret_batch)
 {
-    const char *id = json_str(answer, "id", NULL);
     struct err *e = batch_name_check(p, id);
     if (e)
         return err_set_in_doubt(e);
@@ -123,7 +124,8 @@ batch_ask(const struct batch_peer *p, const struct batch_post *post, int64_t dea
     json_t *body = NULL;
     bool end = false;
     PASS(batch_open(p, post, deadline_ms, &h));
-    while (!end && text.len < ANSWER_MAX)
+    const size_t most = p->provider->batch->results ? WHOLE_MAX : ANSWER_MAX;
+    while (!end && text.len < most)
         TRY(http_read(h, deadline_ms, &text, &end), "reading the answer of %s",
             p->profile->provider);
     struct err *e = wire_parse(str_c(&text), text.len, &body);
@@ -134,4 +136,46 @@ batch_ask(const struct batch_peer *p, const struct batch_post *post, int64_t dea
     err_drop(e);
     json_decref(body);
     return err_set_in_doubt(FAIL(ERR_TRANSIENT, "%s sent a garbled answer", p->profile->provider));
+}
+
+char *
+batch_words(const struct batch_peer *p, const char *text)
+{
+    struct str words = STR_INIT;
+    refusal_quote(&words, text, strlen(text), REFUSAL_QUOTE_MAX, p->profile->api_key);
+    return str_steal(&words);
+}
+
+struct err *
+batch_certain(struct err *e)
+{
+    if (!e || !err_in_doubt(e))
+        return e;
+    AUTO(freep) char *text = err_text(e);
+    struct err *plain = FAIL(err_kind(e), "%s", text);
+    if (err_retry_after_ms(e) >= 0)
+        plain = err_set_retry_after(plain, err_retry_after_ms(e));
+    err_free(e);
+    return plain;
+}
+
+struct err *
+batch_recover(const struct batch_peer *p, const struct batch_lost *lost, struct err *e,
+              int64_t deadline_ms, char **ret_batch)
+{
+    char *found = NULL;
+    struct err *away = lost->find(p, lost->mark, deadline_ms, &found);
+    if (!away && !found)
+        away = fiber_sleep(BEHIND_MS);
+    if (!away && !found)
+        away = lost->find(p, lost->mark, deadline_ms, &found);
+    if (away) {
+        err_free(away);
+        return e;
+    }
+    if (!found)
+        return batch_certain(e);
+    err_free(e);
+    *ret_batch = found;
+    return NULL;
 }

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KNOWN_MAX 64 /* batches that are remembered */
+#define KNOWN_MAX       64  /* batches that are remembered */
 #define FAILURE_KEEP_MS 500 /* told to those who look at the same time, not to their next try */
 
 struct known {
@@ -68,12 +68,19 @@ lines_free(struct known *k)
 }
 
 static void
+state_fini(struct batch_state *s)
+{
+    free(s->files[0]);
+    free(s->files[1]);
+    free(s->failure);
+}
+
+static void
 known_free(struct known *k)
 {
     lines_free(k);
     err_free(k->e);
-    free(k->state.files[0]);
-    free(k->state.files[1]);
+    state_fini(&k->state);
     free(k->batch);
     free(k);
 }
@@ -173,8 +180,7 @@ look(struct known *k, const struct batch_peer *p, int64_t deadline_ms)
         k->state = state;
         return NULL;
     }
-    free(state.files[0]);
-    free(state.files[1]);
+    state_fini(&state);
     k->e = WRAP(e, "looking at batch '%s'", k->batch);
     return look_failed(k);
 }
@@ -202,18 +208,34 @@ llm_batch_ended(struct llm *llm, const struct batch_item *item, const char *batc
 
 /* ---- whose answer is whose ----------------------------------------------------- */
 
+static void
+keep(struct known *k, const struct batch_wire *wire, const json_t *json, char *OWN line)
+{
+    struct batch_result r = {0};
+    wire->read(json, &r);
+    if (r.id && strlen(r.id) <= BATCH_ITEM_MAX)
+        line = map_put(k->lines, r.id, line);
+    free(line);
+}
+
 /* One that cannot be read is nobody's: whoever misses it is told. */
 static void
 line_keep(struct known *k, const struct batch_wire *wire, const char *line, size_t n)
 {
     AUTO(json_freep) json_t *json = NULL;
-    struct batch_result r = {0};
     struct err *e = wire_parse(line, n, &json);
     if (!e)
-        wire->read(json, &r);
+        keep(k, wire, json, xstrndup(line, n));
     err_drop(e);
-    if (r.id && strlen(r.id) <= BATCH_ITEM_MAX)
-        free(map_put(k->lines, r.id, xstrndup(line, n)));
+}
+
+static void
+results_keep(struct known *k, const struct batch_wire *wire, const json_t *answer)
+{
+    const json_t *one;
+    size_t i;
+    json_array_foreach (wire->results(answer), i, one)
+        keep(k, wire, one, json_text(one));
 }
 
 static struct err *
@@ -242,7 +264,14 @@ fetch_file(struct known *k, const struct batch_peer *p, const char *file, int64_
     AUTO(str_fini) struct str url = STR_INIT, bytes = STR_INIT;
     bool end = false;
     p->provider->batch->results_url(p, k->batch, file, &url);
-    PASS(batch_open(p, &(struct batch_post){"GET", str_c(&url), NULL, NULL}, deadline_ms, &h));
+    const struct batch_post get = {"GET", str_c(&url), NULL, NULL};
+    if (p->provider->batch->results) {
+        AUTO(json_freep) json_t *answer = NULL;
+        PASS(batch_ask(p, &get, deadline_ms, &answer));
+        results_keep(k, p->provider->batch, answer);
+        return NULL;
+    }
+    PASS(batch_open(p, &get, deadline_ms, &h));
     while (!end) {
         PASS(http_read(h, deadline_ms, &bytes, &end));
         PASS(lines_take(k, p->provider->batch, &bytes, end));
@@ -296,9 +325,17 @@ result_take(const struct batch_peer *p, const struct batch_item *item, const cha
     p->provider->batch->read(json, &r);
     if (r.body)
         return answer_make(p, item, r.body, ret);
-    if (r.expired)
-        return FAIL(ERR_TIMEOUT, "the provider did not come to it within its time");
-    return refusal_err(&r.refusal, item->profile, llm_key_env(item->profile->provider));
+    struct err *e =
+        r.expired ? FAIL(ERR_TIMEOUT, "the provider did not come to it within its time")
+                  : refusal_err(&r.refusal, item->profile, llm_key_env(item->profile->provider));
+    return r.failed ? err_set_answered(e) : e;
+}
+
+static struct err *
+failure_of(const struct known *k)
+{
+    struct err *e = FAIL(ERR_TRANSIENT, "batch '%s' failed: %s", k->batch, k->state.failure);
+    return k->state.free ? err_set_answered(e) : e;
 }
 
 struct err *
@@ -314,7 +351,9 @@ llm_batch_take(struct llm *llm, const struct batch_item *item, const char *batch
     if (!k->fetched)
         e = fetch(k, &peer, deadline_ms);
     const char *line = e ? NULL : map_get(k->lines, item->id);
-    if (!e && !line)
+    if (!e && !line && k->state.failure)
+        e = failure_of(k);
+    else if (!e && !line)
         e = FAIL(ERR_MISSING, "batch '%s' has ended without a result for it", batch);
     else if (!e)
         e = result_take(&peer, item, line, ret);

@@ -60,6 +60,7 @@ batch_find(const struct batch_peer *p, const char *file, int64_t deadline_ms, ch
         if (strcmp(json_str(batch, "input_file_id", ""), file) != 0)
             continue;
         PASS(batch_name_check(p, json_str(batch, "id", NULL)));
+        free(*ret_batch); /* if they list it twice */
         *ret_batch = xstrdup(json_str(batch, "id", ""));
     }
     return NULL;
@@ -77,19 +78,7 @@ batch_create(const struct batch_peer *p, const char *file, int64_t deadline_ms, 
              file);
     const struct batch_post post = {"POST", str_c(&url), "application/json", &body};
     PASS(batch_ask(p, &post, deadline_ms, &answer));
-    return batch_name_take(p, answer, ret_batch);
-}
-
-/* A file alone does nothing, so nothing of its upload is in doubt. */
-static struct err *
-without_doubt(struct err *e)
-{
-    if (!e || !err_in_doubt(e))
-        return e;
-    AUTO(freep) char *text = err_text(e);
-    struct err *plain = FAIL(err_kind(e), "%s", text);
-    err_free(e);
-    return plain;
+    return batch_name_take(p, json_str(answer, "id", NULL), ret_batch);
 }
 
 static struct err *
@@ -97,35 +86,30 @@ openai_submit(const struct batch_peer *p, const struct batch_line *items, size_t
               int64_t deadline_ms, char **ret_batch)
 {
     AUTO(freep) char *file = NULL;
-    char *found = NULL;
-    struct err *e = without_doubt(file_upload(p, items, n, deadline_ms, &file));
-    if (e)
+    struct err *e = batch_certain(file_upload(p, items, n, deadline_ms, &file));
+    if (e) /* a file alone does nothing */
         return WRAP(e, "uploading a batch of %zu calls", n);
     e = batch_create(p, file, deadline_ms, ret_batch);
-    if (!e || !err_in_doubt(e))
-        return e ? WRAP(e, "submitting a batch of %zu calls", n) : NULL;
-    /* The answer was lost. Whether the batch is there can be seen by its file, which is ours alone.
-     */
-    struct err *lost = batch_find(p, file, deadline_ms, &found);
-    if (lost) {
-        err_free(lost);
-        return WRAP(e, "submitting a batch of %zu calls", n);
-    }
-    if (!found)
-        return WRAP(without_doubt(e), "submitting a batch of %zu calls", n);
-    err_free(e);
-    *ret_batch = found;
-    return NULL;
+    if (e && err_in_doubt(e)) /* its file is ours alone */
+        e = batch_recover(p, &(struct batch_lost){batch_find, file}, e, deadline_ms, ret_batch);
+    return e ? WRAP(e, "submitting a batch of %zu calls", n) : NULL;
 }
 
+/* It was refused after its submission: a file that cannot be read is a mistake, one that is too
+ * much for now is not, and others can be asked. Nothing of it is billed. */
 static struct err *
-failed(const json_t *batch, const char *id)
+failed(const struct batch_peer *p, const json_t *batch, const char *id, struct batch_state *ret)
 {
     const json_t *first =
         json_array_get(json_object_get(json_object_get(batch, "errors"), "data"), 0);
-    const char *text = json_str(first, "message", "it does not say why");
-    return FAIL(ERR_INVALID, "batch '%s' was refused: %.*s", id,
-                (int)utf8_floor(text, MIN(strlen(text), (size_t)REFUSAL_QUOTE_MAX)), text);
+    char *why = batch_words(p, json_str(first, "message", "it does not say why"));
+    if (strstr(json_str(first, "code", ""), "limit")) {
+        *ret = (struct batch_state){.ended = true, .failure = why, .free = true};
+        return NULL;
+    }
+    struct err *e = FAIL(ERR_INVALID, "batch '%s' was refused: %s", id, why);
+    free(why);
+    return e;
 }
 
 static struct err *
@@ -141,7 +125,7 @@ openai_look(const struct batch_peer *p, const char *batch, int64_t deadline_ms,
     PASS(batch_ask(p, &(struct batch_post){"GET", str_c(&url), NULL, NULL}, deadline_ms, &answer));
     const char *status = json_str(answer, "status", "");
     if (strcmp(status, "failed") == 0)
-        return failed(answer, batch);
+        return failed(p, answer, batch, ret);
     for (size_t i = 0; i < COUNT(ends); i++)
         ret->ended |= strcmp(status, ends[i]) == 0;
     for (size_t i = 0; ret->ended && i < COUNT(files); i++) {
@@ -172,6 +156,7 @@ openai_read(const json_t *line, struct batch_result *ret)
     const int status = (int)json_int(response, "status_code", 0);
     ret->id = json_str(line, "custom_id", NULL);
     ret->refusal = (struct refusal){.status = status, .retry_after_ms = -1};
+    ret->failed = json_is_object(error) || status >= 400;
     if (status >= 200 && status <= 299 && json_is_object(body)) {
         ret->body = body;
     } else if (json_is_object(error)) {
@@ -183,7 +168,8 @@ openai_read(const json_t *line, struct batch_result *ret)
     }
 }
 
-const struct batch_wire batch_openai = {.submit = openai_submit,
+const struct batch_wire batch_openai = {.bytes_max = (size_t)180 << 20, /* they take 200 MB */
+                                        .submit = openai_submit,
                                         .look = openai_look,
                                         .results_url = openai_results_url,
                                         .read = openai_read};

@@ -67,7 +67,10 @@ scene_main(void *arg)
     char *def = xasprintf("{'provider':'%s','model':'m','api_key':'sk-1','base_url':'http://x%s',"
                           "'batch':{'size':2,'flush_interval':100,'poll_interval':1000,"
                           "'endpoint':true},'price':{'input':1,'output':2}}",
-                          s->provider, strcmp(s->provider, "openai") == 0 ? "/v1" : "");
+                          s->provider,
+                          strcmp(s->provider, "openai") == 0   ? "/v1"
+                          : strcmp(s->provider, "gemini") == 0 ? "/v1beta"
+                                                               : "");
     s->def = json_of(def);
     sim_on_http(provide, s);
     struct err *e = llm_new(NULL, &s->llm);

@@ -44,6 +44,16 @@ llm_price_read(const json_t *def, struct llm_price *ret_price)
     return NULL;
 }
 
+void
+llm_price_scale(struct llm_price *p, double factor)
+{
+    double *const parts[] = {&p->input, &p->cached_input, &p->cache_write, &p->output};
+    for (size_t i = 0; i < COUNT(parts); i++) {
+        if (*parts[i] >= 0)
+            *parts[i] *= factor;
+    }
+}
+
 const json_t *
 llm_price_find(const json_t *table, const char *provider, const char *model)
 {

@@ -15,6 +15,7 @@ struct llm_price { /* negative: unknown */
 /* {input, cached_input, cache_write, output}; absent or null: unknown. ERR_INVALID for another
  * key, a negative price or another type. def NULL or null: all unknown. */
 struct err *MUST llm_price_read(const json_t *def, struct llm_price *ret_price);
+void llm_price_scale(struct llm_price *p, double factor); /* what is unknown stays so */
 /* The entry of a table of prices for provider:model: the exact key, else the longest one with '*'
  * that matches ("openai:gpt-4o*"), else the bare model, else NULL. Borrowed from the table. */
 const json_t *llm_price_find(const json_t *table, const char *provider, const char *model);

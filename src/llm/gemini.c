@@ -3,7 +3,9 @@
  * Format: the reference of models.generateContent and models.streamGenerateContent, v1beta. Calls
  * of tools have no ids there, results are matched by name and order, and parts carry signatures of
  * the model's thinking that have to come back on the same part. */
+#include "llm/gemini.h"
 #include "base/log.h"
+#include "llm/batchwire.h"
 #include "llm/geminischema.h"
 #include "llm/provider.h"
 #include <stdlib.h>
@@ -308,12 +310,11 @@ put_config(struct wire *w, const struct llm_call *c)
         json_decref(config);
 }
 
-static char *
-model_path(const struct llm_call *c)
+char *
+gemini_path(const char *model, const char *verb)
 {
     static const char fine[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._/";
     struct str s = STR_INIT;
-    const char *model = c->profile->model;
     str_add(&s, strchr(model, '/') ? "/" : "/models/");
     for (; *model; model++) {
         if (strchr(fine, *model))
@@ -321,7 +322,7 @@ model_path(const struct llm_call *c)
         else
             str_addf(&s, "%%%02X", (unsigned char)*model);
     }
-    str_add(&s, c->stream ? ":streamGenerateContent?alt=sse" : ":generateContent");
+    str_addf(&s, ":%s", verb);
     return str_steal(&s);
 }
 
@@ -329,7 +330,9 @@ static struct err *
 gemini_build(const struct llm_call *c, struct wire *w)
 {
     const struct llm_profile *p = c->profile;
-    AUTO(freep) char *path = model_path(c);
+    AUTO(freep)
+    char *path =
+        gemini_path(p->model, c->stream ? "streamGenerateContent?alt=sse" : "generateContent");
     wire_url(w, p, c->base_url ? c->base_url : "", path);
     wire_header(w, "Content-Type", "application/json");
     if (p->api_key)
@@ -520,4 +523,5 @@ const struct llm_provider provider_gemini = {
     .whole = gemini_whole,
     .event = gemini_event,
     .fault = gemini_fault,
+    .batch = &batch_gemini,
 };

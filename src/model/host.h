@@ -51,6 +51,13 @@ struct step {
     /* The most that one try can use: tokens, and cost_usd with cost_known. Asked for when a budget
      * is to be held, before the call; may wait. NULL: a call costs nothing. */
     struct err *(*most)(void *ctx, int64_t deadline_ms, struct usage *ret_most)MUST YIELDS;
+    /* A call in two steps, of which the first is sent and the second has the answer. pays_for: of
+     * the first, the other's name: its worst case stays reserved until that one has an end, over
+     * restarts too, and is hoped for so long. paid: of the second. When it fails with an
+     * err_answered, that is the answer: it is not asked for again, and nothing was used. */
+    const char *pays_for;
+    int64_t pays_ms;
+    bool paid;
     void *ctx;
     const char *same; /* pure: a hash of all that the call is made of, credentials too; equal calls
                          under way are made once. Or NULL */

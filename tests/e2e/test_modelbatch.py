@@ -1,9 +1,12 @@
 """Model calls that are gathered: sent together, or as a batch of the provider's that a resumed run finds again."""
 
+import json
 import signal
 import unittest
 
 from world import SECRET, Case, wait_for
+
+PROVIDERS = ('openai', 'anthropic', 'gemini')
 
 
 class ModelBatch(Case):
@@ -11,8 +14,10 @@ class ModelBatch(Case):
         super().setUp()
         self.env.update(MODEL_KEY=SECRET)
 
-    def crowd(self, server, n, provider='openai', fallbacks=(), settings=None, **batch):
+    def crowd(self, server, n, provider='openai', fallbacks=(), settings=None, budget=None, price=None, **batch):
         profiles = {'p': self.profile(server, provider, batch=batch, fallbacks=list(fallbacks), max_tokens=100)}
+        if price:
+            profiles['p']['price'] = price
         for name in fallbacks:
             profiles[name] = self.profile(server, provider, max_tokens=100)
         return self.flow(
@@ -23,6 +28,7 @@ class ModelBatch(Case):
             workflows={
                 'main': {
                     'max_concurrency': 100,
+                    'budget': budget or {},
                     'failure_strategy': 'partial_completion_allowed',
                     'nodes': [{'id': f'n{i}', 'agent': 'a', 'input': f'word {i}'} for i in range(n)],
                 }
@@ -34,7 +40,7 @@ class ModelBatch(Case):
         return [record['batch'] for record in server.log if 'batch' in record]
 
     def calls(self, server):
-        return [r for r in server.log if r.get('provider') in ('openai', 'anthropic')]
+        return [r for r in server.log if r.get('provider') in PROVIDERS]
 
     def texts(self, doc):
         return {name: node.get('text') for name, node in doc['nodes'].items()}
@@ -65,7 +71,7 @@ class ModelBatch(Case):
         return self.crowd(server, n, provider, **dict(how, **more))
 
     def test_one_batch_and_each_has_its_own_answer(self):
-        for provider in ('openai', 'anthropic'):
+        for provider in PROVIDERS:
             with self.subTest(provider=provider):
                 server = self.model({'batch': {'seconds': 0.4}})
                 doc = self.run_ok(self.endpoint(server, 20, provider), '-i', 'x')
@@ -77,7 +83,7 @@ class ModelBatch(Case):
                 self.assertLess(len(looks), 60, 'twenty calls look at their batch together')
 
     def test_items_fail_alone(self):
-        for provider in ('openai', 'anthropic'):
+        for provider in PROVIDERS:
             with self.subTest(provider=provider):
                 script = {
                     'batch': {'expired': 'word 1', 'forgotten': 'word 2'},
@@ -105,7 +111,7 @@ class ModelBatch(Case):
         self.assertIn('was refused: This line is not parseable.', done.err)
 
     def test_troubles_on_the_way(self):
-        for provider in ('openai', 'anthropic'):
+        for provider in PROVIDERS:
             with self.subTest(provider=provider):
                 server = self.model({'batch': {'refused': {'status': 429, 'times': 1}, 'away': 9, 'garbled': 1}})
                 file = self.endpoint(server, 3, provider, flush_interval='100ms')
@@ -115,11 +121,30 @@ class ModelBatch(Case):
                 self.assertIn('without a result', doc['nodes'][wrong[0]]['error'])
                 self.assertEqual(len(self.batches(server)), 1)
 
+    def test_a_gemini_batch_that_fails_goes_to_the_fallback(self):
+        server = self.model({'batch': {'fails': True}})
+        doc = self.run_ok(self.endpoint(server, 2, 'gemini', fallbacks=['q']), '-i', 'x')
+        self.assertEqual(self.texts(doc), self.echoes(2))
+        self.assertEqual((len(self.batches(server)), len(self.calls(server))), (1, 2))
+
     def test_a_lost_answer_is_no_second_batch(self):
-        server = self.model({'batch': {'lost': 1}})
-        doc = self.run_ok(self.endpoint(server, 3, 'openai'), '-i', 'x')
-        self.assertEqual(self.texts(doc), self.echoes(3))
-        self.assertEqual([len(items) for items in self.batches(server)], [3])
+        for provider in ('openai', 'gemini'):
+            with self.subTest(provider=provider):
+                server = self.model({'batch': {'lost': 1, 'page': 1}})
+                doc = self.run_ok(self.endpoint(server, 3, provider), '-i', 'x')
+                self.assertEqual(self.texts(doc), self.echoes(3))
+                self.assertEqual([len(items) for items in self.batches(server)], [3])
+
+    def test_more_than_a_request_holds_is_two_batches(self):
+        server = self.model({'rules': [{'reply': {'text': 'read'}}]})
+        with open(self.endpoint(server, 5, 'gemini', flush_interval='500ms')) as file:
+            flow = json.load(file)
+        for node in flow['workflows']['main']['nodes']:
+            del node['input']  # that of the run
+        words = self.write('words.txt', 'word ' * 1000000)
+        doc = self.run_ok(self.write('flow.json', json.dumps(flow)), '-i', '@' + words, seconds=60)
+        self.assertEqual(sorted(len(items) for items in self.batches(server)), [2, 3])
+        self.assertEqual({node['text'] for node in doc['nodes'].values()}, {'read'})
 
     def test_when_nobody_knows_a_person_is_asked(self):
         server = self.model({'batch': {'lost': 1}})
@@ -128,7 +153,7 @@ class ModelBatch(Case):
         self.assertEqual(len(self.batches(server)), 1)
 
     def test_a_killed_run_goes_on_with_its_batch(self):
-        for provider in ('openai', 'anthropic'):
+        for provider in PROVIDERS:
             with self.subTest(provider=provider):
                 server = self.model({'batch': {'seconds': 1.5}})
                 file = self.endpoint(server, 5, provider)
@@ -140,6 +165,43 @@ class ModelBatch(Case):
                 self.assertEqual(self.texts(doc), self.echoes(5))
                 self.assertEqual([len(items) for items in self.batches(server)], [5])
                 self.assertEqual(self.calls(server), [])
+
+    # ---- money -----------------------------------------------------------------------------------
+    PRICE = {'input': 1000, 'output': 1000}
+    WORST = 0.224  # of a call: 100 tokens of reply, and a token for each byte that is sent
+
+    def paid(self, server, n, usd, **more):
+        how = dict({'size': 1, 'flush_interval': '1ms', 'budget': {'usd': usd}, 'price': self.PRICE}, **more)
+        return self.endpoint(server, n, 'openai', **how)
+
+    def test_a_budget_is_never_overshot_by_what_is_under_way(self):
+        """Two fit at a time, by what they may cost; all fit by what they do."""
+        server = self.model({'batch': {'seconds': 0.3}})
+        file = self.paid(server, 5, 2.2 * self.WORST)
+        child = self.start('run', file, '-i', 'x', '--run-id', 'r', '--json')
+        wait_for(lambda: len(self.batches(server)) == 2)
+        child.send_signal(signal.SIGKILL)  # between the submission and the result
+        child.wait()
+        self.assertEqual(len(self.batches(server)), 2)
+        doc = self.tutti('runs', 'resume', 'r', '--json', code=0, seconds=60).json
+        self.assertEqual(self.texts(doc), self.echoes(5))
+        self.assertEqual([len(items) for items in self.batches(server)], [1] * 5)
+        posts = [r['time'] for r in server.log if 'batch' in r]
+        self.assertGreater(posts[2] - posts[0], 0.3, 'the third waits for an answer')
+        self.assertLess(doc['usage']['cost_usd'], 2.2 * self.WORST)
+
+    def test_the_price_of_batches(self):
+        server = self.model()
+        whole = self.run_ok(self.paid(server, 1, 1), '-i', 'x')['usage']['cost_usd']
+        half = self.run_ok(self.paid(server, 1, 1, price_factor=0.5), '-i', 'x')['usage']['cost_usd']
+        self.assertGreater(half, 0)
+        self.assertAlmostEqual(whole, 2 * half)
+
+    def test_what_is_not_answered_is_known_to_be_free(self):
+        server = self.model({'batch': {'expired': 'word [01]'}})
+        doc = self.run_ok(self.paid(server, 3, 1.2 * self.WORST), '-i', 'x', seconds=40)
+        self.assertEqual(doc['nodes']['n2']['text'], 'echo: word 2')
+        self.assertEqual(len(self.batches(server)), 3)
 
     def test_a_call_that_is_gathering_is_gathered_again(self):
         server = self.model()

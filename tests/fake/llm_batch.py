@@ -1,9 +1,11 @@
-"""Batches as OpenAI (/v1/files, /v1/batches) and Anthropic (/v1/messages/batches) take them, for llm_server.py.
+"""Batches as OpenAI (/v1/files, /v1/batches), Anthropic (/v1/messages/batches) and Gemini (models.batchGenerateContent
+with inlined requests, /v1beta/batches) take them, for llm_server.py.
 
 Each item is judged and answered like a call of its own: by the script's rules, its faults as the item's failure. The
 script's `batch` says how batches go: {"seconds": until it has ended, "lost": so many submissions are carried out
 and their answer is lost, "refused": {status, times} of submissions, "away": so many looks fail with 503, "fails":
-the whole batch is refused after submission, "expired": a regular expression of users' texts whose items are not
+the whole batch is refused after submission, "page": so many batches
+are listed at a time (Gemini), "expired": a regular expression of users' texts whose items are not
 come to, "forgotten": the same for items that get no result, "garbled": so many results are cut in the middle}.
 Results come in the opposite order of the requests.
 """
@@ -39,14 +41,17 @@ class Batches:
         path = handler.path_only
         anthropic = re.match(r'^/v1/messages/batches(?:/([^/]+)(/results)?)?$', path)
         openai = re.match(r'^/v1/(files|batches)(?:/([^/]+)(/content)?)?$', path)
-        if not anthropic and not openai:
+        gemini = re.match(r'^/v1beta/(?:models/([^/:]+):batchGenerateContent|batches(?:/([^/]+))?)$', path)
+        if not anthropic and not openai and not gemini:
             return False
-        service = llm_wire.SERVICES[1 if anthropic else 0]
+        service = llm_wire.SERVICES[1 if anthropic else 3 if gemini else 0]
         handler.record['provider'] = service.name + '-batch'
         try:
             service.auth(handler.lower, handler.query, handler.server.script.value.get('keys'))
             if anthropic:
                 self.anthropic(handler, service, *anthropic.groups())
+            elif gemini:
+                self.gemini(handler, service, *gemini.groups())
             else:
                 self.openai(handler, service, *openai.groups())
         except llm_wire.Refused as refused:
@@ -55,6 +60,8 @@ class Batches:
             if anthropic:
                 kind = 'not_found_error' if bad.status == 404 else 'invalid_request_error'
                 handler.send(bad.status, {'type': 'error', 'error': {'type': kind, 'message': bad.message}})
+            elif gemini:
+                handler.send(bad.status, service.error(bad.status, bad.message))
             else:
                 error = {'message': bad.message, 'type': 'invalid_request_error', 'param': None, 'code': bad.code}
                 handler.send(bad.status, {'error': error})
@@ -73,6 +80,7 @@ class Batches:
         batch.update(born=time.time(), ends=time.time() + habits.get('seconds', 0.1))
         self.batches[batch['id']] = batch
         handler.record['batch'] = [one['custom_id'] for one in batch['items']]
+        handler.record['batch_name'] = batch['id']
         if self.once('lost', habits.get('lost', 0)):
             return handler.break_off(True)
         return handler.send(200, self.view(handler, batch))
@@ -279,3 +287,89 @@ class Batches:
             'cancel_initiated_at': None,
             'results_url': elsewhere if done else None,
         }
+
+    # ---- Gemini ----------------------------------------------------------------------------------
+    GEMINI_BYTES = 20 << 20
+
+    def gemini(self, handler, service, model, name):
+        if handler.command == 'POST' and model:
+            return self.submitted(handler, service, self.gemini_take(handler, service, model))
+        if handler.command != 'GET' or model:
+            raise Bad(405, 'Method not allowed')
+        if name:
+            return handler.send(200, self.view(handler, self.found(handler, name)))
+        listed, size = list(self.batches.values()), self.habits(handler).get('page', 1000)
+        at = int(handler.query.get('pageToken', 0))
+        answer = {'operations': [self.gemini_head(one) for one in listed[at : at + size]]}
+        if at + size < len(listed):
+            answer['nextPageToken'] = str(at + size)
+        handler.send(200, answer)
+
+    def gemini_take(self, handler, service, model):
+        if len(handler.body) > self.GEMINI_BYTES:
+            raise Bad(400, 'Request payload size exceeds the limit: 20971520 bytes.')
+        body = json.loads(handler.body)
+        batch = service.camel_keys(body.get('batch'))
+        if set(body) != {'batch'} or not isinstance(batch, dict) or set(batch) != {'displayName', 'inputConfig'}:
+            raise Bad(400, 'batch.displayName and batch.inputConfig are required')
+        source = service.camel_keys(batch['inputConfig'])
+        requests = source['requests'].get('requests') if set(source) == {'requests'} else None
+        if not isinstance(requests, list) or not requests:
+            raise Bad(400, 'batch.inputConfig.requests.requests is required')
+        items = []
+        for one in requests:
+            if set(one) != {'request', 'metadata'} or set(one['metadata']) != {'key'}:
+                raise Bad(400, f'an inlined request has {sorted(one)}')
+            items.append({'custom_id': one['metadata']['key'], 'body': one['request']})
+        self.check_ids(items)
+        name = llm_wire.new_id('b').replace('_', '')
+        return {
+            'id': name,
+            'items': items,
+            'model': model,
+            'title': batch['displayName'],
+            'service': service,
+            'view': self.gemini_view,
+        }
+
+    @staticmethod
+    def gemini_head(batch, state='BATCH_STATE_RUNNING'):
+        return {
+            'name': f'batches/{batch["id"]}',
+            'metadata': {
+                '@type': 'type.googleapis.com/google.ai.generativelanguage.v1main.GenerateContentBatch',
+                'model': f'models/{batch["model"]}',
+                'displayName': batch['title'],
+                'state': state,
+                'name': f'batches/{batch["id"]}',
+                'batchStats': {'requestCount': str(len(batch['items']))},
+            },
+        }
+
+    def gemini_view(self, handler, batch):
+        """An Operation; its response is the output of the batch."""
+        if self.habits(handler).get('fails'):
+            error = {'code': 13, 'message': 'This batch cannot be worked on.'}
+            return dict(self.gemini_head(batch, 'BATCH_STATE_FAILED'), done=True, error=error)
+        if not self.ended(batch):
+            return self.gemini_head(batch)
+        if 'output' not in batch:
+            path = f'/v1beta/models/{batch["model"]}:generateContent'
+            results = []
+            for item in batch['items']:
+                result = self.answered(handler, batch['service'], path, item['body'])
+                metadata = {'metadata': {'key': item['custom_id']}}
+                if result is None:
+                    results.append(dict(metadata, error={'code': 4, 'message': 'The deadline expired.'}))
+                elif result and result[0] == 200:
+                    results.append(dict(metadata, response=result[1]))
+                elif result:
+                    results.append(dict(metadata, error=result[1]['error']))
+            for _ in results:
+                if self.once('garbled', self.habits(handler).get('garbled', 0)):
+                    results[0] = {'metadata': 7, 'response': []}
+            inlined = {'inlinedResponses': {'inlinedResponses': results}}
+            batch['output'] = inlined
+        head = dict(self.gemini_head(batch, 'BATCH_STATE_SUCCEEDED'), done=True, response=batch['output'])
+        head['metadata']['output'] = batch['output']
+        return head

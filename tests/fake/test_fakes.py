@@ -676,6 +676,44 @@ class BatchesTest(Fake):
         self.assertEqual(self.ask(path, {'requests': items}, {})[0], 401)
 
 
+    def test_gemini(self):
+        self.start({'batch': {'seconds': 0.05, 'expired': 'late', 'page': 1}})
+        path, headers = '/v1beta/models/m-1:batchGenerateContent', HEADERS['gemini']
+        items = [{'request': request_of('gemini', name), 'metadata': {'key': name}} for name in ('a', 'late')]
+
+        def body(items, **more):
+            return {'batch': dict({'display_name': 'x', 'input_config': {'requests': {'requests': items}}}, **more)}
+
+        status, _, raw = self.ask(path, body(items), headers)
+        batch = json.loads(raw)
+        self.assertEqual((status, batch['metadata']['state']), (200, 'BATCH_STATE_RUNNING'))
+        self.assertNotIn('response', json.loads(self.ask(f'/v1beta/{batch["name"]}', None, headers)[2]))
+        threading.Event().wait(0.06)
+        seen = json.loads(self.ask(f'/v1beta/{batch["name"]}', None, headers)[2])
+        self.assertEqual((seen['done'], seen['metadata']['state']), (True, 'BATCH_STATE_SUCCEEDED'))
+        first, second = seen['response']['inlinedResponses']['inlinedResponses']
+        self.assertEqual(reply_text('gemini', first['response']), 'echo: a')
+        self.assertEqual((second['metadata'], second['error']['code']), ({'key': 'late'}, 4))
+        self.ask(path, body(items, display_name='y'), headers)
+        names = []
+        for token in ('', '&pageToken=1'):
+            page = json.loads(self.ask(f'/v1beta/batches?pageSize=100{token}', None, headers)[2])
+            names += [one['metadata']['displayName'] for one in page['operations']]
+        self.assertEqual((names, 'nextPageToken' in page), (['x', 'y'], False))
+        for wrong in (
+            {},
+            body([]),
+            body(items, model='m'),
+            body([items[0], items[0]]),
+            body([{'request': items[0]['request']}]),
+            {'batch': {'display_name': 'x', 'input_config': {'file_name': 'files/1'}}},
+        ):
+            self.assertEqual(self.ask(path, wrong, headers)[0], 400)
+        self.assertEqual(self.ask(path, body(items), {})[0], 403)
+        self.assertEqual(self.ask('/v1beta/batches/none', None, headers)[0], 404)
+        self.assertEqual(self.ask(path, None, headers)[0], 405)
+
+
 class LedgerTest(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()

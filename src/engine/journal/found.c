@@ -112,17 +112,28 @@ view_step(const struct view *v, const char *path, json_t **ret_body, bool *ret_f
     return record_decode(&rec, ret_body);
 }
 
+static struct amount
+amount_read(const json_t *amount)
+{
+    return (struct amount){nusd_of(json_num(amount, "usd", 0)),
+                           MAX(json_int(amount, "tokens", 0), 0)};
+}
+
 struct err *
-place_cost(const struct place *p, struct usage *ret_usage, struct amount *ret_held)
+place_cost(const struct place *p, struct view_cost *ret_cost)
 {
     AUTO(json_freep) json_t *usage = NULL;
     AUTO(json_freep) json_t *held = NULL;
-    const struct json_want want[] = {{"usage", &usage}, {"held", &held}};
+    AUTO(json_freep) json_t *open = NULL;
+    AUTO(json_freep) json_t *until = NULL;
+    const struct json_want want[] = {
+        {"usage", &usage}, {"held", &held}, {"open", &open}, {"until", &until}};
     const struct record rec = view_kept(&p->step);
-    PASS(record_pick(&rec, want, COUNT(want)));
-    usage_from_json(usage, ret_usage);
-    ret_held->nusd = nusd_of(json_num(held, "usd", 0));
-    ret_held->tokens = MAX(json_int(held, "tokens", 0), 0);
+    PASS(record_pick(&rec, want, p->reserved ? COUNT(want) : 2));
+    usage_from_json(usage, &ret_cost->usage);
+    ret_cost->held = amount_read(held);
+    ret_cost->open = amount_min(amount_read(open), ret_cost->held);
+    ret_cost->until_wall_ms = json_integer_value(until);
     return NULL;
 }
 
@@ -135,7 +146,7 @@ stream_cost(const struct view *v, size_t *i, struct view_cost *ret_cost)
     const struct viewstream *s = viewstreams_next(v->streams, &k);
     *i = STREAMS_FROM + k;
     if (s)
-        *ret_cost = (struct view_cost){s->items, s->steps, s->held};
+        *ret_cost = (struct view_cost){.path = s->items, .usage = s->steps, .held = s->held};
     return s != NULL;
 }
 
@@ -149,7 +160,7 @@ view_step_cost(const struct view *v, size_t *i, struct view_cost *ret_cost, bool
         if (!p->step.body)
             continue;
         *ret_more = true;
-        return place_cost(p, &ret_cost->usage, &ret_cost->held);
+        return place_cost(p, ret_cost);
     }
     *i = MAX(*i, STREAMS_FROM);
     *ret_more = stream_cost(v, i, ret_cost);
@@ -160,9 +171,13 @@ struct err *
 view_step_held(const struct view *v, const char *path, struct amount *ret_held)
 {
     const struct place *p = map_get(v->places, path);
-    struct usage usage;
+    struct view_cost cost;
     *ret_held = (struct amount){0};
-    return p && p->reserved ? place_cost(p, &usage, ret_held) : NULL;
+    if (!p || !p->reserved)
+        return NULL;
+    PASS(place_cost(p, &cost));
+    *ret_held = cost.held;
+    return NULL;
 }
 
 struct err *

@@ -72,14 +72,13 @@ place_drop(void *view, const char *path, struct viewstream *of)
     struct view *v = view;
     undolog_pack(v->undo, path, of);
     struct place *p = map_del(v->places, path);
-    struct usage usage;
-    struct amount held;
+    struct view_cost cost;
     if (!p)
         return;
-    struct err *e = p->step.body ? place_cost(p, &usage, &held) : NULL;
+    struct err *e = p->step.body ? place_cost(p, &cost) : NULL;
     if (p->step.body && !e) {
-        usage_add(&of->steps, &usage);
-        of->held = amount_add(of->held, held);
+        usage_add(&of->steps, &cost.usage);
+        of->held = amount_add(of->held, cost.held);
     }
     err_drop(e); /* it was read before, when it was kept */
     place_free(p);

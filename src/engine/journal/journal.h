@@ -112,7 +112,9 @@ struct err *MUST view_decided(const struct view *v, const char *path, json_t **O
 struct view_cost { /* of one step of former lives */
     const char *path;
     struct usage usage;
-    struct amount held; /* what it may have taken beside that */
+    struct amount held;    /* what it may have taken beside that */
+    struct amount open;    /* the part of held that an answer may still give back */
+    int64_t until_wall_ms; /* when that is not hoped for any more */
 };
 /* Walks the steps: for (size_t i = 0; ...; ) until *ret_more is false. */
 struct err *MUST view_step_cost(const struct view *v, size_t *i, struct view_cost *ret_cost,

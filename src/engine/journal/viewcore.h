@@ -54,7 +54,6 @@ void stints_free(struct view *v);
 struct record view_kept(const struct kept *k);
 /* Of a step that has ended or was reserved: what it took, and what it may have taken beside that.
  */
-struct err *MUST place_cost(const struct place *p, struct usage *ret_usage,
-                            struct amount *ret_held);
+struct err *MUST place_cost(const struct place *p, struct view_cost *ret_cost);
 
 #endif

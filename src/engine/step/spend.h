@@ -39,8 +39,18 @@ struct spend {              /* of one step; zeroed: nothing yet */
 struct err *MUST spend_reserve(struct stepping *st, bool wait, struct amount *ret_held) YIELDS;
 /* After it: what it took; unknown: as much as it may have. */
 void spend_settle(struct stepping *st, struct amount held, const struct usage *used, bool unknown);
-/* What to add to the step's last record: {usd, tokens}; NULL: nothing. */
+/* Instead of that, after a try of a step that pays for another, which went well. */
+void spend_keep(struct stepping *st, struct amount held);
+/* Before the step's last record: e NULL: it has an answer. */
+void spend_end(struct stepping *st, const struct err *e);
+/* What to add to that record: {usd, tokens}; NULL: nothing. */
 json_t *OWN spend_note(const struct stepping *st);
 /* The step ends without a record of its own. */
 void spend_leave(struct stepping *st);
+
+/* For prepaid.c. */
+struct prepaid;
+void spend_wake(const struct run *r, const char *path); /* who waits for purses around it */
+/* Counts it as spent, for this life and the next ones. */
+void spend_give_up(struct run *r, struct prepaid *OWN p);
 #endif

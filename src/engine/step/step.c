@@ -5,6 +5,7 @@
 #include "engine/saga.h"
 #include "engine/step/coalesce.h"
 #include "engine/step/leftopen.h"
+#include "engine/step/prepaid.h"
 #include "engine/step/stepping.h"
 #include <assert.h>
 #include <math.h>
@@ -218,7 +219,10 @@ step_attempt(struct stepping *st, json_t **ret_value)
     struct err *e = attempt_in_turn(st, ret_value, &used);
     const bool refused =
         e && !err_in_doubt(e) && err_kind(e) != ERR_TIMEOUT && err_kind(e) != ERR_CANCELLED;
-    spend_settle(st, held, &used, st->sent && e && !refused);
+    if (!e && st->s->pays_for)
+        spend_keep(st, held);
+    else
+        spend_settle(st, held, &used, st->sent && e && !refused);
     usage_add(&st->usage, &used);
     return e;
 }
@@ -226,7 +230,7 @@ step_attempt(struct stepping *st, json_t **ret_value)
 static bool
 may_retry(const struct stepping *st, const struct err *e)
 {
-    if (!retry_allows(&st->retry, e, st->attempt))
+    if (!retry_allows(&st->retry, e, st->attempt) || (st->s->paid && err_answered(e)))
         return false;
     /* It may have been carried out: only somebody who knows may send it again. */
     return st->s->effect != EFFECT_ONCE || !err_in_doubt(e);
@@ -323,6 +327,7 @@ step_failed(struct stepping *st, struct err *OWN e)
     }
     if (st->repeated && acts(s) && err_kind(e) == ERR_MISSING && err_answered(e))
         e = err_set_in_doubt(e); /* gone: perhaps it was the try before that took it away */
+    spend_end(st, e);
     record_failed(st, e);
     return e;
 }
@@ -370,6 +375,7 @@ step_go(struct stepping *st, struct step *known, json_t **ret_value)
     account(st->h, &st->usage, st->attempt);
     if (e)
         return step_failed(st, e);
+    spend_end(st, NULL);
     e = record_done(st, *ret_value);
     if (e)
         json_freep(ret_value);
@@ -390,6 +396,10 @@ hosted_step(struct host *base, const struct step *s, json_t **ret_value)
     AUTO(json_freep) json_t *body = NULL;
     bool failed;
     PASS(view_step(h->run->view, path, &body, &failed));
+    if (body && !failed && s->pays_for) {
+        AUTO(freep) char *answer = xasprintf("%s/%s", h->path, s->pays_for);
+        prepaid_adopt(h, answer);
+    }
     if (body)
         return recorded(h, body, failed, ret_value);
     AUTO(freep) struct taken *t = xcalloc(1, sizeof *t);
