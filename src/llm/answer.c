@@ -54,6 +54,13 @@ answer_add_call(struct answer *a, const char *id, const char *name, json_t *argu
     add_part(a, part_tool_call(id ? id : "", name ? name : "", arguments));
 }
 
+int64_t
+answer_count(const json_t *usage, const char *key)
+{
+    return MIN(MAX(json_int(usage, key, 0), 0), INT64_C(1)
+                                                    << 40); /* sums of them cannot overflow */
+}
+
 /* Some servers encode the arguments twice: a JSON string that holds the object. */
 static json_t *
 parse_arguments(const char *text, size_t n)

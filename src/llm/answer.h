@@ -47,6 +47,9 @@ void answer_add_opaque(struct answer *a, json_t *OWN data);
 void answer_keep(struct answer *a, json_t *OWN data);     /* "keep" for the part added last */
 void answer_set_text(char **field, const json_t *string); /* model, id; kept when not a string */
 
+/* A number of tokens, as far as anybody can have counted; 0 for none or nonsense. */
+int64_t answer_count(const json_t *usage, const char *key);
+
 /* For streams. The last piece of that kind and index, made when there is none; NULL when there are
  * too many. */
 struct piece *answer_piece(struct answer *a, enum piece_kind kind, int64_t index);

@@ -367,7 +367,7 @@ static void
 take_count(const json_t *usage, const char *key, int64_t *to)
 {
     if (json_is_number(json_object_get(usage, key)))
-        *to = MAX(json_int(usage, key, 0), 0);
+        *to = answer_count(usage, key);
 }
 
 /* What was read from the cache and written to it is counted apart here: input_tokens is the rest.
@@ -383,11 +383,9 @@ take_usage(struct answer *a, const json_t *usage)
     take_count(usage, "cache_read_input_tokens", &u->cached_tokens);
     take_count(usage, "cache_creation_input_tokens", &u->cache_write_tokens);
     take_count(usage, "output_tokens", &u->output_tokens);
-    rest = MIN(rest, INT64_C(1) << 40);
-    u->cached_tokens = MIN(u->cached_tokens, INT64_C(1) << 40);
-    u->cache_write_tokens = MIN(u->cache_write_tokens, INT64_C(1) << 40);
     u->input_tokens = rest + u->cached_tokens + u->cache_write_tokens;
-    a->counted |= json_is_number(json_object_get(usage, "output_tokens"));
+    a->counted |= json_is_number(json_object_get(usage, "output_tokens")) &&
+                  json_is_number(json_object_get(usage, "input_tokens"));
 }
 
 static void

@@ -28,6 +28,12 @@ static const struct fixture whole[] = {
      /* 10 x 3 + 1000 x 0.3 + 100 x 3.75 + 20 x 15 per million */
      .want = "stop [{'type':'text','text':'Hello!'}] 1110/20 cached=1000 write=100 usd=0.001005 "
              "(claude-sonnet-4-5-20250929 msg_1)"},
+    {.name = "half of the numbers, and those that nobody can have counted: the cost is not known",
+     .profile = "{'provider':'anthropic','model':'m','price':{'input':3,'output':15}}",
+     .request = HI,
+     .body = "{'id':'i','model':'m','content':[{'type':'text','text':'a'}],'stop_reason':"
+             "'end_turn','usage':{'output_tokens':9223372036854775807}}",
+     .want = "stop [{'type':'text','text':'a'}] 0/1099511627776 (m i)"},
     {.name = "thinking and a call",
      .profile = P,
      .request = ASK_TOOL,

@@ -383,14 +383,12 @@ take_common(struct answer *a, const json_t *body)
     }
     if (!json_is_number(json_object_get(u, "promptTokenCount")))
         return;
-    const int64_t max = INT64_C(1) << 40;
-    const int64_t tools = MIN(MAX(json_int(u, "toolUsePromptTokenCount", 0), 0), max);
-    usage->reasoning_tokens = MIN(MAX(json_int(u, "thoughtsTokenCount", 0), 0), max);
-    usage->input_tokens = MIN(MAX(json_int(u, "promptTokenCount", 0), 0), max) + tools;
-    usage->output_tokens = MIN(MAX(json_int(u, "candidatesTokenCount", 0), 0), max) +
+    usage->reasoning_tokens = answer_count(u, "thoughtsTokenCount");
+    usage->input_tokens =
+        answer_count(u, "promptTokenCount") + answer_count(u, "toolUsePromptTokenCount");
+    usage->output_tokens = answer_count(u, "candidatesTokenCount") +
                            usage->reasoning_tokens; /* not among the candidates' */
-    usage->cached_tokens =
-        MIN(MAX(json_int(u, "cachedContentTokenCount", 0), 0), usage->input_tokens);
+    usage->cached_tokens = MIN(answer_count(u, "cachedContentTokenCount"), usage->input_tokens);
     a->counted = true;
 }
 

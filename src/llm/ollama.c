@@ -242,10 +242,11 @@ take_end(struct answer *a, const json_t *body)
     a->finished = a->ended = true;
     if (str_eq(json_str(body, "done_reason", ""), "length"))
         a->reply->finish = LLM_LENGTH;
-    u->output_tokens = MAX(json_int(body, "eval_count", 0), 0);
+    u->output_tokens = answer_count(body, "eval_count");
     /* left out when the whole prompt was in its cache; then nobody knows the number */
-    u->input_tokens = MAX(json_int(body, "prompt_eval_count", 0), 0);
-    a->counted = json_object_get(body, "prompt_eval_count") && json_object_get(body, "eval_count");
+    u->input_tokens = answer_count(body, "prompt_eval_count");
+    a->counted = json_is_number(json_object_get(body, "prompt_eval_count")) &&
+                 json_is_number(json_object_get(body, "eval_count"));
 }
 
 static struct err *MUST

@@ -85,6 +85,12 @@ static const struct fixture answers[] = {
      .request = HI,
      .body = "7\n",
      .want = "transient: ollama sent a garbled answer: a line that is no object"},
+    {.name = "numbers that nobody can have counted",
+     .profile = "{'provider':'ollama','model':'qwen3','price':{'input':0,'output':0}}",
+     .request = HI,
+     .body = "{'message':{'content':'a'},'done':true,'eval_count':9223372036854775807,"
+             "'prompt_eval_count':'7'}",
+     .want = "stop [{'type':'text','text':'a'}] 0/1099511627776 (- -)"},
 };
 
 static void

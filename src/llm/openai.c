@@ -33,14 +33,15 @@ take_usage(struct answer *a, const json_t *usage)
         return;
     const json_t *in = json_object_get(usage, "prompt_tokens_details");
     const json_t *out = json_object_get(usage, "completion_tokens_details");
-    u->input_tokens = MAX(json_int(usage, "prompt_tokens", 0), 0);
-    u->output_tokens = MAX(json_int(usage, "completion_tokens", 0), 0);
+    u->input_tokens = answer_count(usage, "prompt_tokens");
+    u->output_tokens = answer_count(usage, "completion_tokens");
     /* The second name is DeepSeek's. */
-    const int64_t cached =
-        json_int(in, "cached_tokens", json_int(usage, "prompt_cache_hit_tokens", 0));
-    u->cached_tokens = MIN(MAX(cached, 0), u->input_tokens);
-    u->reasoning_tokens = MAX(json_int(out, "reasoning_tokens", 0), 0);
-    a->counted = true;
+    const int64_t cached = json_object_get(in, "cached_tokens")
+                               ? answer_count(in, "cached_tokens")
+                               : answer_count(usage, "prompt_cache_hit_tokens");
+    u->cached_tokens = MIN(cached, u->input_tokens);
+    u->reasoning_tokens = answer_count(out, "reasoning_tokens");
+    a->counted = json_is_number(json_object_get(usage, "completion_tokens"));
 }
 
 /* Beside the choices, inside one, or in a service's own corner. */

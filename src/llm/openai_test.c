@@ -112,6 +112,19 @@ static const struct fixture whole[] = {
          "tool_calls [{'type':'provider','provider':'openai','data':{'reasoning_content':'hm'}},"
          "{'type':'tool_call','id':'a','name':'x','arguments':{},'keep':{'openai':{'extra_content':"
          "{'google':{'thought_signature':'s'}}}}}] 9/1 cached=8 (- -)"},
+    {.name = "numbers that nobody can have counted",
+     .profile = P,
+     .request = HI,
+     .body = "{'choices':[{'message':{'content':'x'},'finish_reason':'stop'}],'usage':{'prompt_"
+             "tokens':9223372036854775807,'completion_tokens':9223372036854775807,'completion_"
+             "tokens_details':{'reasoning_tokens':-5}}}",
+     .want = "stop [{'type':'text','text':'x'}] 1099511627776/1099511627776 (- -)"},
+    {.name = "half of the numbers: the cost is not known",
+     .profile = "{'provider':'openai','model':'m','price':{'input':1,'output':4}}",
+     .request = HI,
+     .body = "{'choices':[{'message':{'content':'x'},'finish_reason':'stop'}],'usage':{'prompt_"
+             "tokens':10,'completion_tokens':'many'}}",
+     .want = "stop [{'type':'text','text':'x'}] 10/0 (- -)"},
 };
 
 static void

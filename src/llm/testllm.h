@@ -33,8 +33,8 @@ outcome_of(struct str *to, const struct err *e, const struct llm_reply *r)
     }
     AUTO(freep) char *parts = json_text(r->content);
     const struct llm_usage *u = &r->usage;
-    str_addf(to, "%s %s %d/%d", llm_finish_name(r->finish), parts, (int)u->input_tokens,
-             (int)u->output_tokens);
+    str_addf(to, "%s %s %lld/%lld", llm_finish_name(r->finish), parts, (long long)u->input_tokens,
+             (long long)u->output_tokens);
     if (u->cached_tokens)
         str_addf(to, " cached=%d", (int)u->cached_tokens);
     if (u->cache_write_tokens)
