@@ -33,6 +33,7 @@ struct group { /* calls that are sent together */
     struct waitq changed;
     VEC(struct batch_line) items;
     struct profile_copy profile;
+    unsigned rpm;
     VEC(struct part *) parts;
     struct map *part_of; /* of an item, by its id; when it was sent */
 };
@@ -42,7 +43,7 @@ struct group { /* calls that are sent together */
 static const struct batch_wire *
 wire_of(const struct llm_profile *p, struct batch_peer *ret_peer)
 {
-    ret_peer->profile = p;
+    *ret_peer = (struct batch_peer){.profile = p};
     struct err *e = provider_find(p, &ret_peer->provider, &ret_peer->base_url);
     if (!e)
         return p->url ? NULL : ret_peer->provider->batch;
@@ -77,6 +78,7 @@ llm_batching(const struct llm *llm, const struct llm_profile *p, const json_t *d
     *ret = (struct batching){.size = (unsigned)MAX(json_int(batch, "size", SIZE), 1),
                              .flush_ms = json_int(batch, "flush_interval", FLUSH_MS),
                              .poll_ms = MAX(json_int(batch, "poll_interval", POLL_MS), 1),
+                             .rpm = (unsigned)json_int(batch, "rpm", 0),
                              .endpoint = wire_of(p, &peer) && json_bool(batch, "endpoint", own),
                              .price_factor = json_num(batch, "price_factor", own ? OWN_PRICE : 1)};
     return NULL;
@@ -136,6 +138,7 @@ llm_batches(struct llm *llm)
     b->gathering = map_new();
     b->groups = map_new();
     b->known = map_new();
+    b->doors = map_new();
     return b;
 }
 
@@ -153,6 +156,7 @@ batches_free(struct batches *b)
     map_free(b->gathering);
     known_free_all(b);
     map_free(b->known);
+    doors_free(b->doors);
     free(b);
 }
 
@@ -163,9 +167,10 @@ group_key(const struct llm_profile *p, const struct batching *b)
     char hash[SHA256_HEX];
     AUTO(freep) char *headers = p->headers ? json_canonical(p->headers) : NULL;
     AUTO(freep)
-    char *all = xasprintf("%s\n%s\n%s\n%s\n%s\n%u %lld %d", p->provider, p->model,
-                          p->base_url ? p->base_url : "", p->api_key ? p->api_key : "",
-                          headers ? headers : "", b->size, (long long)b->flush_ms, b->endpoint);
+    char *all =
+        xasprintf("%s\n%s\n%s\n%s\n%s\n%u %u %lld %d", p->provider, p->model,
+                  p->base_url ? p->base_url : "", p->api_key ? p->api_key : "",
+                  headers ? headers : "", b->size, b->rpm, (long long)b->flush_ms, b->endpoint);
     sha256_hex(all, strlen(all), hash);
     return xstrdup(hash);
 }
@@ -284,6 +289,8 @@ send_run(void *arg)
     struct group *g = arg;
     struct batch_peer peer;
     const struct batch_wire *wire = wire_of(&g->profile.profile, &peer);
+    peer.doors = g->all->doors;
+    peer.rpm = g->rpm;
     for (size_t at = 0, n; at < g->items.len; at += n) {
         n = part_size(g, at, wire->bytes_max);
         part_send(g, &peer, at, n);
@@ -413,6 +420,7 @@ llm_batch_submit(struct llm *llm, const struct batch_item *item, int64_t deadlin
     vec_push(&g->items, ((struct batch_line){xstrdup(item->id), body}));
     if (g->items.len == 1) {
         profile_copy_make(&g->profile, item->profile);
+        g->rpm = item->batching->rpm;
         g->send_at_ms = rt_after(ARRIVE_MS);
     }
     g->refs++;

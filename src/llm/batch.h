@@ -26,6 +26,7 @@ struct batching {
     unsigned size;
     int64_t flush_ms, poll_ms;
     bool endpoint;       /* the provider's own batches */
+    unsigned rpm;        /* requests about batches in a minute; 0: no limit */
     double price_factor; /* of what a call costs there */
 };
 /* False: the profile says nothing of batches, or calls are recorded or played back (which are told

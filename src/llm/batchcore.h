@@ -10,6 +10,7 @@ struct batches {
     struct map *gathering; /* key -> group that calls can join */
     struct map *groups;    /* id -> group that is full, until it is sent */
     struct map *known;     /* batch -> what was last seen of it */
+    struct map *doors;     /* account -> its requests */
     int64_t ids;
     uint64_t uses; /* counts looks: the longest unused is forgotten first */
 };
@@ -23,6 +24,9 @@ void profile_copy_make(struct profile_copy *to, const struct llm_profile *p);
 void profile_copy_fini(struct profile_copy *c);
 
 struct batches *llm_batches(struct llm *llm);
+
+/* batchdoor.c */
+void doors_free(struct map *OWN doors);
 
 /* batchknown.c */
 void known_free_all(struct batches *b);

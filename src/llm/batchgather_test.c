@@ -129,6 +129,91 @@ gathering(void **state)
     rows_check(rows, COUNT(rows));
 }
 
+/* ---- limits -----------------------------------------------------------------------------------*/
+
+static void
+looks_at(struct scene *s, const char *const *names, size_t n)
+{
+    const struct batch_item item = {.profile = &s->profile, .batching = &s->batching};
+    for (size_t i = 0; i < n; i++) {
+        bool ended = false;
+        struct err *e = llm_batch_ended(s->llm, &item, names[i], rt_after(90000), &ended);
+        const int64_t after = e ? err_retry_after_ms(e) : -1;
+        if (after >= 0)
+            str_addf(&s->log, "after %d: ", (int)after);
+        scene_say(s, names[i], e, ended ? "ended" : "goes on");
+    }
+}
+
+static void
+told_to_wait(struct scene *s)
+{
+    static const char *const names[] = {"b1", "b2"};
+    struct member m[] = {{.id = "a", .not_gathered = true}, {.id = "b", .not_gathered = true}};
+    looks_at(s, names, 2); /* the second is not sent */
+    members_run(s, m, 2);  /* nor is a submission */
+    err_drop(fiber_sleep(7000));
+    looks_at(s, names, 2);
+}
+
+static void
+so_many_a_minute(struct scene *s)
+{
+    static const char *const names[] = {"b1", "b2", "b3", "b4", "b5", "b6"};
+    s->batching.rpm = 2;
+    looks_at(s, names, 4);
+    s->batching.rpm = 3; /* another limit is another count */
+    looks_at(s, names + 4, 1);
+    s->batching.rpm = 2;
+    const struct batch_item item = {.profile = &s->profile, .batching = &s->batching};
+    bool ended;
+    scene_say(s, "b6", llm_batch_ended(s->llm, &item, "b6", rt_after(100), &ended), "");
+}
+
+static void
+limits(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"told to wait",
+         {.provider = "anthropic",
+          .play = told_to_wait,
+          .rules = {{"GET /v1/messages/batches/b1", "{}", .status = 429, .times = 1,
+                     .retry_after = "7"},
+                    {"GET /v1/messages/batches/", "{'processing_status':'ended'}"}}},
+         "GET /v1/messages/batches/b1 @0\n"
+         "after 7000: b1: limit: looking at batch 'b1': anthropic limits requests to model 'm' "
+         "(429) @0\n"
+         "after 7000: b2: limit: looking at batch 'b2': anthropic takes no requests about batches "
+         "for 7 s (it asked for that) @0\n"
+         "a: limit: submitting a batch of 2 calls: anthropic takes no requests about batches for 7 "
+         "s (it asked for that) @1\n"
+         "b: limit: submitting a batch of 2 calls: anthropic takes no requests about batches for 7 "
+         "s (it asked for that) @1\n"
+         "GET /v1/messages/batches/b1 @7001\n"
+         "b1: ended @7001\n"
+         "GET /v1/messages/batches/b2 @7001\n"
+         "b2: ended @7001\n"},
+        {"so many a minute",
+         {.provider = "anthropic",
+          .play = so_many_a_minute,
+          .rules = {{"GET /v1/messages/batches/", "{'processing_status':'ended'}"}}},
+         "GET /v1/messages/batches/b1 @0\n"
+         "b1: ended @0\n"
+         "GET /v1/messages/batches/b2 @0\n"
+         "b2: ended @0\n"
+         "GET /v1/messages/batches/b3 @60000\n"
+         "b3: ended @60000\n"
+         "GET /v1/messages/batches/b4 @60000\n"
+         "b4: ended @60000\n"
+         "GET /v1/messages/batches/b5 @60000\n"
+         "b5: ended @60000\n"
+         "b6: limit: looking at batch 'b6': anthropic takes no requests about batches for 60 s "
+         "(rpm of its batches) @60000\n"},
+    };
+    rows_check(rows, COUNT(rows));
+}
+
 static void
 many_batches(struct scene *s)
 {
@@ -241,4 +326,4 @@ wanted(void **state)
 }
 
 TESTS(batchgather_test, cmocka_unit_test(gathering), cmocka_unit_test(forgetting),
-      cmocka_unit_test(wanted))
+      cmocka_unit_test(limits), cmocka_unit_test(wanted))

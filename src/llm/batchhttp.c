@@ -104,13 +104,18 @@ batch_open(const struct batch_peer *p, const struct batch_post *post, int64_t de
                                  .body = post->body ? str_c(post->body) : NULL,
                                  .body_len = post->body ? post->body->len : 0,
                                  .reply_max = BATCH_RESULTS_MAX};
+    struct batch_door *door;
+    PASS(door_enter(p, deadline_ms, &door));
     log_debug("llm", "%s %s", post->method, post->url);
-    TRY(http_open(&req, deadline_ms, &h), "calling %s", p->profile->provider);
-    if (http_status(h) < 200 || http_status(h) > 299) {
-        struct err *e = refused(p, h, deadline_ms);
+    struct err *e = http_open(&req, deadline_ms, &h);
+    if (e) {
+        e = WRAP(e, "calling %s", p->profile->provider);
+    } else if (http_status(h) < 200 || http_status(h) > 299) {
+        e = refused(p, h, deadline_ms);
         http_close(h);
-        return e;
     }
+    door_leave(door, e);
+    PASS(e);
     *ret_http = h;
     return NULL;
 }

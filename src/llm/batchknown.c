@@ -146,12 +146,15 @@ known_leave(struct known *k)
 }
 
 static struct err *
-peer_of(const struct llm_profile *p, struct batch_peer *ret)
+peer_of(struct llm *llm, const struct batch_item *item, struct batch_peer *ret)
 {
-    ret->profile = p;
+    const struct llm_profile *p = item->profile;
+    *ret = (struct batch_peer){.profile = p};
     PASS(provider_find(p, &ret->provider, &ret->base_url));
     if (p->url || !ret->provider->batch)
         return FAIL(ERR_INVALID, "'%s' has no endpoint for batches", p->provider);
+    ret->doors = llm_batches(llm)->doors;
+    ret->rpm = item->batching->rpm;
     return NULL;
 }
 
@@ -192,7 +195,7 @@ llm_batch_ended(struct llm *llm, const struct batch_item *item, const char *batc
     struct batch_peer peer;
     struct known *k;
     struct err *e = NULL;
-    PASS(peer_of(item->profile, &peer));
+    PASS(peer_of(llm, item, &peer));
     PASS(batch_name_check(&peer, batch));
     PASS(known_enter(llm_batches(llm), batch, deadline_ms, &k));
     const int64_t keep = MIN(item->batching->poll_ms / 2, k->e ? FAILURE_KEEP_MS : INT64_MAX);
@@ -345,7 +348,7 @@ llm_batch_take(struct llm *llm, const struct batch_item *item, const char *batch
     struct batch_peer peer;
     struct known *k;
     struct err *e = NULL;
-    PASS(peer_of(item->profile, &peer));
+    PASS(peer_of(llm, item, &peer));
     PASS(batch_name_check(&peer, batch));
     PASS(known_enter(llm_batches(llm), batch, deadline_ms, &k));
     if (!k->fetched)

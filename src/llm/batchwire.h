@@ -23,6 +23,8 @@ struct batch_peer { /* who is spoken to; borrowed */
     const struct llm_profile *profile;
     const struct llm_provider *provider;
     const char *base_url;
+    struct map *doors; /* batchdoor.c; of the process */
+    unsigned rpm;      /* 0: no limit */
 };
 struct batch_result { /* of one item; borrowed from its line */
     const char *id;
@@ -74,6 +76,12 @@ char *OWN batch_words(const struct batch_peer *p, const char *text);
 /* An error that is not in doubt: what is lost so has done nothing. */
 struct err *OWN batch_certain(struct err *OWN e);
 void batch_base(const struct batch_peer *p, const char *path, struct str *url);
+
+/* batchdoor.c: before each request, which may wait; and when there is an answer, e if it failed. */
+struct batch_door;
+struct err *MUST door_enter(const struct batch_peer *p, int64_t deadline_ms,
+                            struct batch_door **ret_door) YIELDS;
+void door_leave(struct batch_door *d, const struct err *e);
 
 /* batch.c */
 struct batches;

@@ -54,7 +54,8 @@ provide(void *ctx, struct sim_http *x)
         return;
     }
     AUTO(freep) char *body = quoted(r->body ? r->body : "{}");
-    sim_http_begin(x, r->status ? r->status : 200, NULL, 0);
+    const struct http_header after = {"Retry-After", r->retry_after};
+    sim_http_begin(x, r->status ? r->status : 200, &after, r->retry_after ? 1 : 0);
     sim_http_send(x, body, strlen(body));
 }
 

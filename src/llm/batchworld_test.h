@@ -9,7 +9,8 @@ struct rule { /* the first that matches answers; used so often, then passed over
     const char *on; /* the beginning of "METHOD /path" */
     const char *body;
     int status, times, delay_ms;
-    bool drop; /* the connection breaks instead */
+    const char *retry_after; /* a header; or NULL */
+    bool drop;               /* the connection breaks instead */
 };
 struct scene {
     struct rule rules[12];

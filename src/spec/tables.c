@@ -171,6 +171,7 @@ const struct param spec_profile_params[] = {
          {"flush_interval", P_DURATION, 0, "wait at most this long", .def = 1000},
          {"endpoint", P_BOOL, 0, "the provider's own batches: cheaper, and they take up to a day"},
          {"poll_interval", P_DURATION, 0, "first wait until a batch is looked at", .def = 30000},
+         {"rpm", P_INT, 0, "requests about batches in a minute", .min = 1, .max = 100000},
          {"price_factor", P_NUMBER, 0, "what a call in a batch costs, of `price`", .max = 1})},
     {"extra", P_ANY, 0, "merged into the request as it is"},
     {"replies", P_ANY, 0, "script: replies by pattern"},
