@@ -13,6 +13,7 @@
 #define POLL_MS       30000
 #define ARRIVE_MS     5000   /* for the others of a group to come with their calls */
 #define SUBMIT_MS     300000 /* of the whole submission */
+#define KEPT_MAX      ((size_t)256 << 20)
 #define OWN_PRICE     0.5    /* all three ask for half of what a call costs otherwise */
 #define GROUP_KEEP_MS 600000 /* one that nobody came for is forgotten */
 
@@ -139,6 +140,7 @@ llm_batches(struct llm *llm)
     b->groups = map_new();
     b->known = map_new();
     b->doors = map_new();
+    b->kept_max = KEPT_MAX;
     return b;
 }
 

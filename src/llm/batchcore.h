@@ -12,7 +12,8 @@ struct batches {
     struct map *known;     /* batch -> what was last seen of it */
     struct map *doors;     /* account -> its requests */
     int64_t ids;
-    uint64_t uses; /* counts looks: the longest unused is forgotten first */
+    uint64_t uses;   /* counts looks: the longest unused is forgotten first */
+    size_t kept_max; /* bytes of results that are kept, beside those just fetched */
 };
 
 struct profile_copy { /* a profile that outlives the call it was made for */

@@ -1,5 +1,6 @@
 /* batchgather_test.c - who waits for whom before a batch is sent, and what is remembered of
  * batches. */
+#include "llm/batchcore.h"
 #include "llm/batchworld_test.h"
 
 /* ---- gathering
@@ -249,6 +250,42 @@ forgetting(void **state)
                 "a name: transient: anthropic sent a garbled answer: it names no batch @0\n");
 }
 
+static void
+two_in_turn(struct scene *s)
+{
+    static const char *const names[] = {"b1", "b2", "b2", "b1"};
+    struct member m = {.s = s, .id = "a"};
+    llm_batches(s->llm)->kept_max = 100; /* one of them fits */
+    for (size_t i = 0; i < COUNT(names); i++)
+        member_take(&m, names[i]);
+}
+
+static void
+results_kept(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"two in turn",
+         {.provider = "anthropic",
+          .play = two_in_turn,
+          .rules = {{"GET /v1/messages/batches/b1/results",
+                     "{'custom_id':'a','result':{'type':'expired','because':'it is long'}}"},
+                    {"GET /v1/messages/batches/b2/results",
+                     "{'custom_id':'a','result':{'type':'expired','because':'it is long'}}"},
+                    {"GET /v1/messages/batches/", "{'processing_status':'ended'}"}}},
+         "GET /v1/messages/batches/b1 @0\n"
+         "GET /v1/messages/batches/b1/results @0\n"
+         "a: timeout: the provider did not come to it within its time @0\n"
+         "GET /v1/messages/batches/b2 @0\n"
+         "GET /v1/messages/batches/b2/results @0\n"
+         "a: timeout: the provider did not come to it within its time @0\n"
+         "a: timeout: the provider did not come to it within its time @0\n"
+         "GET /v1/messages/batches/b1/results @0\n"
+         "a: timeout: the provider did not come to it within its time @0\n"},
+    };
+    rows_check(rows, COUNT(rows));
+}
+
 /* ---- what is wanted
  * --------------------------------------------------------------------------------------- */
 
@@ -326,4 +363,4 @@ wanted(void **state)
 }
 
 TESTS(batchgather_test, cmocka_unit_test(gathering), cmocka_unit_test(forgetting),
-      cmocka_unit_test(limits), cmocka_unit_test(wanted))
+      cmocka_unit_test(limits), cmocka_unit_test(results_kept), cmocka_unit_test(wanted))

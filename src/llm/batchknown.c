@@ -25,6 +25,7 @@ struct known {
     struct batch_state state;
     bool fetched;
     struct map *lines; /* id -> text */
+    size_t bytes;      /* of them */
 };
 
 /* ---- profiles ---------------------------------------------------------------- */
@@ -64,6 +65,7 @@ lines_free(struct known *k)
         free(line);
     map_free(k->lines);
     k->lines = NULL;
+    k->bytes = 0;
     k->fetched = false;
 }
 
@@ -216,8 +218,10 @@ keep(struct known *k, const struct batch_wire *wire, const json_t *json, char *O
 {
     struct batch_result r = {0};
     wire->read(json, &r);
-    if (r.id && strlen(r.id) <= BATCH_ITEM_MAX)
+    if (r.id && strlen(r.id) <= BATCH_ITEM_MAX) {
+        k->bytes += strlen(line);
         line = map_put(k->lines, r.id, line);
+    }
     free(line);
 }
 
@@ -298,6 +302,26 @@ fetch(struct known *k, const struct batch_peer *p, int64_t deadline_ms)
     return NULL;
 }
 
+/* Those of others, the longest unused first, until there is room for these. */
+static void
+others_forget(const struct batches *b, const struct known *mine)
+{
+    for (;;) {
+        struct known *oldest = NULL;
+        size_t sum = 0;
+        void *value;
+        for (size_t i = 0; map_next(b->known, &i, NULL, &value);) {
+            struct known *k = value;
+            sum += k->bytes;
+            if (k != mine && k->bytes && !k->busy && (!oldest || k->used < oldest->used))
+                oldest = k;
+        }
+        if (sum <= b->kept_max || !oldest)
+            return;
+        lines_free(oldest);
+    }
+}
+
 static struct err *
 answer_make(const struct batch_peer *p, const struct batch_item *item, const json_t *body,
             struct llm_reply *ret)
@@ -353,6 +377,7 @@ llm_batch_take(struct llm *llm, const struct batch_item *item, const char *batch
     PASS(known_enter(llm_batches(llm), batch, deadline_ms, &k));
     if (!k->fetched)
         e = fetch(k, &peer, deadline_ms);
+    others_forget(llm_batches(llm), k);
     const char *line = e ? NULL : map_get(k->lines, item->id);
     if (!e && !line && k->state.failure)
         e = failure_of(k);
