@@ -61,7 +61,7 @@ static void
 put_call(struct str *b, const struct llm_call *c, const json_t *part)
 {
     str_add(b, "{\"type\":\"tool_use\",\"id\":");
-    wire_string(b, json_object_get(part, "id"));
+    tool_id_add(b, json_str(part, "id", ""));
     str_add(b, ",\"name\":\"");
     toolname_add(b, &c->names, json_str(part, "name", ""));
     str_add(b, "\",\"input\":");
@@ -77,7 +77,7 @@ put_result(struct str *b, const json_t *part)
     json_t *inner;
     bool first = true;
     str_add(b, "{\"type\":\"tool_result\",\"tool_use_id\":");
-    wire_string(b, json_object_get(part, "id"));
+    tool_id_add(b, json_str(part, "id", ""));
     str_add(b, ",\"content\":[");
     json_array_foreach (content, i, inner) {
         const json_t *text = json_object_get(inner, "text");

@@ -170,6 +170,21 @@ streams(void **state)
 
 #define OK "{'content':[{'type':'text','text':'x'}],'stop_reason':'end_turn'}"
 static const struct fixture requests[] = {
+    {.name = "ids of another provider's calls",
+     .profile = "{'provider':'anthropic','model':'m'}",
+     .request =
+         "{'messages':[{'role':'user','content':[{'type':'text','text':'x'}]},"
+         "{'role':'assistant','content':[{'type':'tool_call','id':'functions.t:0','name':'t',"
+         "'arguments':{}},{'type':'tool_call','id':'call_1','name':'t','arguments':{}}]},"
+         "{'role':'tool','content':[{'type':'tool_result','id':'functions.t:0','content':[]},"
+         "{'type':'tool_result','id':'call_1','content':[]}]}]}",
+     .body = OK,
+     .sent = "{'model':'m','messages':[{'role':'user','content':[{'type':'text','text':'x'}]},"
+             "{'role':'assistant','content':[{'type':'tool_use','id':'call_c4fc9b63ea952905','name'"
+             ":'t','input':"
+             "{}},{'type':'tool_use','id':'call_1','name':'t','input':{}}]},{'role':'user',"
+             "'content':[{'type':'tool_result','tool_use_id':'call_c4fc9b63ea952905','content':[]},"
+             "{'type':'tool_result','tool_use_id':'call_1','content':[]}]}],'max_tokens':4096}"},
     {.name = "roles take turns, results are the user's, thinking goes back",
      .profile = "{'provider':'anthropic','model':'m','system_prompt':'A'}",
      .request = "{'messages':[{'role':'system','content':[{'type':'text','text':'B'}]},"

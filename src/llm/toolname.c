@@ -131,3 +131,16 @@ toolname_back(const struct toolnames *t, const char *wire)
     const char *name = t->from_wire ? map_get(t->from_wire, wire) : NULL;
     return name ? name : wire;
 }
+
+void
+tool_id_add(struct str *to, const char *id)
+{
+    const size_t n = strlen(id);
+    bool fits = n > 0 && n <= TOOLNAME_MAX;
+    for (size_t i = 0; fits && i < n; i++)
+        fits = byte_fits(id[i]);
+    if (fits)
+        str_addf(to, "\"%s\"", id);
+    else
+        str_addf(to, "\"call_%016llx\"", (unsigned long long)hash_fnv(id, n));
+}

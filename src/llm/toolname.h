@@ -21,6 +21,10 @@ void toolnames_init(struct toolnames *t, const json_t *tools); /* tools may be N
 void toolnames_fini(struct toolnames *t);
 /* A name that is no tool's (an old call in the conversation) is made to fit, too. */
 void toolname_add(struct str *to, const struct toolnames *t, const char *name);
+/* The id of a call, quoted, where ids are held to the same letters as names: one of another
+ * provider
+ * ("functions.read:0") is stood for by its hash, in the call and in its result. */
+void tool_id_add(struct str *to, const char *id);
 const char *toolname_back(const struct toolnames *t, const char *wire); /* itself if unknown */
 
 #endif

@@ -565,6 +565,8 @@ class Anthropic:
                 or not isinstance(block.get('id'), str)
             ):
                 raise self.bad(f'{where}.tool_use.input: Input should be a valid dictionary')
+            if not re.match(r'^[a-zA-Z0-9_-]+$', block['id']):
+                raise self.bad(f"{where}.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'")
         elif kind == 'tool_result':
             if role != 'user' or not isinstance(block.get('tool_use_id'), str):
                 raise self.bad(f'{where}.tool_result.tool_use_id: Field required')
