@@ -49,6 +49,8 @@ struct queue {
     struct queue_task **order; /* the most urgent first */
     size_t ntasks, running, completed, failed;
     unsigned *slots; /* of each member: how many it can take now */
+    bool *idle;      /* and there is nothing for it */
+    size_t settled;  /* of `order`, from its beginning */
     unsigned limit, max_attempts;
     bool stop;          /* the first failure ends it */
     struct err *parked; /* the run waits for somebody; what runs beside goes on */
@@ -142,6 +144,7 @@ queue_read(struct queue *q)
     q->tasks = xcalloc(q->ntasks, sizeof *q->tasks);
     q->order = xcalloc(q->ntasks, sizeof(struct queue_task *));
     q->slots = xcalloc(c->graph->nnodes, sizeof *q->slots);
+    q->idle = xcalloc(c->graph->nnodes, sizeof *q->idle);
     for (i = 0; i < c->graph->nnodes; i++)
         q->slots[i] =
             (unsigned)json_int(control_agent(c, c->graph->nodes[i]), "max_concurrency", 1);
@@ -168,6 +171,7 @@ queue_fini(struct queue *q)
     free(q->tasks);
     free(q->order);
     free(q->slots);
+    free(q->idle);
     json_decref(q->items);
     err_free(q->parked);
     err_free(q->cut);
@@ -210,10 +214,12 @@ task_take(struct queue *q, struct queue_task *t, struct err *e)
     t->error = e;
     reply_fini(&t->reply);
     t->reply = (struct reply){0};
-    if (t->attempts < q->max_attempts)
+    if (t->attempts < q->max_attempts) {
         t->state = TASK_PENDING;
-    else
-        task_settle(q, t, err_kind(e) == ERR_TIMEOUT ? TASK_TIMEOUT : TASK_FAILED);
+        memset(q->idle, 0, q->control->graph->nnodes * sizeof *q->idle);
+        return;
+    }
+    task_settle(q, t, err_kind(e) == ERR_TIMEOUT ? TASK_TIMEOUT : TASK_FAILED);
 }
 
 static struct err *
@@ -314,23 +320,33 @@ queue_recall(struct queue *q)
 
 /* ---- choosing -------------------------------------------------------------- */
 
+/* Does anybody who can do it, and has not failed it, have something else to do? */
+static bool
+others_can(const struct queue *q, const struct queue_task *t)
+{
+    const struct graph *g = q->control->graph;
+    for (size_t i = 0; i < g->nnodes; i++) {
+        if (!t->had[i] && can_do(q->control, t, g->nodes[i]))
+            return true;
+    }
+    return false;
+}
+
 /* The first in order who is free and can do it; who has failed it already only when all have. */
 static const struct node *
 somebody_free(const struct queue *q, const struct queue_task *t)
 {
     const struct graph *g = q->control->graph;
     const struct node *again = NULL;
-    bool others = false;
     for (size_t i = 0; i < g->nnodes; i++) {
-        if (!can_do(q->control, t, g->nodes[i]))
+        if (!q->slots[i] || q->idle[i] || !can_do(q->control, t, g->nodes[i]))
             continue;
-        if (!t->had[i] && q->slots[i])
+        if (!t->had[i])
             return g->nodes[i];
-        others |= !t->had[i];
-        if (!again && q->slots[i])
+        if (!again)
             again = g->nodes[i];
     }
-    return others ? NULL : again;
+    return again && !others_can(q, t) ? again : NULL;
 }
 
 static void
@@ -356,15 +372,32 @@ take_up_all(struct queue *q)
     }
 }
 
+static bool
+anybody_free(const struct queue *q)
+{
+    for (size_t i = 0; i < q->control->graph->nnodes; i++) {
+        if (q->slots[i] && !q->idle[i])
+            return true;
+    }
+    return false;
+}
+
+/* A long list is not gone through for nothing: what is settled at its beginning is left behind, and
+ * who found nothing in it is not asked again before a task comes back. */
 static void
 assign_all(struct queue *q)
 {
-    for (size_t i = 0; i < q->ntasks && q->running < q->limit; i++) {
+    size_t i = q->settled;
+    for (; i < q->ntasks && q->running < q->limit && anybody_free(q); i++) {
         struct queue_task *t = q->order[i];
         const struct node *who = t->state == TASK_PENDING ? somebody_free(q, t) : NULL;
         if (who)
             task_assign(q, t, who);
+        if (i == q->settled && t->state > TASK_RUNNING)
+            q->settled++;
     }
+    for (size_t k = 0; i == q->ntasks && k < q->control->graph->nnodes; k++)
+        q->idle[k] |= q->slots[k] > 0;
 }
 
 static bool
