@@ -247,11 +247,21 @@ wait_once(struct run *r, const struct waiting *w)
     return e;
 }
 
+/* Of the time limits around it, those that do not stand still now: more of them do when others have
+ * ended. */
+static int64_t
+deadline_wall_ms(void)
+{
+    const int64_t left = add_saturating(fiber_deadline(), -rt_now_ms());
+    return fiber_deadline() == DEADLINE_NONE ? INT64_MAX : add_saturating(rt_wall_ms(), left);
+}
+
 static struct err *
-wait_until_ended(struct run *r, const struct waiting *w, const char *name, json_t **ret_value)
+wait_until_ended(struct run *r, struct waiting *w, const char *name, json_t **ret_value)
 {
     for (bool over = false;;) {
         PASS(fiber_check());
+        w->cut_wall_ms = MIN(w->until_wall_ms, deadline_wall_ms());
         PASS(news_read(r));
         if (signal_ends(r, w, name, ret_value))
             return NULL;
@@ -294,14 +304,6 @@ open_append(struct run *r, const char *path, const struct pause *p)
     return body;
 }
 
-/* Of the time limits around it, those that do not stand still while it is waited. */
-static int64_t
-deadline_wall_ms(void)
-{
-    const int64_t left = add_saturating(fiber_deadline(), -rt_now_ms());
-    return fiber_deadline() == DEADLINE_NONE ? INT64_MAX : add_saturating(rt_wall_ms(), left);
-}
-
 /* A time of less than a minute is part of the work around it, as a pause between two tries is.
  * Everything else takes no time from it, in memory as little as in the store. */
 static struct err *
@@ -309,7 +311,7 @@ wait_here(struct run *r, struct waiting *w, const char *name, json_t **ret_value
 {
     void (*const counts)(bool begins) = w->brief ? scope_work : scope_rest;
     counts(true);
-    w->cut_wall_ms = MIN(w->until_wall_ms, deadline_wall_ms());
+    w->cut_wall_ms = w->until_wall_ms;
     vec_push(&r->waits.all, w);
     r->waits.begun++;
     turns_wait(r, w->path, true);
