@@ -81,6 +81,8 @@ cmd_batch_main(int argc, char **argv)
         return TUTTI_USAGE;
     if (argc < 2 || argc > 3 || !a.batch.input || !a.batch.output)
         return usage_error(&cmd_batch, "a file, --input and --output are needed");
+    if (a.watch.json && a.watch.events)
+        return usage_error(&cmd_batch, NOT_BOTH);
     if (a.parallel && !number_take(a.parallel, 1, 10000, &n))
         return usage_error(&cmd_batch, "--parallel takes a number from 1 to 10000, not '%s'",
                            a.parallel);

@@ -93,7 +93,7 @@ cmd_run_main(int argc, char **argv)
     }
     if (json && events) {
         json_decref(in.keys);
-        return usage_error(&cmd_run, "--json is one document, --events a line for each: not both");
+        return usage_error(&cmd_run, NOT_BOTH);
     }
     a.request.file = argc > 1 ? argv[1] : NULL;
     a.request.workflow = argc > 2 ? argv[2] : NULL;

@@ -310,6 +310,8 @@ subcommand_run(const struct subcommand *c, struct asked *q)
     if (c->needs_id && !q->id)
         return usage_error(&cmd_runs, "%s needs the id of a run (its beginning is enough)",
                            c->name);
+    if (q->json && q->events)
+        return usage_error(&cmd_runs, NOT_BOTH);
     if (q->format && !graph_format_known(q->format))
         return usage_error(&cmd_runs, "the format is text, mermaid, dot, svg or json");
     if (c->alone)

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "cli/watch.h"
 #include <stdio.h>
+#include <string.h>
 
 /* The run is gone on with here, unless another process has it: that one heard the input too. */
 static int
@@ -21,6 +22,19 @@ go_on(struct tutti *t, const char *id, const struct watch_opts *opts)
     return code;
 }
 
+/* That it works is its answer, and no error. */
+static void
+error_show(const char *error, bool is_answer, bool json)
+{
+    if (is_answer && json) {
+        AUTO(json_freep)
+        json_t *doc = json_pack("{so}", "busy", json_string_lossy(error, strlen(error)));
+        print_json(doc);
+    } else {
+        print_shown(is_answer ? stdout : stderr, "%s\n", error);
+    }
+}
+
 static int
 send_main(int argc, char **argv)
 {
@@ -36,6 +50,8 @@ send_main(int argc, char **argv)
         return TUTTI_USAGE;
     if (argc != 3)
         return usage_error(&cmd_send, "send needs a run and a text");
+    if (watch.json && watch.events)
+        return usage_error(&cmd_send, NOT_BOTH);
     struct tutti *t;
     char *error = NULL;
     enum tutti_status status = tutti_open(&o, &t, &error);
@@ -46,7 +62,7 @@ send_main(int argc, char **argv)
         tutti_close(t);
     }
     if (error)
-        fprintf(status == TUTTI_BUSY ? stdout : stderr, "%s\n", error);
+        error_show(error, status == TUTTI_BUSY, watch.json);
     tutti_free(error);
     return (int)status;
 }

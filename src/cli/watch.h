@@ -4,6 +4,8 @@
 #include "cli/cli.h"
 
 struct watch;
+/* What is told of who asks for both. */
+#define NOT_BOTH "--json is one document, --events a line for each: not both"
 struct watch_opts {
     bool json;   /* one JSON document on stdout and nothing else */
     bool events; /* JSON lines of events on stdout */

@@ -182,6 +182,7 @@ class Session(Case):
                 wait_for(lambda: 'acting' in self.tutti('runs', 'show', run, code=0).out)
                 busy = self.tutti('send', run, 'right', code=7)
                 self.assertEqual(busy.out, answer + '\n')
+                self.assertEqual(self.tutti('send', run, 'right', '--json', code=7).json, {'busy': answer})
                 done = self.end(child)
                 self.assertEqual((done.code, done.out), (4, 'done\nOnce more?\n'))
                 self.assertEqual(self.tutti('send', run, 'no', '-q', code=0).out, '')

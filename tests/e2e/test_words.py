@@ -48,6 +48,9 @@ class Words(Case):
         self.write('tutti.yaml', ECHO)
         for words, told in (
             (['run', '--json', '--events'], 'not both'),
+            (['runs', 'resume', 'x', '--json', '--events'], 'not both'),
+            (['send', 'x', 'y', '--json', '--events'], 'not both'),
+            (['batch', 'x', '--input', 'y', '--output', 'z', '--json', '--events'], 'not both'),
             (['run', '--strict=yes'], "'--strict' takes no value"),
             (['schema', 'x'], "'x' is one word too many"),
             (['version', 'x'], "'x' is one word too many"),
