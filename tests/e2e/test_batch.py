@@ -216,7 +216,7 @@ class Resumed(Batch):
         self.assertEqual(len(self.counted()), 40)
 
     def test_a_file_of_results_that_is_shorter_than_it_was(self):
-        self.lines('in.jsonl', [{'n': f'{i}'} for i in range(9000)])
+        self.lines('in.jsonl', [{'n': f'{i}'} for i in range(20000)])
         flow = self.flow(
             agents={'echo': {'type': 'lua', 'script': 'return message'}},
             workflows={'main': {'type': 'chain', 'sequence': ['echo']}},
