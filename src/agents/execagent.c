@@ -1,5 +1,6 @@
 /* execagent.c - an agent that is a program: JSON on its stdin, the reply on its stdout. */
 #include "agents/agentlib.h"
+#include "rt/fiber.h"
 #include "rt/proc.h"
 #include "rt/rt.h"
 #include <signal.h>
@@ -23,25 +24,44 @@ running_fini(struct running *x)
     free(x->in);
 }
 
+struct feeding {
+    struct proc *p;
+    const char *in;
+    int64_t deadline_ms;
+};
+
+/* A program need not read what it is told; when it does not answer either, that is told. */
+static void
+feed(void *arg)
+{
+    struct feeding *f = arg;
+    err_drop(proc_write(f->p, f->in, strlen(f->in), f->deadline_ms));
+    proc_close_stdin(f->p);
+}
+
+static struct err *
+read_all(struct proc *p, int64_t deadline_ms, struct str *out, int *ret_status)
+{
+    bool end = false;
+    while (!end) {
+        PASS(proc_read(p, deadline_ms, out, &end));
+        if (out->len > OUTPUT_BYTES_MAX)
+            return FAIL(ERR_LIMIT, "wrote more than %zu MB", OUTPUT_BYTES_MAX >> 20);
+    }
+    return proc_wait(p, deadline_ms, ret_status);
+}
+
+/* At the same time: a program may answer while it reads. */
 static struct err *
 feed_and_read(struct proc *p, const struct running *x, int64_t deadline_ms, struct str *out,
               int *ret_status)
 {
-    bool end = false;
-    struct err *e = proc_write(p, x->in, strlen(x->in), deadline_ms);
-    if (e && err_kind(e) != ERR_TRANSIENT)
-        return err_set_in_doubt(e);
-    err_free(e); /* a program need not read what it is told */
-    proc_close_stdin(p);
-    while (!end) {
-        e = proc_read(p, deadline_ms, out, &end);
-        if (e)
-            return err_set_in_doubt(e);
-        if (out->len > OUTPUT_BYTES_MAX)
-            return err_set_in_doubt(
-                FAIL(ERR_LIMIT, "wrote more than %zu MB", OUTPUT_BYTES_MAX >> 20));
-    }
-    e = proc_wait(p, deadline_ms, ret_status);
+    struct feeding f = {p, x->in, deadline_ms};
+    struct scope scope;
+    scope_open(&scope, DEADLINE_NONE);
+    scope_spawn(&scope, "exec input", feed, &f);
+    struct err *e = read_all(p, deadline_ms, out, ret_status);
+    scope_end(&scope);
     return e ? err_set_in_doubt(e) : NULL;
 }
 

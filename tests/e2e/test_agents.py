@@ -155,6 +155,17 @@ class Exec(Agents):
         self.assertEqual((given['input'], given['parameters'], given['instruction']), ('in', {'n': 1}, 'do'))
         self.assertIn('in', given['message'])
 
+    def test_it_may_answer_while_it_reads(self):
+        self.write('big', 'x' * 1000000)
+        for command in (
+            ['cat'],
+            ['sh', '-c', 'head -c 1000000 /dev/zero | tr "\\0" x; cat > /dev/null'],
+            ['sh', '-c', 'exec < /dev/null; head -c 1000000 /dev/zero | tr "\\0" x'],
+        ):
+            with self.subTest(command=command):
+                agent = self.program(*command, timeout='20s')
+                self.assertGreaterEqual(len(self.run_ok(self.node(agent), '-i', '@big')['text']), 1000000)
+
     def test_environment_and_folder(self):
         os.mkdir(self.path('sub'))
         agent = self.program(
