@@ -508,7 +508,7 @@ hiccup(struct life *l)
     store_on_commit(l->store, one_is_stopped, NULL);
     begin(l, "0 3 10 -1 10");
     if (!l->runs.len) { /* it could not even begin */
-        str_reset(&l->failed);
+        str_fini(&l->failed);
         return;
     }
     struct run *r = vec_pop(&l->runs);
