@@ -388,12 +388,27 @@ play_main(void *arg)
 
 /* ---- comparing ------------------------------------------------------------- */
 
+/* Where the journal had no more to say; NULL: it ended, or waits as it did then. */
+static const json_t *
+stopped_at(const json_t *replayed, const json_t *differences)
+{
+    return json_array_size(differences) ? json_object_get(replayed, "waiting") : NULL;
+}
+
 static void
 differs(json_t *list, const char *path, const char *what, const json_t *recorded,
         const json_t *replayed)
 {
     json_array_append_new(list, json_pack("{ss ss sO? sO?}", "path", path, "what", what, "recorded",
                                           recorded, "replayed", replayed));
+}
+
+/* The replay did not come to its end. */
+static bool
+is_stopped(const json_t *replayed)
+{
+    const char *status = json_str(replayed, "status", "");
+    return strcmp(status, "running") == 0 || strcmp(status, "waiting") == 0;
 }
 
 /* Of several failures that broke the same thing, time decides which one is told: of what has nodes
@@ -403,6 +418,11 @@ members_compare(json_t *list, const char *path, const json_t *recorded, const js
                 bool errors) /* tidy: two things and how they are compared */
 {
     static const char *const members[] = {"status", "agent", "output", "text", "error"};
+    if (is_stopped(replayed)) { /* what it would have given is not known */
+        AUTO(json_freep) json_t *stopped = json_string("stopped");
+        differs(list, path, "status", json_object_get(recorded, "status"), stopped);
+        return;
+    }
     for (size_t i = 0; i < COUNT(members) - !errors; i++) {
         const json_t *a = json_object_get(recorded, members[i]);
         const json_t *b = json_object_get(replayed, members[i]);
@@ -461,8 +481,6 @@ differences(const struct tape *t, const json_t *replayed)
     cut_off &= json_object_get(replayed, "waiting") != NULL;
     if (run_status_parse(status, &ended) && ended >= RUN_ENDED && ended <= RUN_FAILED && !cut_off)
         members_compare(list, "", recorded, replayed, false);
-    if (json_array_size(list) && json_object_get(replayed, "waiting"))
-        differs(list, "", "waiting", NULL, json_object_get(replayed, "waiting"));
     return list;
 }
 
@@ -478,9 +496,10 @@ tape_play(const struct tape *t, json_t **ret_report)
         return WRAP(p.e, "replaying '%s'", t->row.id);
     AUTO(json_freep) json_t *doc = p.doc;
     json_t *list = differences(t, doc);
-    *ret_report = json_pack("{ss sO sb sI sI so}", "run", t->row.id, "status",
-                            json_object_get(t->doc, "status"), "same", json_array_size(list) == 0,
-                            "nodes", (json_int_t)json_object_size(json_object_get(doc, "nodes")),
-                            "steps", (json_int_t)t->steps, "differences", list);
+    *ret_report =
+        json_pack("{ss sO sb sI sI sO* so}", "run", t->row.id, "status",
+                  json_object_get(t->doc, "status"), "same", json_array_size(list) == 0, "nodes",
+                  (json_int_t)json_object_size(json_object_get(doc, "nodes")), "steps",
+                  (json_int_t)t->steps, "stopped", stopped_at(doc, list), "differences", list);
     return NULL;
 }

@@ -16,7 +16,8 @@ struct err *MUST tape_read(struct app *a, const char *run, struct tape **OWN ret
 void tape_free(struct tape *OWN t); /* accepts NULL */
 /* Walks the definition again, in a simulated world where nothing can be called, with the steps that
  * the tape has. To be called outside of any runtime. *ret_report: {"run", "status", "same",
- * "nodes", "steps", "differences": [{"path", "what", "recorded", "replayed"}]}. */
+ * "nodes", "steps", "stopped", "differences": [{"path", "what", "recorded", "replayed"}]}; stopped:
+ * what the journal did not have any more. */
 struct err *MUST tape_play(const struct tape *t, json_t **OWN ret_report);
 
 #endif

@@ -230,23 +230,17 @@ missing(void **state)
     replay(
         (struct scene){
             .workflow = "main", .input = "go", .drop_kind = REC_STEP_DONE, .path = "two/b/turn[0]"},
-        "{\"status\":\"completed\",\"same\":false,\"nodes\":4,\"steps\":2,\"differences\":[{"
-        "\"path\":\"two\",\"what\":\"status\",\"recorded\":\"completed\",\"replayed\":\"running\"},"
-        "{\"path\":\"two\",\"what\":\"output\",\"recorded\":\"go!!!\",\"replayed\":null},"
-        "{\"path\":\"two\",\"what\":\"text\",\"recorded\":\"go!!!\",\"replayed\":null},"
-        "{\"path\":\"two/"
-        "b\",\"what\":\"status\",\"recorded\":\"completed\",\"replayed\":\"running\"},"
-        "{\"path\":\"two/b\",\"what\":\"output\",\"recorded\":\"go!!\",\"replayed\":null},"
-        "{\"path\":\"two/b\",\"what\":\"text\",\"recorded\":\"go!!\",\"replayed\":null},"
-        "{\"path\":\"two/"
-        "a\",\"what\":\"status\",\"recorded\":\"completed\",\"replayed\":\"running\"},"
-        "{\"path\":\"two/a\",\"what\":\"output\",\"recorded\":\"go!!!\",\"replayed\":null},"
-        "{\"path\":\"two/a\",\"what\":\"text\",\"recorded\":\"go!!!\",\"replayed\":null},"
-        "{\"path\":\"\",\"what\":\"status\",\"recorded\":\"completed\",\"replayed\":\"waiting\"},"
-        "{\"path\":\"\",\"what\":\"output\",\"recorded\":\"go!!!\",\"replayed\":null},"
-        "{\"path\":\"\",\"what\":\"text\",\"recorded\":\"go!!!\",\"replayed\":null},"
-        "{\"path\":\"\",\"what\":\"waiting\",\"recorded\":null,\"replayed\":\"the journal has no "
-        "step 'two/b/turn[0]' ('script:script')\"}]}");
+        "{\"status\":\"completed\",\"same\":false,\"nodes\":4,\"steps\":2,\"stopped\":\"the "
+        "journal "
+        "has no step 'two/b/turn[0]' ('script:script')\",\"differences\":["
+        "{\"path\":\"two\",\"what\":\"status\",\"recorded\":\"completed\",\"replayed\":\"stopped\"}"
+        ","
+        "{\"path\":\"two/b\",\"what\":\"status\",\"recorded\":\"completed\",\"replayed\":"
+        "\"stopped\"},"
+        "{\"path\":\"two/a\",\"what\":\"status\",\"recorded\":\"completed\",\"replayed\":"
+        "\"stopped\"},"
+        "{\"path\":\"\",\"what\":\"status\",\"recorded\":\"completed\",\"replayed\":\"stopped\"}]"
+        "}");
     /* an end comes about again; a node of which nothing was written is told */
     replay(
         (struct scene){

@@ -68,10 +68,14 @@ report_show(const json_t *report)
         value_show("recorded", json_object_get(d, "recorded"));
         value_show("replayed", json_object_get(d, "replayed"));
     }
-    print_shown(stderr, "replayed %s: %lld nodes with %lld recorded steps, no call; %s\n",
+    const char *stopped = json_str(report, "stopped", NULL);
+    print_shown(stderr, "replayed %s: %lld nodes with %lld recorded steps, no call; %s%s\n",
                 json_str(report, "run", ""), (long long)json_int(report, "nodes", 0),
                 (long long)json_int(report, "steps", 0),
-                json_bool(report, "same", false) ? "the same" : "it differs");
+                stopped                            ? "it stopped: "
+                : json_bool(report, "same", false) ? "the same"
+                                                   : "it differs",
+                stopped ? stopped : "");
 }
 
 int

@@ -233,7 +233,7 @@ wait_once(struct run *r, const struct waiting *w)
     const uint64_t moves = all->moves;
     const bool far = first_time(all) - now > NEAR_MS, idle = !all->working;
     int64_t ms = MIN(w->until_wall_ms - now, NEAR_MS); /* the wall's clock may be set meanwhile */
-    if (far && idle)
+    if (far && idle && all->all.at[0] == w) /* one looks for all of them */
         ms = MIN(ms, QUIET_MS);
     if (far && idle && all->quiet_at == moves && nobody_begins(r))
         return put_away(r, w);
@@ -242,7 +242,7 @@ wait_once(struct run *r, const struct waiting *w)
         err_free(e);
         e = fiber_check();
         if (!e && far && idle && is_quiet(r) && moves == all->moves && !all->news_due)
-            all->quiet_at = moves; /* the other waits need not find that out */
+            all->quiet_at = moves;
     }
     return e;
 }
