@@ -140,6 +140,9 @@ void control_spent(struct control *c, const struct usage *usage); /* of former l
 /* A passing notice for observers. */
 void control_note(struct control *c, const char *event, json_t *OWN detail);
 
+/* Two reasons to wait as one; of very many only the first are told. a may be NULL. */
+struct err *OWN parked_both(struct err *OWN a, struct err *OWN b);
+
 /* A judgement failed for want of a useful answer, and whoever asked can do without. Not when the
  * model cannot be asked at all: a wrong key must not look like a choice. */
 bool control_unanswered(const struct err *e);

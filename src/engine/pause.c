@@ -2,14 +2,16 @@
  *
  * What ends it is used up in the commit that says so. */
 #include "base/units.h"
+#include "engine/control_node.h"
 #include "engine/runcore.h"
 #include "engine/turn.h"
 #include <stdlib.h>
 #include <string.h>
 
-#define NEAR_MS  60000       /* what comes so soon is waited for in memory */
-#define CUT_OFF  "cancelled" /* what ended a wait that its node did not live to see */
-#define QUIET_MS 20          /* nothing worked for so long: the rest of the run waits too */
+#define NEAR_MS    60000       /* what comes so soon is waited for in memory */
+#define CUT_OFF    "cancelled" /* what ended a wait that its node did not live to see */
+#define REASON_MAX 1000        /* of the reasons to wait that are told together */
+#define QUIET_MS   20          /* nothing worked for so long: the rest of the run waits too */
 
 struct waiting { /* one wait under way */
     const char *path;
@@ -17,6 +19,7 @@ struct waiting { /* one wait under way */
     int64_t until_wall_ms; /* INT64_MAX: no time ends it */
     int64_t began_wall_ms;
     int64_t cut_wall_ms; /* until then: its end, else that of the time of its node */
+    uint64_t number;     /* of all that the run began here */
     bool brief;          /* it was short from its beginning: its time counts as worked */
 };
 
@@ -221,7 +224,36 @@ nobody_begins(struct run *r)
         w->left_depth = 0;
     if (turns_leave(r, &w->left_depth))
         w->left_ms = now;
-    return now - w->left_ms >= QUIET_MS;
+    if (now - w->left_ms < QUIET_MS)
+        return false;
+    w->away = w->begun; /* all of them, whoever begins when the first are gone */
+    return true;
+}
+
+static void
+quiet_found(struct waits *w)
+{
+    if (w->quiet_at == w->moves)
+        return;
+    w->quiet_at = w->moves;
+    w->away = 0;
+}
+
+struct err *
+parked_both(struct err *a, struct err *b)
+{
+    static const char more[] = "; and more";
+    if (!a)
+        return b;
+    AUTO(freep) char *first = err_text(a);
+    AUTO(freep) char *second = err_text(b);
+    const size_t n = strlen(first);
+    err_free(b);
+    if (n >= strlen(more) && strcmp(first + n - strlen(more), more) == 0)
+        return a;
+    err_free(a);
+    return FAIL(ERR_PARKED, "%s%s%s", first, n < REASON_MAX ? "; " : more,
+                n < REASON_MAX ? second : "");
 }
 
 /* NULL when it may have ended. */
@@ -233,16 +265,16 @@ wait_once(struct run *r, const struct waiting *w)
     const uint64_t moves = all->moves;
     const bool far = first_time(all) - now > NEAR_MS, idle = !all->working;
     int64_t ms = MIN(w->until_wall_ms - now, NEAR_MS); /* the wall's clock may be set meanwhile */
-    if (far && idle && all->all.at[0] == w) /* one looks for all of them */
+    if (far && idle && all->all.at[0] == w)            /* one looks for all of them */
         ms = MIN(ms, QUIET_MS);
-    if (far && idle && all->quiet_at == moves && nobody_begins(r))
+    if (far && idle && all->quiet_at == moves && (w->number <= all->away || nobody_begins(r)))
         return put_away(r, w);
     struct err *e = waitq_wait(&all->changed, rt_after(ms));
     if (e && err_kind(e) == ERR_TIMEOUT) {
         err_free(e);
         e = fiber_check();
         if (!e && far && idle && is_quiet(r) && moves == all->moves && !all->news_due)
-            all->quiet_at = moves;
+            quiet_found(all);
     }
     return e;
 }
@@ -313,7 +345,7 @@ wait_here(struct run *r, struct waiting *w, const char *name, json_t **ret_value
     counts(true);
     w->cut_wall_ms = w->until_wall_ms;
     vec_push(&r->waits.all, w);
-    r->waits.begun++;
+    w->number = ++r->waits.begun;
     turns_wait(r, w->path, true);
     struct err *e = wait_until_ended(r, w, name, ret_value);
     waiting_remove(&r->waits, w);

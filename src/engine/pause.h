@@ -24,7 +24,8 @@ struct waits {                 /* pause.c: what a run waits for */
     int64_t left_ms;     /* when turns were last left for others to begin */
     uint64_t turns_seen; /* turns taken, and waits begun, when that was last tried */
     unsigned left_depth; /* of these turns */
-    uint64_t begun;      /* waits */
+    uint64_t begun;      /* waits, ever */
+    uint64_t away;       /* so many of them may be put away, as long as nothing works */
     int64_t wake_at;     /* of a run that is put away: the first of its times; INT64_MAX: none */
     bool someone;        /* somebody outside is waited for */
     struct turn *turns;  /* turn.c: those that nodes have, and have left */

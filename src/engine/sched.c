@@ -3,6 +3,7 @@
  * A node is ready when all it waits for have settled. Ready nodes start by priority, then in order
  * of declaration, up to the graph's concurrency; each in a fiber, or here when it would be alone.
  */
+#include "engine/control_node.h"
 #include "engine/evaluate.h"
 #include "engine/message.h"
 #include "engine/saga.h"
@@ -256,21 +257,6 @@ node_failed(struct graph_state *gs, const struct node *n, struct err *e)
     node_settled(gs, n, NODE_FAILED);
 }
 
-/* Whoever is asked sees all that the run waits for. */
-static void
-parked_note(struct graph_state *gs, struct err *e)
-{
-    if (!gs->parked) {
-        gs->parked = e;
-        return;
-    }
-    AUTO(freep) char *before = err_text(gs->parked);
-    AUTO(freep) char *more = err_text(e);
-    err_free(gs->parked);
-    err_free(e);
-    gs->parked = FAIL(ERR_PARKED, "%s; %s", before, more);
-}
-
 /* Not needed any more, in this life or a former one; while the graph goes on. */
 static bool
 is_cut_off(const struct graph_state *gs, const struct node *n, const struct err *e)
@@ -286,7 +272,7 @@ node_finished(struct graph_state *gs, const struct node *n, struct err *e)
         gs->partial |= gs->nodes[n->index].reply.partial && !n->continue_on_failure;
         node_settled(gs, n, NODE_COMPLETED);
     } else if (err_kind(e) == ERR_PARKED) {
-        parked_note(gs, e);
+        gs->parked = parked_both(gs->parked, e);
         waitq_wake_all(&gs->changed); /* not settled: what depends on it waits too */
     } else if (is_cut_off(gs, n, e)) {
         err_free(e);

@@ -243,17 +243,6 @@ struct attempt {
     struct queue_task *task;
 };
 
-/* Whoever is asked sees all that the queue waits for. */
-static void
-parked_note(struct queue *q, struct err *e)
-{
-    AUTO(freep) char *before = q->parked ? err_text(q->parked) : NULL;
-    AUTO(freep) char *more = err_text(e);
-    err_free(e);
-    err_freep(&q->parked);
-    q->parked = before ? FAIL(ERR_PARKED, "%s; %s", before, more) : FAIL(ERR_PARKED, "%s", more);
-}
-
 static void
 attempt_main(void *arg)
 {
@@ -266,7 +255,7 @@ attempt_main(void *arg)
         q->cut = STEAL(over);
     err_free(over);
     if (e && err_kind(e) == ERR_PARKED) { /* whoever has it is not free before it goes on */
-        parked_note(q, e);
+        q->parked = parked_both(q->parked, e);
     } else {
         q->slots[a->task->who->index]++;
         task_take(q, a->task, e);
