@@ -118,7 +118,7 @@ items_find(struct control *c, json_t **ret_items)
     return NULL;
 }
 
-/* What the run waits for, all of it; else the first failure, before those that it cut off. */
+/* What the run waits for; else the first failure, before those that it cut off. */
 static struct err *
 failure_take(struct asked *asked, size_t n)
 {
@@ -131,85 +131,87 @@ failure_take(struct asked *asked, size_t n)
             found = e;
     }
     if (waits)
-            return waits;
-        return found ? STEAL(*found) : NULL;
-    }
+        return waits;
+    return found ? STEAL(*found) : NULL;
+}
 
-    /* A list in the order of the items; null for one that failed. */
-    static void replies_join(struct asked * asked, size_t n, struct reply * ret_reply)
-    {
-        json_t *all = json_array();
-        AUTO(str_fini) struct str text = STR_INIT;
-        for (size_t i = 0; i < n; i++) {
-            json_t *output = asked[i].reply.output;
-            json_array_append_new(all, output ? json_incref(output) : json_null());
-            if (output)
-                str_addf(&text, "%s[%zu]: %s", text.len ? "\n\n" : "", i + 1,
-                         reply_text(&asked[i].reply));
-        }
-        reply_set_json(ret_reply, all);
-        free(ret_reply->text);
-        ret_reply->text = str_steal(&text);
+/* A list in the order of the items; null for one that failed. */
+static void
+replies_join(struct asked *asked, size_t n, struct reply *ret_reply)
+{
+    json_t *all = json_array();
+    AUTO(str_fini) struct str text = STR_INIT;
+    for (size_t i = 0; i < n; i++) {
+        json_t *output = asked[i].reply.output;
+        json_array_append_new(all, output ? json_incref(output) : json_null());
+        if (output)
+            str_addf(&text, "%s[%zu]: %s", text.len ? "\n\n" : "", i + 1,
+                     reply_text(&asked[i].reply));
     }
+    reply_set_json(ret_reply, all);
+    free(ret_reply->text);
+    ret_reply->text = str_steal(&text);
+}
 
-    static void asked_free(struct asked * asked, size_t n)
-    {
-        for (size_t i = 0; i < n; i++) {
-            reply_fini(&asked[i].reply);
-            err_free(asked[i].error);
-            free((char *)(uintptr_t)asked[i].ask.name);
-        }
-        free(asked);
+static void
+asked_free(struct asked *asked, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        reply_fini(&asked[i].reply);
+        err_free(asked[i].error);
+        free((char *)(uintptr_t)asked[i].ask.name);
     }
+    free(asked);
+}
 
-    static struct err *foreach_control(struct control * c, struct reply * ret_reply)
-    {
-        AUTO(json_freep) json_t *items = NULL;
-        const struct node *member = c->graph->nodes[0];
-        const bool stop = c->graph->failure == FAILURE_STOP;
-        json_t *item;
-        size_t i, failed = 0;
-        const unsigned limit = (unsigned)json_int(c->def, "concurrency", 0);
-        if (c->graph->items_are_stream)
-            return itemstream_run(
-                c, (struct itemstream_how){limit, stop, json_int(c->def, "max_failures", -1)},
-                ret_reply);
-        PASS(items_find(c, &items));
-        const size_t n = json_array_size(items);
-        struct asked *asked = xcalloc(n, sizeof *asked);
-        json_array_foreach (items, i, item) {
-            asked[i].ask = (struct ask){.member = member,
-                                        .name = xasprintf("%s[%zu]", member->id, i),
-                                        .index = (unsigned)i + 1,
-                                        .item = item};
-        }
-        control_ask_all(c, asked, n, (struct ask_how){limit, stop});
-        for (i = 0; i < n; i++)
-            failed += asked[i].error != NULL;
-        struct err *e = failure_take(asked, n);
-        if (e && failed < n)
-            e = control_tolerate(c, e);
-        if (!e)
-            replies_join(asked, n, ret_reply);
-        asked_free(asked, n);
-        return e;
+static struct err *
+foreach_control(struct control *c, struct reply *ret_reply)
+{
+    AUTO(json_freep) json_t *items = NULL;
+    const struct node *member = c->graph->nodes[0];
+    const bool stop = c->graph->failure == FAILURE_STOP;
+    json_t *item;
+    size_t i, failed = 0;
+    const unsigned limit = (unsigned)json_int(c->def, "concurrency", 0);
+    if (c->graph->items_are_stream)
+        return itemstream_run(
+            c, (struct itemstream_how){limit, stop, json_int(c->def, "max_failures", -1)},
+            ret_reply);
+    PASS(items_find(c, &items));
+    const size_t n = json_array_size(items);
+    struct asked *asked = xcalloc(n, sizeof *asked);
+    json_array_foreach (items, i, item) {
+        asked[i].ask = (struct ask){.member = member,
+                                    .name = xasprintf("%s[%zu]", member->id, i),
+                                    .index = (unsigned)i + 1,
+                                    .item = item};
     }
+    control_ask_all(c, asked, n, (struct ask_how){limit, stop});
+    for (i = 0; i < n; i++)
+        failed += asked[i].error != NULL;
+    struct err *e = failure_take(asked, n);
+    if (e && failed < n)
+        e = control_tolerate(c, e);
+    if (!e)
+        replies_join(asked, n, ret_reply);
+    asked_free(asked, n);
+    return e;
+}
 
-    const struct kind foreach_kind = {
-        .name = "foreach",
-        .doc = "one agent or workflow for each item of a list, several at once",
-        .roles = ROLE_NODE,
-        .params =
-            FIELDS({"items", P_VALUE, 0,
-                    "the list, or {file: x.jsonl}; default: what the node before gave"},
-                   {"results", P_TEXT, PARAM_NONEMPTY,
-                    "of a file of items: where their results go, a line of JSON each"},
-                   {"max_failures", P_INT, 0, "of a file of items: more failures end it", .min = 0,
-                    .max = 1e15},
-                   {"as", P_STRING, PARAM_NONEMPTY, "a further name for the item in templates"},
-                   {"concurrency", P_INT, 0, "items at once", .min = 1, .max = 10000},
-                   {"failure_mode", P_ENUM, 0, "what the failure of an item means (default stop)",
-                    .choices = NAMES("stop", "continue")}),
-        .lower = foreach_lower,
-        .control = foreach_control,
-    };
+const struct kind foreach_kind = {
+    .name = "foreach",
+    .doc = "one agent or workflow for each item of a list, several at once",
+    .roles = ROLE_NODE,
+    .params = FIELDS(
+        {"items", P_VALUE, 0, "the list, or {file: x.jsonl}; default: what the node before gave"},
+        {"results", P_TEXT, PARAM_NONEMPTY,
+         "of a file of items: where their results go, a line of JSON each"},
+        {"max_failures", P_INT, 0, "of a file of items: more failures end it", .min = 0,
+         .max = 1e15},
+        {"as", P_STRING, PARAM_NONEMPTY, "a further name for the item in templates"},
+        {"concurrency", P_INT, 0, "items at once", .min = 1, .max = 10000},
+        {"failure_mode", P_ENUM, 0, "what the failure of an item means (default stop)",
+         .choices = NAMES("stop", "continue")}),
+    .lower = foreach_lower,
+    .control = foreach_control,
+};
