@@ -137,12 +137,16 @@ time_parse_iso(const char *text, int64_t *ret_wall_ms)
     } else if (*text) {
         return false;
     }
-    if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 ||
-        tm.tm_min > 59 || seconds >= 61)
+    if (tm.tm_hour < 0 || tm.tm_hour > 23 || tm.tm_min < 0 || tm.tm_min > 59 || seconds < 0 ||
+        seconds >= 61)
         return false;
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
-    *ret_wall_ms = (int64_t)(timegm(&tm) - offset) * 1000 + llround(seconds * 1000);
+    const struct tm said = tm;
+    const int64_t at = timegm(&tm);
+    if (tm.tm_mday != said.tm_mday || tm.tm_mon != said.tm_mon) /* the 30th of February */
+        return false;
+    *ret_wall_ms = (at - offset) * 1000 + llround(seconds * 1000);
     return true;
 }
 

@@ -14,6 +14,7 @@ struct gate {
     const char *store, *run, *path, *value, *token, *by, *to;
     bool json, all, resume, quiet;
     char *asked; /* the run whose question was answered; owned */
+    char *typed; /* the token, from standard input; owned */
     struct app *app;
     json_t *list;
 };
@@ -70,20 +71,34 @@ question_show(const json_t *q)
     }
 }
 
+/* Those that wait, and those that may ask somebody while they work. */
+static struct err *
+runs_find(const struct gate *g, json_t *runs, bool *ret_cut)
+{
+    static const enum run_status asking[] = {RUN_WAITING, RUN_RUNNING};
+    for (size_t i = 0; i < COUNT(asking); i++) {
+        const struct store_filter f = {.status = (int)asking[i], .limit = g->all ? 0 : RUNS_SHOWN};
+        const size_t before = json_array_size(runs);
+        PASS(store_list(app_store(g->app), &f, run_note, runs));
+        *ret_cut |= f.limit && json_array_size(runs) - before == f.limit;
+    }
+    return NULL;
+}
+
 static struct err *
 ls(struct app *a, void *arg)
 {
     struct gate *g = arg;
     AUTO(json_freep) json_t *runs = json_array();
-    struct store_filter f = {.status = RUN_WAITING, .limit = g->all ? 0 : RUNS_SHOWN};
     const json_t *one;
     size_t i;
+    bool cut = false;
     g->app = a;
     g->list = json_array();
     if (g->run)
         PASS(questions_add(g, g->run));
     else
-        PASS(store_list(app_store(a), &f, run_note, runs));
+        PASS(runs_find(g, runs, &cut));
     json_array_foreach (runs, i, one)
         PASS(questions_add(g, json_string_value(one)));
     if (g->json) {
@@ -92,6 +107,8 @@ ls(struct app *a, void *arg)
     }
     json_array_foreach (g->list, i, one)
         question_show(one);
+    if (cut)
+        print_shown(stderr, "only the latest %d runs were looked at; all: --all\n", RUNS_SHOWN);
     if (!json_array_size(g->list))
         print_shown(stdout, "nobody is asked anything\n");
     else
@@ -163,6 +180,21 @@ store_call(struct gate *g, struct err *(*fn)(struct app *a, void *arg), bool wri
     return code;
 }
 
+/* "-": from standard input, where nobody who lists processes sees it. */
+static int
+token_read(struct gate *g)
+{
+    size_t cap = 0;
+    if (strcmp(g->token, "-") != 0)
+        return 0;
+    const ssize_t n = getline(&g->typed, &cap, stdin);
+    if (n <= 1)
+        return usage_error(&cmd_gate, "there is no token in the input");
+    g->typed[strcspn(g->typed, "\r\n")] = '\0';
+    g->token = g->typed;
+    return 0;
+}
+
 /* RUN ANSWER, RUN NODE ANSWER; with a token only ANSWER. */
 static int
 respond_words(struct gate *g, int argc, char **argv)
@@ -173,7 +205,7 @@ respond_words(struct gate *g, int argc, char **argv)
                            "respond needs a run and an answer, or --token and an answer");
     g->value = argv[argc - 1];
     if (g->token)
-        return 0;
+        return token_read(g);
     g->run = argv[2];
     g->path = words == 3 ? argv[3] : NULL;
     return 0;
@@ -182,13 +214,14 @@ respond_words(struct gate *g, int argc, char **argv)
 static int
 gate_respond(struct gate *g, int argc, char **argv)
 {
-    if (respond_words(g, argc, argv))
-        return TUTTI_USAGE;
-    int code = store_call(g, respond, true);
+    int code = respond_words(g, argc, argv) ? TUTTI_USAGE : TUTTI_OK;
+    if (!code)
+        code = store_call(g, respond, true);
     if (!code && g->resume)
         code = run_resume(&(struct tutti_options){.store = g->store, .handle_signals = 1}, g->asked,
                           NULL, &(struct watch_opts){.json = g->json, .quiet = g->quiet});
     freep(&g->asked);
+    freep(&g->typed);
     return code;
 }
 
@@ -217,7 +250,8 @@ gate_main(int argc, char **argv)
 
 const struct command cmd_gate = {
     "gate",
-    "gate ls [RUN] [--to NAME] [--all] | respond RUN [NODE] ANSWER | respond --token TOKEN ANSWER\n"
+    "gate ls [RUN] [--to NAME] [--all] | respond RUN [NODE] ANSWER | respond --token TOKEN|- "
+    "ANSWER\n"
     "             [--by NAME] [--resume]   (all: [--store DIR] [--json])",
     "what runs ask people, and answering it",
     gate_main,

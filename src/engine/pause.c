@@ -153,6 +153,8 @@ signal_ends(struct run *r, const struct waiting *w, const char *name, json_t **r
     while ((s = signal_next(&r->waits, name))) {
         AUTO(json_freep) json_t *body = signal_body(s);
         json_t *value = NULL;
+        if (json_int(body, "at", 0) > w->until_wall_ms) /* so do those behind it */
+            return false;
         struct err *e = answer_check(w->p->detail, json_object_get(body, "value"), &value);
         if (e) {
             refuse(r, w, s, e);

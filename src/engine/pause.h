@@ -40,6 +40,8 @@ void run_works(struct run *r, bool begins); /* a step is under way, or is not an
 void waits_fini(struct waits *w);
 /* tell.c: does it fit what was asked? *ret_value: as it counts. */
 struct err *MUST answer_check(const json_t *question, const json_t *value, json_t **OWN ret_value);
+/* ERR_INVALID: the wait (as view_waits tells it) is over, though nobody has noted that yet. */
+struct err *MUST answer_in_time(const json_t *wait);
 /* The names under which the store keeps an answer, and a signal of this name. */
 char *OWN answer_signal(const char *path);
 char *OWN named_signal(const char *name);

@@ -4,6 +4,7 @@
  * that whoever gives it hears what is wrong with it. */
 #include "engine/tell.h"
 #include "base/hash.h"
+#include "base/units.h"
 #include "engine/runcore.h"
 #include "schema/schema.h"
 #include <stdlib.h>
@@ -109,6 +110,17 @@ answer_check(const json_t *question, const json_t *value, json_t **ret_value)
     }
     *ret_value = json_incref((json_t *)(uintptr_t)value);
     return NULL;
+}
+
+struct err *
+answer_in_time(const json_t *wait)
+{
+    const int64_t until = json_int(wait, "until", INT64_MAX);
+    char iso[32];
+    if (rt_wall_ms() <= until)
+        return NULL;
+    time_iso(until, iso);
+    return FAIL(ERR_INVALID, "its time was over at %s", iso);
 }
 
 /* ---- who is asked what ----------------------------------------------------- */
@@ -270,6 +282,7 @@ answer_store(struct engine *e, const char *run, const json_t *question, const st
     AUTO(freep) char *name = answer_signal(json_str(question, "path", ""));
     unsigned number;
     bool is_new = false;
+    PASS(answer_in_time(question));
     PASS(answer_check(question, a->value, &value));
     PASS(answer_number(e, run, name, &number));
     AUTO(freep) char *dedupe = xasprintf("%u", number);

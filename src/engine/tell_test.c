@@ -258,5 +258,47 @@ words(void **state)
     }
 }
 
-TESTS(tell_test, cmocka_unit_test(what_fits), cmocka_unit_test(tokens),
+#define LATE                                                                                       \
+    "{\"workflows\":{\"main\":{\"nodes\":[{\"id\":\"a\",\"type\":\"human\",\"prompt\":\"A?\","     \
+    "\"timeout\":3600000,\"default\":\"none\"},{\"id\":\"c\",\"type\":\"wait\",\"signal\":\"go\"," \
+    "\"timeout\":3600000,\"default\":\"none\"},{\"id\":\"d\",\"type\":\"wait\",\"signal\":\"go\"," \
+    "\"depends_on\":[\"c\"]}]}}}"
+
+/* Nobody has the run when the time of its questions is over: what comes then is too late for them,
+ * and a signal is kept for the next who waits for it. */
+static void
+too_late(struct scene *s)
+{
+    bool is_new;
+    struct run *r = begin(s, "main", "");
+    AUTO(freep) char *id = xstrdup(run_id(r));
+    ended(s, r);
+    err_drop(fiber_sleep(3600000));
+    err_drop(fiber_sleep(1));
+    answer(s, (struct answer){.run = id, .path = "a"}, "\"late\"");
+    note(s, "signal", engine_signal(s->e, &(struct signal){.run = id, .name = "go"}, &is_new));
+    struct err *e = engine_resume(s->e, id, NULL, &r);
+    if (e)
+        note(s, "resume", e);
+    else
+        ended(s, r);
+    show(s, id);
+}
+
+static void
+late(void **state)
+{
+    (void)state;
+    scene_in_folder(LATE, too_late,
+                    "end: waiting\n"
+                    "\"late\": 'a/question': its time was over at 2026-01-01T01:00:00.000Z\n"
+                    "signal: ok\n"
+                    "end: completed\n"
+                    "completed [a]:\nnone\n\n[d]:\n ! -\n"
+                    "  c completed none ! -\n"
+                    "  a completed none ! -\n"
+                    "  d completed  ! -\n");
+}
+
+TESTS(tell_test, cmocka_unit_test(late), cmocka_unit_test(what_fits), cmocka_unit_test(tokens),
       cmocka_unit_test(refused_later), cmocka_unit_test(signals), cmocka_unit_test(words))

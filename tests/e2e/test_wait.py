@@ -84,6 +84,32 @@ class Asked(Waiting):
         again = self.gate('respond', '--token', token, 'yes', code=None)
         self.assertIn('the token fits no open question', again.err)
 
+    def test_a_token_that_nobody_sees(self):
+        self.asking()
+        token = self.gate('ls', '--json').json[0]['token']
+        self.assertIn('no token', self.tutti('gate', 'respond', '--token', '-', 'no', input='\n', code=2).err)
+        self.tutti('gate', 'respond', '--token', '-', 'no', input=token + '\n', code=0)
+        again = self.tutti('gate', 'respond', '--token', '-', 'no', input=token, code=2)
+        self.assertIn('it was answered already', again.err)
+
+    def test_asked_while_others_work(self):
+        nodes = [
+            {'id': 'slow', 'agent': 'slow'},
+            {'id': 'ask', 'type': 'human', 'prompt': 'Enough?', 'approval': True},
+        ]
+        path = self.flow(
+            'tutti.json',
+            agents={'slow': {'type': 'exec', 'command': ['sleep', '3']}},
+            workflows={'main': {'nodes': nodes}},
+        )
+        child = self.start('run', path, '-i', 'x')
+        wait_for(lambda: 'Enough?' in self.tutti('gate', 'ls').out)
+        self.assertEqual(self.runs()[0]['status'], 'running')
+        self.gate('respond', self.runs()[0]['run'], 'yes')
+        done = self.end(child)
+        self.assertEqual(done.code, 0, done)
+        self.assertIn('[ask]:\nyes', done.out)
+
     def test_another_process_answers_while_it_stays(self):
         path = self.flow('tutti.json', **ASK)
         child = self.start('run', path, '-i', 'text', '--wait')

@@ -37,6 +37,7 @@ put(struct engine *e, const char *run, const json_t *wait, const json_t *value, 
                        .value = value,
                        .dedupe = json_str(wait, "path", ""),
                        .by = "user"};
+    PASS(answer_in_time(wait));
     PASS(answer_check(wait, value, &fitting));
     return engine_signal(e, &s, ret_new);
 }
