@@ -67,6 +67,18 @@ goes_on_by_itself(const struct tutti_run *h)
            (h->engine->stay || !run_needs_someone(h->run));
 }
 
+/* It was put away for want of somebody who has answered since. */
+static bool
+was_answered(struct call *c)
+{
+    const struct tutti_run *h = c->run;
+    bool due = false, gone = false;
+    if (!run_is_over(h->run) || run_state(h->run) != RUN_WAITING || h->interrupted)
+        return false;
+    err_drop(put_away_look(c->t->app, run_id(h->run), &due, &gone));
+    return due && !gone;
+}
+
 void
 tutti_wait_main(void *arg)
 {
@@ -77,7 +89,7 @@ tutti_wait_main(void *arg)
         if (c->t->interrupted)
             run_interrupt(c->run->run);
         c->e = run_wait(c->run->run, deadline_ms);
-        if (!c->e && goes_on_by_itself(c->run))
+        if (!c->e && (goes_on_by_itself(c->run) || was_answered(c)))
             c->e = put_away_wait(c, deadline_ms);
     } while (!c->e && (!run_is_over(c->run->run) || goes_on_by_itself(c->run)));
 }

@@ -66,6 +66,7 @@ news_read(struct run *r)
     store_signals_free(w->signals, w->nsignals);
     w->signals = signals;
     w->nsignals = n;
+    waitq_wake_all(&w->changed); /* those who looked while they were read */
     if (cancel)
         run_cancel(r);
     return NULL;
@@ -205,6 +206,9 @@ static struct err *
 put_away(struct run *r, const struct waiting *w)
 {
     AUTO(freep) char *why = waits_for(w);
+    if (!r->waits.some_away)
+        r->waits.sig_seq = r->lease.sig_seq;
+    r->waits.some_away = true;
     r->waits.wake_at = MIN(r->waits.wake_at, w->cut_wall_ms);
     r->waits.someone |= w->p->signal || strcmp(w->p->type, PAUSE_HUMAN) == 0;
     return FAIL(ERR_PARKED, "%s", why);

@@ -27,6 +27,8 @@ struct waits {                 /* pause.c: what a run waits for */
     uint64_t begun;      /* waits, ever */
     uint64_t away;       /* so many of them may be put away, as long as nothing works */
     int64_t wake_at;     /* of a run that is put away: the first of its times; INT64_MAX: none */
+    int64_t sig_seq;     /* the news that were known when the first was put away */
+    bool some_away;      /* one was: sig_seq is known */
     bool someone;        /* somebody outside is waited for */
     struct turn *turns;  /* turn.c: those that nodes have, and have left */
     unsigned turns_left;

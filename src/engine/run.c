@@ -38,6 +38,8 @@ run_park(struct run *r, const struct err *e)
 {
     AUTO(freep) char *why = err_text(e);
     r->parked = xstrdup(why);
+    if (r->waits.some_away) /* what has come since may be for one that was not there any more */
+        r->lease.sig_seq = r->waits.sig_seq;
     r->status = RUN_WAITING;
     run_append(
         r, REC_RUN_WAITING, "",

@@ -110,6 +110,52 @@ class Asked(Waiting):
         self.assertEqual(done.code, 0, done)
         self.assertIn('[ask]:\nyes', done.out)
 
+    def test_answered_while_another_part_works(self):
+        path = self.flow(
+            'tutti.json',
+            agents={
+                'boss': {'type': 'human'},
+                'chief': {'type': 'human'},
+                'slow': {'type': 'exec', 'command': ['sleep', '2']},
+            },
+            workflows={
+                'main': {
+                    'type': 'queue',
+                    'agents': ['boss', 'slow', 'chief'],
+                    'max_concurrency': 1,
+                    'tasks': [
+                        {'id': 'one', 'description': 'One?', 'agent': 'boss'},
+                        {'id': 'work', 'description': 'x', 'agent': 'slow'},
+                        {'id': 'two', 'description': 'Two?', 'agent': 'chief'},
+                    ],
+                }
+            },
+        )
+        child = self.start('run', path, '-i', 'x')
+        wait_for(lambda: 'One?' in self.tutti('gate', 'ls').out)
+        self.gate('respond', self.runs()[0]['run'], 'task[0]', 'yes')
+        self.assertEqual(self.end(child).code, 4)
+        listed = self.gate('ls', '--json').json
+        self.assertEqual([one['path'] for one in listed], ['task[2]/question'])
+
+    def test_answered_at_once_through_another_owner(self):
+        nodes = [{'id': name, 'type': 'human', 'prompt': name} for name in 'abcd']
+        path = self.flow(
+            'tutti.json',
+            agents={'slow': {'type': 'exec', 'command': ['sleep', '6']}},
+            workflows={'main': {'nodes': nodes + [{'id': 'slow', 'agent': 'slow'}]}},
+        )
+        owner = self.start('run', path, '-i', 'x')
+        wait_for(lambda: self.tutti('gate', 'ls').out.count('/question') == 4)
+        guest = self.start('run', path, '-i', 'x', '--run-id', 'guest')
+        wait_for(lambda: self.tutti('gate', 'ls').out.count('/question') == 8)
+        for name in 'dcba':
+            self.gate('respond', 'guest', name, 'yes')
+            wait_for(lambda: name not in [one['prompt'] for one in self.gate('ls', 'guest', '--json').json], 3)
+        self.assertEqual(self.tutti('runs', 'show', 'guest', '--json', code=0).json['status'], 'running')
+        self.end(guest)
+        self.end(owner)
+
     def test_another_process_answers_while_it_stays(self):
         path = self.flow('tutti.json', **ASK)
         child = self.start('run', path, '-i', 'text', '--wait')
