@@ -124,6 +124,16 @@ left_around(struct run *r, const char *path)
     return found;
 }
 
+/* As for one that has not begun, the time until then is none of its own. */
+static struct err *
+await_room(struct turnstile *s)
+{
+    scope_rest(true);
+    struct err *e = waitq_wait(&s->back, DEADLINE_NONE);
+    scope_rest(false);
+    return e;
+}
+
 static struct err *
 turn_back(struct run *r, struct turn *t)
 {
@@ -131,7 +141,7 @@ turn_back(struct run *r, struct turn *t)
     if (s->inside < s->limit)
         s->inside++;
     else
-        PASS(waitq_wait(&s->back, DEADLINE_NONE));
+        PASS(await_room(s));
     if (t->left) {
         t->left = false;
         r->waits.turns_left--;
