@@ -474,8 +474,6 @@ class Graphs(Agents):
 
     def test_one_at_a_time(self):
         nodes = [{'id': name, 'agent': 'slow'} for name in 'abc']
-        doc, _ = self.go(nodes)
-        self.assertLess(doc['duration_ms'], 1000)
         doc, _ = self.go(nodes, parallel_execution=False)
         self.assertGreaterEqual(doc['duration_ms'], 1200)
         doc, _ = self.go(nodes, max_concurrency=2)
