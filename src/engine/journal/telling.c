@@ -59,6 +59,15 @@ run_publish(struct run *r, struct run_event ev)
     vec_push(&r->telling->late, late_copy(r, &ev));
 }
 
+/* There may always be one that is late: those before it are not kept for that. */
+static void
+close_up(struct telling *t)
+{
+    t->late.len -= t->told;
+    memmove(t->late.at, t->late.at + t->told, t->late.len * sizeof *t->late.at);
+    t->told = 0;
+}
+
 void
 run_tell_upto(struct run *r, uint64_t number)
 {
@@ -69,8 +78,8 @@ run_tell_upto(struct run *r, uint64_t number)
         tell_all(r, &l.ev);
         late_fini(&l);
     }
-    if (t && t->told == t->late.len)
-        t->late.len = t->told = 0;
+    if (t && t->told > t->late.len / 2)
+        close_up(t);
 }
 
 void
