@@ -45,12 +45,19 @@ late_fini(struct late *l)
     json_decref(l->detail);
 }
 
+/* What an agent is doing is no matter of this run alone, and told for each of a million items. */
+static bool
+is_of_process(const struct run_event *ev)
+{
+    return strcmp(ev->name, EVENT_AGENT_STATUS) == 0;
+}
+
 void
 run_publish(struct run *r, struct run_event ev)
 {
     if (!r->engine->subscribers.len)
         return;
-    if (ev.seq || r->told >= r->want_commit) {
+    if (ev.seq || r->told >= r->want_commit || is_of_process(&ev)) {
         tell_all(r, &ev);
         return;
     }
