@@ -131,6 +131,7 @@ somebody(void **state)
                          TUTTI_OK);
         assert_int_equal(wait_for(&p, -1), TUTTI_OK);
         assert_has(p.document, "\"output\":{\"eur\":3}");
+        assert_has(p.document, id); /* it is the handle's, also after the run was taken up again */
         place_end(&p);
     }
 }

@@ -146,6 +146,7 @@ tutti_handle(struct tutti *t, struct run *r)
     struct tutti_run *h = xcalloc(1, sizeof *h);
     h->engine = t;
     h->run = r;
+    snprintf(h->id, sizeof h->id, "%s", run_id(r));
     h->next = t->runs;
     t->runs = h;
     return h;
@@ -407,7 +408,7 @@ tutti_result(struct tutti_run *run)
 const char *
 tutti_run_id(const struct tutti_run *run)
 {
-    return run_id(run->run);
+    return run->id;
 }
 
 static void

@@ -23,8 +23,9 @@ struct tutti {
 
 struct tutti_run {
     struct tutti *engine;
-    struct run *run;
-    bool interrupted; /* while it was put away */
+    struct run *run;     /* another one when it was put away and is taken up again */
+    char id[RUN_ID_LEN]; /* the same for all of them */
+    bool interrupted;    /* while it was put away */
     struct tutti_run *next;
 };
 

@@ -328,9 +328,15 @@ units(void **s)
     assert_true(time_parse_iso("2026-11-21", &x));
     assert_true(time_parse_iso("9999-12-31T23:59:59Z", &x));
     assert_true(time_parse_iso("2028-02-29", &x));
-    static const char *const none[] = {"2026-13-21",       "2026-02-30", "2026-04-31T00:00Z",
-                                       "2026-00-10",       "2026-01-00", "2026-01-01T-1:00Z",
-                                       "2026-01-01T10:-5Z"};
+    static const char *const none[] = {"2026-13-21",
+                                       "2026-02-30",
+                                       "2026-04-31T00:00Z",
+                                       "2026-00-10",
+                                       "2026-01-00",
+                                       "2026-01-01T-1:00Z",
+                                       "2026-01-01T10:-5Z",
+                                       "2026-01-01T10:00+-1:30",
+                                       "2026-01-01T10:00+01:-9"};
     for (size_t i = 0; i < COUNT(none); i++)
         assert_false(time_parse_iso(none[i], &x));
     assert_true(time_parse_http("Sun, 06 Nov 1994 08:49:37 GMT", &x));

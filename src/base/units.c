@@ -110,7 +110,7 @@ zone_parse(const char *p, int *ret_offset_s)
     if (sscanf(p, "%c%2d:%2d%n", &sign, &h, &m, &n) != 3 || p[n] || (sign != '+' && sign != '-'))
         return false;
     *ret_offset_s = (h * 60 + m) * (sign == '-' ? -60 : 60);
-    return h <= 14 && m < 60;
+    return h >= 0 && h <= 14 && m >= 0 && m < 60;
 }
 
 bool

@@ -323,11 +323,16 @@ subcommand_run(const struct subcommand *c, struct asked *q)
 }
 
 static int
-subcommand_check(const struct subcommand *c, const struct given *g)
+subcommand_check(const struct subcommand *c, const struct given *g, const struct asked *q)
 {
     AUTO(freep) char *who = xasprintf("runs %s", c->name);
+    const bool given = q->inputs.text.len || json_object_size(q->inputs.keys) || q->inputs.e;
     if (options_refuse(g->defs, g->n, c->options, who))
         return TUTTI_USAGE;
+    if (given && !strstr(c->options, "--input")) {
+        fprintf(stderr, "tutti: '%s' does not know the option '--input'\n", who);
+        return TUTTI_USAGE;
+    }
     if (g->argc > (int)c->words + 2)
         return usage_error(&cmd_runs, "'%s' is one word too many", g->argv[c->words + 2]);
     return 0;
@@ -347,7 +352,7 @@ subcommand_find(const struct given *g, struct asked *q)
         near_offer(&near, subcommands[i].name);
         if (strcmp(subcommands[i].name, sub) != 0)
             continue;
-        const int code = subcommand_check(&subcommands[i], g);
+        const int code = subcommand_check(&subcommands[i], g, q);
         return code ? code : subcommand_run(&subcommands[i], q);
     }
     return near.best

@@ -61,6 +61,8 @@ class Words(Case):
             (['runs', 'show', 'a', 'b'], "'b' is one word too many"),
             (['runs', 'ls', '--from', 'x'], "'runs ls' does not know the option '--from'"),
             (['runs', 'logs', 'x', '--timeline'], "'runs logs' does not know the option '--timeline'"),
+            (['runs', 'ls', '-i', 'x=1'], "'runs ls' does not know the option '--input'"),
+            (['runs', 'show', 'x', '-i', 'x'], "'runs show' does not know the option '--input'"),
         ):
             done = self.tutti(*words, code=2)
             self.assertIn(told, done.err)
