@@ -18,19 +18,32 @@ struct waiting { /* one wait under way */
     const struct pause *p;
     int64_t until_wall_ms; /* INT64_MAX: no time ends it */
     int64_t began_wall_ms;
-    int64_t cut_wall_ms; /* until then: its end, else that of the time of its node */
-    uint64_t number;     /* of all that the run began here */
-    bool brief;          /* it was short from its beginning: its time counts as worked */
+    int64_t cut_wall_ms;  /* until then: its end, else that of the time of its node */
+    uint64_t number;      /* of all that the run began here */
+    size_t index;         /* among them */
+    struct fiber *parked; /* who is to be woken when nothing works any more; or NULL */
+    bool brief;           /* it was short from its beginning: its time counts as worked */
 };
 
 void
 waits_fini(struct waits *w)
 {
-    vec_each (&w->used, one)
-        free(*one);
-    vec_fini(&w->used);
+    map_free(w->used);
+    map_free(w->turns_at);
     vec_fini(&w->all);
     store_signals_free(w->signals, w->nsignals);
+}
+
+/* One of them looks for all, unless the time limits around the others may stand still now. */
+static void
+look_again(struct waits *w)
+{
+    if (w->working || !w->all.len)
+        return;
+    if (w->ncut)
+        waitq_wake_all(&w->changed);
+    else if (w->all.at[0]->parked)
+        fiber_wake(w->all.at[0]->parked);
 }
 
 void
@@ -40,8 +53,7 @@ run_works(struct run *r, bool begins)
     scope_work(begins);
     w->moves++;
     w->working += begins ? 1 : -1u;
-    if (!w->working)
-        waitq_wake_all(&w->changed);
+    look_again(w);
 }
 
 /* ---- signals --------------------------------------------------------------- */
@@ -78,19 +90,30 @@ used_name(const struct store_signal *s)
     return xasprintf("%s\n%s", s->name, s->dedupe);
 }
 
+/* What was read again while its use was not committed is noted at the signal, too. */
 static bool
-is_used(const struct waits *w, const struct store_signal *s)
+is_used(const struct waits *w, struct store_signal *s)
+{
+    if (s->consumed_seq || !w->used)
+        return s->consumed_seq;
+    AUTO(freep) char *name = used_name(s);
+    if (map_has(w->used, name))
+        s->consumed_seq = INT64_MAX;
+    return s->consumed_seq;
+}
+
+static void
+use_up(struct waits *w, struct store_signal *s)
 {
     AUTO(freep) char *name = used_name(s);
-    for (size_t i = 0; i < w->used.len; i++) {
-        if (strcmp(w->used.at[i], name) == 0)
-            return true;
-    }
-    return s->consumed_seq != 0;
+    if (!w->used)
+        w->used = map_new();
+    map_put(w->used, name, NULL);
+    s->consumed_seq = INT64_MAX;
 }
 
 /* The first of that name which nobody has had; they are in order of arrival. */
-static const struct store_signal *
+static struct store_signal *
 signal_next(struct waits *w, const char *name)
 {
     for (size_t i = 0; name && i < w->nsignals; i++) {
@@ -119,7 +142,7 @@ signal_body(const struct store_signal *s)
 
 static void
 done_append(struct run *r, const struct waiting *w, const char *by, json_t *value,
-            const struct store_signal *s)
+            struct store_signal *s)
 {
     json_t *body = json_pack("{ss ss sI}", "type", w->p->type, "by", by, "at", rt_wall_ms());
     json_t *attempt = json_object_get(w->p->detail, "attempt");
@@ -130,16 +153,16 @@ done_append(struct run *r, const struct waiting *w, const char *by, json_t *valu
     if (w->brief)
         json_object_set_new(body, "began", json_integer(w->began_wall_ms));
     if (s)
-        vec_push(&r->waits.used, used_name(s));
+        use_up(&r->waits, s);
     run_append_using(r, REC_WAIT_DONE, w->path, body, s);
 }
 
 static void
-refuse(struct run *r, const struct waiting *w, const struct store_signal *s, struct err *OWN why)
+refuse(struct run *r, const struct waiting *w, struct store_signal *s, struct err *OWN why)
 {
     AUTO(freep) char *text = err_text(why);
     err_free(why);
-    vec_push(&r->waits.used, used_name(s));
+    use_up(&r->waits, s);
     run_append_using(r, REC_WAIT_REFUSED, w->path,
                      json_pack("{ss so sI}", "type", w->p->type, "error",
                                json_string_lossy(text, strlen(text)), "at", rt_wall_ms()),
@@ -150,7 +173,7 @@ refuse(struct run *r, const struct waiting *w, const struct store_signal *s, str
 static bool
 signal_ends(struct run *r, const struct waiting *w, const char *name, json_t **ret_value)
 {
-    const struct store_signal *s;
+    struct store_signal *s;
     while ((s = signal_next(&r->waits, name))) {
         AUTO(json_freep) json_t *body = signal_body(s);
         json_t *value = NULL;
@@ -170,13 +193,40 @@ signal_ends(struct run *r, const struct waiting *w, const char *name, json_t **r
 
 /* ---- waiting --------------------------------------------------------------- */
 
+/* There may be thousands that end one by one: not all are looked at for each. */
 static int64_t
-first_time(const struct waits *w)
+first_time(struct waits *w)
 {
-    int64_t first = INT64_MAX;
-    for (size_t i = 0; i < w->all.len; i++)
-        first = MIN(first, w->all.at[i]->cut_wall_ms);
-    return first;
+    for (size_t i = w->nfirst ? w->all.len : 0; i < w->all.len; i++) {
+        const int64_t ms = w->all.at[i]->cut_wall_ms;
+        if (!w->nfirst || ms < w->first_ms) {
+            w->first_ms = ms;
+            w->nfirst = 0;
+        }
+        w->nfirst += ms == w->first_ms;
+    }
+    return w->nfirst ? w->first_ms : INT64_MAX;
+}
+
+static void
+cut_forget(struct waits *all, const struct waiting *w)
+{
+    all->ncut -= w->cut_wall_ms < w->until_wall_ms;
+    if (all->nfirst && w->cut_wall_ms == all->first_ms)
+        all->nfirst--;
+}
+
+static void
+cut_note(struct waits *all, struct waiting *w, int64_t wall_ms)
+{
+    w->cut_wall_ms = wall_ms;
+    all->ncut += wall_ms < w->until_wall_ms;
+    if (all->nfirst && wall_ms < all->first_ms) {
+        all->first_ms = wall_ms;
+        all->nfirst = 1;
+    } else if (all->nfirst && wall_ms == all->first_ms) {
+        all->nfirst++;
+    }
 }
 
 static bool
@@ -264,22 +314,24 @@ parked_both(struct err *a, struct err *b)
 
 /* NULL when it may have ended. */
 static struct err *
-wait_once(struct run *r, const struct waiting *w)
+wait_once(struct run *r, struct waiting *w)
 {
     struct waits *all = &r->waits;
     const int64_t now = rt_wall_ms();
     const uint64_t moves = all->moves;
-    const bool far = first_time(all) - now > NEAR_MS, idle = !all->working;
+    const bool idle = !all->working, far = idle && first_time(all) - now > NEAR_MS;
     int64_t ms = MIN(w->until_wall_ms - now, NEAR_MS); /* the wall's clock may be set meanwhile */
-    if (far && idle && all->all.at[0] == w)            /* one looks for all of them */
+    if (far && all->all.at[0] == w)                    /* one looks for all of them */
         ms = MIN(ms, QUIET_MS);
-    if (far && idle && all->quiet_at == moves && (w->number <= all->away || nobody_begins(r)))
+    if (far && all->quiet_at == moves && (w->number <= all->away || nobody_begins(r)))
         return put_away(r, w);
+    w->parked = fiber_self();
     struct err *e = waitq_wait(&all->changed, rt_after(ms));
+    w->parked = NULL;
     if (e && err_kind(e) == ERR_TIMEOUT) {
         err_free(e);
         e = fiber_check();
-        if (!e && far && idle && is_quiet(r) && moves == all->moves && !all->news_due)
+        if (!e && far && is_quiet(r) && moves == all->moves && !all->news_due)
             quiet_found(all);
     }
     return e;
@@ -299,7 +351,8 @@ wait_until_ended(struct run *r, struct waiting *w, const char *name, json_t **re
 {
     for (bool over = false;;) {
         PASS(fiber_check());
-        w->cut_wall_ms = MIN(w->until_wall_ms, deadline_wall_ms());
+        cut_forget(&r->waits, w);
+        cut_note(&r->waits, w, MIN(w->until_wall_ms, deadline_wall_ms()));
         PASS(news_read(r));
         if (signal_ends(r, w, name, ret_value))
             return NULL;
@@ -316,13 +369,26 @@ wait_until_ended(struct run *r, struct waiting *w, const char *name, json_t **re
 }
 
 static void
-waiting_remove(struct waits *all, const struct waiting *w)
+waiting_add(struct waits *all, struct waiting *w)
 {
-    size_t i = 0;
-    while (all->all.at[i] != w)
-        i++;
-    all->all.at[i] = all->all.at[--all->all.len];
-    waitq_wake_all(&all->changed); /* the others may be all that is left */
+    cut_note(all, w, w->until_wall_ms);
+    w->index = all->all.len;
+    vec_push(&all->all, w);
+    w->number = ++all->begun;
+}
+
+/* The others may be all that is left; and when one is put away they are, too. */
+static void
+waiting_remove(struct waits *all, const struct waiting *w, bool away)
+{
+    cut_forget(all, w);
+    struct waiting *last = all->all.at[--all->all.len];
+    all->all.at[w->index] = last;
+    last->index = w->index;
+    if (away)
+        waitq_wake_all(&all->changed);
+    else
+        look_again(all);
 }
 
 /* The body of its first record. */
@@ -349,12 +415,10 @@ wait_here(struct run *r, struct waiting *w, const char *name, json_t **ret_value
 {
     void (*const counts)(bool begins) = w->brief ? scope_work : scope_rest;
     counts(true);
-    w->cut_wall_ms = w->until_wall_ms;
-    vec_push(&r->waits.all, w);
-    w->number = ++r->waits.begun;
+    waiting_add(&r->waits, w);
     turns_wait(r, w->path, true);
     struct err *e = wait_until_ended(r, w, name, ret_value);
-    waiting_remove(&r->waits, w);
+    waiting_remove(&r->waits, w, e && err_kind(e) == ERR_PARKED);
     turns_wait(r, w->path, false);
     counts(false);
     return e;

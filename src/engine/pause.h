@@ -5,6 +5,7 @@
  * which has to be passed up: the run ends its life, and its row says when it is to be woken. */
 #ifndef ENGINE_PAUSE_H
 #define ENGINE_PAUSE_H
+#include "base/map.h"
 #include "base/vec.h"
 #include "model/host.h"
 #include "rt/fiber.h"
@@ -13,24 +14,28 @@
 struct run;
 struct waits {                 /* pause.c: what a run waits for */
     VEC(struct waiting *) all; /* on their fibers' stacks */
+    int64_t first_ms;          /* the first of their times, of which there are `nfirst` */
+    size_t nfirst;             /* 0: it is not known */
+    size_t ncut;               /* of them: a time limit around them comes before their own end */
     struct waitq changed;      /* signals may have come, or nothing works any more */
     struct store_signal *signals;
     size_t nsignals;
-    VEC(char *) used;    /* of the signals: taken here, and perhaps not committed yet */
-    bool news_due;       /* the store may have more of them */
-    unsigned working;    /* steps under way: while there are any, the run is not put away */
-    uint64_t moves;      /* counts what was begun, from 1 */
-    uint64_t quiet_at;   /* moves when it was found that nothing works any more */
-    int64_t left_ms;     /* when turns were last left for others to begin */
-    uint64_t turns_seen; /* turns taken, and waits begun, when that was last tried */
-    unsigned left_depth; /* of these turns */
-    uint64_t begun;      /* waits, ever */
-    uint64_t away;       /* so many of them may be put away, as long as nothing works */
-    int64_t wake_at;     /* of a run that is put away: the first of its times; INT64_MAX: none */
-    int64_t sig_seq;     /* the news that were known when the first was put away */
-    bool some_away;      /* one was: sig_seq is known */
-    bool someone;        /* somebody outside is waited for */
-    struct turn *turns;  /* turn.c: those that nodes have, and have left */
+    struct map *used;     /* of the signals: taken here, and perhaps not committed yet */
+    bool news_due;        /* the store may have more of them */
+    unsigned working;     /* steps under way: while there are any, the run is not put away */
+    uint64_t moves;       /* counts what was begun, from 1 */
+    uint64_t quiet_at;    /* moves when it was found that nothing works any more */
+    int64_t left_ms;      /* when turns were last left for others to begin */
+    uint64_t turns_seen;  /* turns taken, and waits begun, when that was last tried */
+    unsigned left_depth;  /* of these turns */
+    uint64_t begun;       /* waits, ever */
+    uint64_t away;        /* so many of them may be put away, as long as nothing works */
+    int64_t wake_at;      /* of a run that is put away: the first of its times; INT64_MAX: none */
+    int64_t sig_seq;      /* the news that were known when the first was put away */
+    bool some_away;       /* one was: sig_seq is known */
+    bool someone;         /* somebody outside is waited for */
+    struct turn *turns;   /* turn.c: those that nodes have, and have left */
+    struct map *turns_at; /* by their paths, since the first wait; before that NULL */
     unsigned turns_left;
     uint64_t turns_taken; /* ever */
 };

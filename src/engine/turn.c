@@ -1,7 +1,9 @@
 /* turn.c - turns that are taken, left and taken again. */
 #include "engine/turn.h"
 #include "engine/runcore.h"
+#include "engine/step/stepping.h"
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool
@@ -28,6 +30,46 @@ step_out(struct turnstile *s)
         s->open(s->ctx);
 }
 
+/* ---- by path ----------------------------------------------------------------- */
+
+static void
+index_add(struct waits *w, struct turn *t)
+{
+    if (w->turns_at && *t->path)
+        t->same = map_put(w->turns_at, t->path, t);
+}
+
+static void
+index_remove(struct waits *w, struct turn *t)
+{
+    if (!w->turns_at || !*t->path)
+        return;
+    struct turn *first = map_get(w->turns_at, t->path);
+    if (first == t && t->same) {
+        map_put(w->turns_at, t->path, t->same);
+    } else if (first == t) {
+        map_del(w->turns_at, t->path);
+    } else {
+        while (first->same != t)
+            first = first->same;
+        first->same = t->same;
+    }
+    t->same = NULL;
+}
+
+/* A run that never waits does without. */
+static void
+index_need(struct waits *w)
+{
+    if (w->turns_at)
+        return;
+    w->turns_at = map_new();
+    for (struct turn *t = w->turns; t; t = t->next)
+        index_add(w, t);
+}
+
+/* ---- taking and leaving ------------------------------------------------------- */
+
 void
 turn_take(struct run *r, struct turnstile *s, struct turn *t, const char *path)
 {
@@ -35,8 +77,17 @@ turn_take(struct run *r, struct turnstile *s, struct turn *t, const char *path)
     if (r->waits.turns)
         r->waits.turns->prev = t;
     r->waits.turns = t;
+    index_add(&r->waits, t);
     s->inside++;
     r->waits.turns_taken++;
+}
+
+void
+turn_name(struct run *r, struct turn *t, const char *path)
+{
+    index_remove(&r->waits, t);
+    t->path = path;
+    index_add(&r->waits, t);
 }
 
 static void
@@ -50,6 +101,7 @@ leave(struct run *r, struct turn *t)
 void
 turn_end(struct run *r, struct turn *t)
 {
+    index_remove(&r->waits, t);
     *(t->prev ? &t->prev->next : &r->waits.turns) = t->next;
     if (t->next)
         t->next->prev = t->prev;
@@ -96,18 +148,13 @@ turns_leave(struct run *r, unsigned *depth)
     return any;
 }
 
-static bool
-is_around(const struct turn *t, const char *path)
-{
-    const size_t n = strlen(t->path);
-    return strncmp(path, t->path, n) == 0 && path[n] == '/';
-}
-
 void
 turns_wait(struct run *r, const char *path, bool begins)
 {
-    for (struct turn *t = r->waits.turns; t; t = t->next) {
-        if (is_around(t, path))
+    AUTO(freep) char *around = xstrdup(path);
+    index_need(&r->waits);
+    while (path_up(around)) {
+        for (struct turn *t = map_get(r->waits.turns_at, around); t; t = t->same)
             t->waits += begins ? 1 : -1u;
     }
 }
@@ -117,9 +164,11 @@ static struct turn *
 left_around(struct run *r, const char *path)
 {
     struct turn *found = NULL;
-    for (struct turn *t = r->waits.turns; t; t = t->next) {
-        if (t->left && is_around(t, path) && (!found || is_around(t, found->path)))
-            found = t;
+    AUTO(freep) char *around = xstrdup(path);
+    index_need(&r->waits);
+    while (path_up(around)) {
+        for (struct turn *t = map_get(r->waits.turns_at, around); t; t = t->same)
+            found = t->left ? t : found;
     }
     return found;
 }

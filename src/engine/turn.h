@@ -24,12 +24,15 @@ struct turn { /* stays where it is from turn_take to turn_end */
     const char *path; /* of the node; borrowed */
     unsigned waits;   /* in it, for somebody */
     struct turn *next, *prev;
+    struct turn *same; /* another one at this path */
     bool left;
 };
 
 bool turnstile_has_room(const struct turnstile *s); /* for one that begins */
 /* One more is inside, if there is room or not. */
 void turn_take(struct run *r, struct turnstile *s, struct turn *t, const char *path);
+/* It is for what is at this path now; "": for nothing, and nobody waits in it. */
+void turn_name(struct run *r, struct turn *t, const char *path);
 /* Who is back comes in; where there is still room then, others may begin: that is the caller's. */
 void turn_end(struct run *r, struct turn *t);
 /* All of the run waits: who waits for somebody leaves his turn, but for those whose path has less

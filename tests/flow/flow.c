@@ -259,9 +259,16 @@ live_on(struct play *p, struct run **run)
 {
     PASS(run_wait(*run, DEADLINE_NONE));
     while (run_state(*run) == RUN_WAITING && !p->crashed && put_away_wait(p, *run)) {
+        struct run *again = NULL;
+        struct err *e = app_resume(p->app, p->out->id, p->in_doubt, &again);
+        if (e && err_kind(e) == ERR_LIMIT) { /* who cancels it has it for a moment */
+            err_free(e);
+            PASS(fiber_sleep(10));
+            continue;
+        }
+        PASS(e);
         run_unref(*run);
-        *run = NULL;
-        PASS(app_resume(p->app, p->out->id, p->in_doubt, run));
+        *run = again;
         PASS(run_wait(*run, DEADLINE_NONE));
     }
     return NULL;

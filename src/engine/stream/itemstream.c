@@ -213,11 +213,11 @@ item_do(struct itemstream *x, struct item *item, struct turn *turn)
         a.refused = inputs_check(child, item->value);
     }
     AUTO(freep) char *path = xasprintf("%s/%s", x->control->path, name);
-    turn->path = path;
+    turn_name(x->run, turn, path);
     struct err *e = turns_back(x->run, path);
     if (!e)
         e = control_ask(x->control, &a, &reply);
-    turn->path = "";
+    turn_name(x->run, turn, "");
     bool more = item_ended(x, item, &reply, e);
     json_freep(&item->value);
     return more;
