@@ -103,15 +103,33 @@ usage_error(const struct command *c, const char *fmt, ...)
     return TUTTI_USAGE;
 }
 
-int
-complain(const struct err *e)
+/* a: hides its secrets, which servers and programs may have repeated; or NULL. */
+static int
+complain_in(struct app *a, const struct err *e)
 {
     enum err_kind kind = err_kind(e);
     bool placed = err_pos(e).line || err_next(e);
-    err_print(e, stderr);
+    AUTO(str_fini) struct str shown = STR_INIT;
+    char *text = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&text, &n);
+    err_print(e, f);
+    fclose(f);
+    if (a)
+        app_redact(a, text, n, &shown);
+    else
+        str_addn(&shown, text, n);
+    free(text);
+    fputs(str_c(&shown), stderr);
     return placed && (kind == ERR_INVALID || kind == ERR_LIMIT) ? TUTTI_INVALID
            : kind == ERR_MISSING || kind == ERR_INVALID         ? TUTTI_USAGE
                                                                 : TUTTI_FAILED;
+}
+
+int
+complain(const struct err *e)
+{
+    return complain_in(NULL, e);
 }
 
 int
@@ -152,7 +170,7 @@ print_result(const char *text)
 
 struct frame {
     struct with_app *w;
-    struct err *e;
+    int code;
 };
 
 static void
@@ -160,9 +178,12 @@ frame_main(void *arg)
 {
     struct frame *f = arg;
     struct app *a = NULL;
-    f->e = app_open(&f->w->opts, &a);
-    if (!f->e)
-        f->e = f->w->fn(a, f->w->arg);
+    struct err *e = app_open(&f->w->opts, &a);
+    if (!e)
+        e = f->w->fn(a, f->w->arg);
+    if (e)
+        f->code = complain_in(a, e);
+    err_free(e);
     app_close(a);
 }
 
@@ -176,5 +197,5 @@ with_app(struct with_app *w)
         return fail(e);
     rt_run(rt, frame_main, &f);
     rt_close(rt);
-    return f.e ? fail(f.e) : 0;
+    return f.code;
 }

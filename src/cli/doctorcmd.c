@@ -7,6 +7,7 @@
 #include <string.h>
 
 struct doctor {
+    struct app *app;
     const char *file, *store;
     bool json;
     json_t *checks;
@@ -22,11 +23,12 @@ static void
 found(struct doctor *d, enum verdict v, const char *what, const char *fmt, ...)
 {
     static const char *const words[] = {"ok", "note", "problem"};
-    AUTO(str_fini) struct str s = STR_INIT;
+    AUTO(str_fini) struct str said = STR_INIT, s = STR_INIT;
     va_list ap;
     va_start(ap, fmt);
-    str_addv(&s, fmt, ap);
+    str_addv(&said, fmt, ap);
     va_end(ap);
+    app_redact(d->app, str_c(&said), said.len, &s);
     d->bad += v == BAD;
     json_array_append_new(d->checks, json_pack("{ss ss so}", "check", what, "result", words[v],
                                                "text", json_string_lossy(str_c(&s), s.len)));
@@ -153,6 +155,7 @@ static struct err *
 doctor(struct app *a, void *arg)
 {
     struct doctor *d = arg;
+    d->app = a;
     found(d, GOOD, "tutti", "%s", tutti_version());
     check_programs(d);
     check_file(d, a);

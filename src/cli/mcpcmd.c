@@ -27,8 +27,9 @@ tools_of(struct app *a, const char *server, json_t *all, bool print)
     const json_t *tool;
     size_t i;
     PASS(app_server_tools(a, server, rt_after(WITHIN_MS), &tools));
-    json_object_set(all, server, tools);
-    json_array_foreach (tools, i, tool) {
+    AUTO(json_freep) json_t *shown = app_redact_json(a, tools);
+    json_object_set(all, server, shown);
+    json_array_foreach (shown, i, tool) {
         if (print)
             tool_line(server, tool);
     }
@@ -60,7 +61,8 @@ list_tools(struct app *a, const struct asked *q, const json_t *doc, bool status)
             print_json(all);
         return list;
     }
-    AUTO(json_freep) json_t *rows = app_servers_status(a);
+    AUTO(json_freep) json_t *told = app_servers_status(a);
+    AUTO(json_freep) json_t *rows = app_redact_json(a, told);
     const json_t *row;
     size_t i;
     if (q->json)
@@ -84,10 +86,13 @@ call(struct app *a, const struct asked *q)
         TRY(json_parse(q->args, strlen(q->args), &args), "the arguments");
     struct app_tool t = {q->server, q->tool, args};
     PASS(app_server_call(a, &t, rt_after(WITHIN_MS), &result, &text));
+    AUTO(json_freep) json_t *shown = app_redact_json(a, result);
+    AUTO(str_fini) struct str said = STR_INIT;
+    app_redact(a, str_c(&text), text.len, &said);
     if (q->json)
-        print_json(result);
+        print_json(shown);
     else
-        print_result(str_c(&text));
+        print_result(str_c(&said));
     return json_bool(result, "isError", false) ? FAIL(ERR_TRANSIENT, "the tool says that it failed")
                                                : NULL;
 }

@@ -121,6 +121,40 @@ class Secrets(Case):
         ):
             self.nowhere(self.tutti(*words))
 
+    def test_what_servers_say_is_hidden(self):
+        """One that repeats its key: as it ends, as a tool's result and as an error."""
+        self.write('.env', f'TOOL_KEY={SECRET}\n')
+        self.write(
+            's.py',
+            'import json, os, sys\n'
+            'key = os.environ["K"]\n'
+            'for line in sys.stdin:\n'
+            '    m = json.loads(line)\n'
+            '    r = {}\n'
+            '    if "id" not in m: continue\n'
+            '    if m["method"] == "initialize": r = {"protocolVersion": m["params"]["protocolVersion"],\n'
+            '        "capabilities": {"tools": {}}, "serverInfo": {"name": "s", "version": "1"}}\n'
+            '    if m["method"] == "tools/list": r = {"tools": [{"name": "t", "description": key,\n'
+            '        "inputSchema": {"type": "object"}}]}\n'
+            '    if m["method"] == "tools/call": r = {"content": [{"type": "text", "text": key}]}\n'
+            '    print(json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": r}), flush=True)\n',
+        )
+        dies = '{command: sh, args: [-c, "echo no $K >&2; exit 3"], env: {K: "${TOOL_KEY}"}}'
+        tells = '{command: python3, args: [s.py], env: {K: "${TOOL_KEY}"}}'
+        flow = 'agents: {a: {type: lua, script: return message}}\nworkflows: {w: {type: chain, sequence: [a]}}\n'
+        self.write('tutti.yaml', f'mcp_servers:\n  dies: {dies}\n  tells: {tells}\n{flow}')
+        for words, code in (
+            (['mcp', 'ls'], 0),
+            (['mcp', 'tools'], 1),
+            (['mcp', 'call', 'dies', 't'], 1),
+            (['mcp', 'call', 'tells', 't'], 0),
+            (['doctor'], 1),
+        ):
+            for json in ([], ['--json']):
+                done = self.tutti(*words, *json, code=code)
+                self.assertIn('***', done.out + done.err)
+                self.assert_nowhere(SECRET, done, besides=('.env',))
+
     def test_cassettes(self):
         server = self.model()
         self.tutti('run', self.file(server), 'main', '-i', 'x', '--record', 'tape.jsonl', code=0)
