@@ -421,6 +421,7 @@ llm_batch_submit(struct llm *llm, const struct batch_item *item, int64_t deadlin
     }
     vec_push(&g->items, ((struct batch_line){xstrdup(item->id), body}));
     if (g->items.len == 1) {
+        profile_copy_fini(&g->profile); /* of one that was taken back */
         profile_copy_make(&g->profile, item->profile);
         g->rpm = item->batching->rpm;
         g->send_at_ms = rt_after(ARRIVE_MS);

@@ -37,6 +37,14 @@ cut_off(struct scene *s)
     members_run(s, p, 2); /* groups nobody came for are forgotten by now */
 }
 
+/* The first call of a group is taken back before the second one comes. */
+static void
+first_taken_back(struct scene *s)
+{
+    struct member m[] = {{.id = "a", .cut_ms = 100}, {.id = "b", .late_ms = 200}};
+    members_run(s, m, 2);
+}
+
 /* Two look at once: one asks; who cannot wait for that leaves the turn to the next. */
 static void
 impatient_look(void *arg)
@@ -113,6 +121,11 @@ gathering(void **state)
          "POST /v1/messages/batches @5022\n"
          "c: mb_1 @5042\n"
          "d: mb_1 @5042\n"},
+        {"the first is taken back",
+         {.provider = "anthropic", .play = first_taken_back, TAKEN},
+         "a: timeout: submitting its batch: timed out @100\n"
+         "POST /v1/messages/batches @5201\n"
+         "b: mb_1 @5221\n"},
         {"cut off",
          {.provider = "anthropic", .play = cut_off, TAKEN},
          "a: timeout: waiting for other calls of its batch: timed out @50\n"

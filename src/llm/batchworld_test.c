@@ -137,6 +137,8 @@ member_submit(struct member *m, char **ret_batch)
     struct batch_item item = {&s->profile, &req, &s->batching, m->id, 0};
     if (!m->not_gathered)
         PASS(llm_gather(s->llm, &s->profile, &s->batching, rt_after(60000), &item.group));
+    if (m->late_ms)
+        PASS(fiber_sleep(m->late_ms));
     if (m->only_gathers)
         return FAIL(ERR_CANCELLED, "it goes away");
     return llm_batch_submit(s->llm, &item, rt_after(60000), ret_batch);

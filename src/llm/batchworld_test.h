@@ -29,6 +29,7 @@ struct member {
     struct scene *s;
     const char *id;
     int at_ms, cut_ms; /* cut_ms: it is cancelled then */
+    int late_ms;       /* so long after it was gathered it comes with its call */
     bool only_gathers, not_gathered;
     char batch[64];
 };
