@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -67,7 +68,10 @@ open_job(void *arg)
     j->e = opened(f, j->path, j->adds ? O_WRONLY | O_CREAT : O_RDONLY);
     if (j->e || !j->adds)
         return;
-    if (f->id.size < j->keep)
+    if (flock(f->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        j->e = FAIL(ERR_LIMIT, "'%s' is being written by somebody else: name another file, or wait",
+                    j->path);
+    else if (f->id.size < j->keep)
         j->e = FAIL(ERR_INVALID, "'%s' has %lld bytes, and %lld had been written to it", j->path,
                     (long long)f->id.size, (long long)j->keep);
     else if (ftruncate(f->fd, j->keep) != 0 || lseek(f->fd, j->keep, SEEK_SET) < 0)

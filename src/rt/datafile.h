@@ -15,7 +15,8 @@ struct datafile_id {
 struct datafile;
 /* ERR_MISSING, ERR_DENIED, ERR_INVALID (a folder, a device, a pipe). */
 struct err *MUST datafile_open(const char *path, struct datafile **OWN ret_file) YIELDS;
-/* Made when it is not there, and cut to `keep` bytes; ERR_INVALID when it has fewer. */
+/* Made when it is not there, and cut to `keep` bytes; ERR_INVALID when it has fewer. Locked as long
+ * as it is open, where the file system can: ERR_LIMIT when somebody else has it open so. */
 struct err *MUST datafile_append_to(const char *path, int64_t keep,
                                     struct datafile **OWN ret_file) YIELDS;
 void datafile_free(struct datafile *OWN f); /* accepts NULL */

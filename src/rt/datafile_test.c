@@ -101,6 +101,9 @@ adds(void *arg)
     say_text(&s->seen, datafile_add(f, "de", 2, true));
     say_text(&s->seen, datafile_add(f, "", 0, true));
     show(s, "a.txt");
+    struct datafile *second = NULL;
+    say_text(&s->seen, datafile_append_to(path, 0, &second));
+    show(s, "a.txt");
     datafile_free(f);
     say_text(&s->seen, datafile_append_to(path, 100, &f));
     AUTO(freep) char *new = path_join(s->dir, "new.txt");
@@ -150,7 +153,9 @@ static void
 adding(void **state)
 {
     (void)state;
-    both(adds, "ok;ok;0123;ok;ok;ok;ok;0123abcde;invalid: 'DIR/a.txt' has 9 bytes, and 100 had "
+    both(adds, "ok;ok;0123;ok;ok;ok;ok;0123abcde;limit: 'DIR/a.txt' is being written by somebody "
+               "else: name another file, or wait;ok;0123abcde;"
+               "invalid: 'DIR/a.txt' has 9 bytes, and 100 had "
                "been written to it;ok;ok;;invalid: opening 'DIR': Is a directory;invalid: opening "
                "'/dev/full': it is not a file;");
 }
