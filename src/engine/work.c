@@ -292,6 +292,14 @@ item_body(const char *worker, const struct reply *reply, const struct err *e,
     return body;
 }
 
+/* What is around it is over: what is said to have failed did so for that. */
+static bool
+around_is_over(void)
+{
+    AUTO(err_freep) struct err *over = fiber_check();
+    return over != NULL;
+}
+
 /* It is found again by its number (viewstream.h). A start is recorded only for what is under way
  * when something is committed: then its clock goes on in the next life. */
 static struct err *
@@ -317,7 +325,7 @@ item_run(struct run *r, const struct work *w, struct reply *ret_reply)
         e = saga_failed(r, w->path, mark, e);
     if (!e && !ret_reply->output)
         reply_set_json(ret_reply, json_null());
-    if (e && (!control_may_go_on(e) || r->broken || r->interrupted))
+    if (e && (!control_may_go_on(e) || r->broken || r->interrupted || around_is_over()))
         return e;
     if (begun)
         run_retract(r, begun);

@@ -176,7 +176,8 @@ item_ended(struct itemstream *x, const struct item *item, const struct reply *re
         park(x, e);
         return x->parked < PARKED_MAX;
     }
-    if (e && (err_kind(e) == ERR_CANCELLED || x->run->broken || x->run->interrupted)) {
+    AUTO(err_freep) struct err *over = fiber_check();
+    if (e && (err_kind(e) == ERR_CANCELLED || over || x->run->broken || x->run->interrupted)) {
         stream_end(x, e);
         return false;
     }
@@ -359,6 +360,17 @@ outcome(struct itemstream *x, struct reply *ret_reply)
     return NULL;
 }
 
+/* Also of a stream that is cut short, unless another life goes on with it: what its items gave is
+ * in the file of results. */
+static struct err *
+all_safe(struct itemstream *x)
+{
+    const bool was = fiber_shield(!x->run->interrupted);
+    struct err *e = x->results ? resultfile_finish(x->results) : run_flush(x->run);
+    fiber_shield(was);
+    return e;
+}
+
 static struct err *
 stream_run(struct itemstream *x, struct reply *ret_reply)
 {
@@ -370,8 +382,12 @@ stream_run(struct itemstream *x, struct reply *ret_reply)
         return x->known ? source_lost(e) : WRAP(e, "its items");
     PASS(stream_begin(x, &places));
     window_run(x);
-    PASS(fiber_check());
-    e = x->results ? resultfile_finish(x->results) : run_flush(x->run);
+    e = all_safe(x);
+    struct err *cut = fiber_check();
+    if (cut) {
+        err_free(e);
+        return cut;
+    }
     if (e && (!x->ended || err_kind(e) == ERR_CANCELLED)) {
         err_freep(&x->ended);
         return e;
