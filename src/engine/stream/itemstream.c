@@ -360,12 +360,11 @@ outcome(struct itemstream *x, struct reply *ret_reply)
     return NULL;
 }
 
-/* Also of a stream that is cut short, unless another life goes on with it: what its items gave is
- * in the file of results. */
+/* Also of a stream that is cut short: what its items gave is in the file of results. */
 static struct err *
 all_safe(struct itemstream *x)
 {
-    const bool was = fiber_shield(!x->run->interrupted);
+    const bool was = fiber_shield(true);
     struct err *e = x->results ? resultfile_finish(x->results) : run_flush(x->run);
     fiber_shield(was);
     return e;
@@ -382,6 +381,8 @@ stream_run(struct itemstream *x, struct reply *ret_reply)
         return x->known ? source_lost(e) : WRAP(e, "its items");
     PASS(stream_begin(x, &places));
     window_run(x);
+    if (x->run->interrupted) /* another life goes on with it */
+        PASS(fiber_check());
     e = all_safe(x);
     struct err *cut = fiber_check();
     if (cut) {
