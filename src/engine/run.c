@@ -43,7 +43,8 @@ run_park(struct run *r, const struct err *e)
     r->status = RUN_WAITING;
     run_append(
         r, REC_RUN_WAITING, "",
-        json_pack("{so sI}", "reason", json_string_lossy(why, strlen(why)), "at", rt_wall_ms()),
+        json_pack("{so sI so*}", "reason", json_string_lossy(why, strlen(why)), "at", rt_wall_ms(),
+                  "left_open", r->open.asked ? json_true() : NULL),
         false);
 }
 
@@ -120,7 +121,8 @@ run_graph(struct run *r, struct reply *reply, enum graph_end *ret_end)
 {
     const struct graph *g = plan_root(r->flow->plan);
     struct task task = {.name = g->name, .message = r->message, .input = r->input};
-    run_scope_open(r, &r->scope, "", r->started_wall_ms, g->timeout_ms);
+    run_scope_open(r, &r->scope, "", r->started_wall_ms,
+                   view_workflow_ms(r->view, g->timeout_ms, r->started_wall_ms));
     r->scope_open = true;
     if (r->cancelled || r->interrupted)
         scope_cancel(&r->scope);

@@ -39,8 +39,9 @@ work_end_append(struct run *r, const struct work *w, const struct work_end *end)
 void
 graph_scope_open(const struct run *r, const struct graph_call *call, struct scope *s)
 {
+    const int64_t ms = call->depth.all ? call->g->timeout_ms : 0; /* the run's own is around it */
     run_scope_open(r, s, call->path, call->started_wall_ms,
-                   call->depth.all ? call->g->timeout_ms : 0); /* the run's own is around it */
+                   view_workflow_ms(r->view, ms, call->started_wall_ms));
 }
 
 bool

@@ -132,7 +132,7 @@ class Interrupted(Runs):
 class Effects(Runs):
     """A step that may happen once, killed between its doing and its record."""
 
-    def pay(self, ledger, **node):
+    def pay(self, ledger, within=None, then=None, **node):
         return self.flow(
             'tutti.json',
             agents={
@@ -141,6 +141,7 @@ class Effects(Runs):
             },
             workflows={
                 'main': {
+                    **({'timeout': within} if within else {}),
                     'nodes': [
                         {
                             'id': 'pay',
@@ -149,8 +150,8 @@ class Effects(Runs):
                             'parameters': {'body': {'entry': 'one', 'key': 'pay-1'}},
                             **node,
                         },
-                        {'id': 'next', 'agent': 'after', 'depends_on': ['pay']},
-                    ]
+                        {'id': 'next', 'agent': 'after', 'depends_on': ['pay'], **(then or {})},
+                    ],
                 }
             },
         )
@@ -207,10 +208,10 @@ class Effects(Runs):
         self.assertIn('in doubt', done.err)
         self.assertEqual(len(self.entries()), 1)
 
-    def late(self):
-        """A run whose payment was cut off by its node's total while nobody knew what came of it; its id."""
+    def late(self, **limits):
+        """A run whose payment was cut off by a limit of time while nobody knew what came of it; its id."""
         server = self.ledger(delay_ms=3000)
-        done = self.tutti('run', self.pay(server, total_timeout='300ms'), '-i', 'x', code=4)
+        done = self.tutti('run', self.pay(server, **(limits or {'total_timeout': '300ms'})), '-i', 'x', code=4)
         self.assertIn("in doubt: 'http:bank' at pay/request was under way", done.err)
         server.delay = 0
         return self.runs()[0]['run']
@@ -224,6 +225,17 @@ class Effects(Runs):
     def test_cut_off_by_its_total_it_can_be_sent_again_by_a_person(self):
         doc = self.tutti('runs', 'resume', self.late(), '--in-doubt', 'retry', '--json', code=0).json
         self.assertEqual((doc['nodes']['pay']['status'], len(self.entries())), ('completed', 2))
+
+    def test_a_workflow_whose_time_was_over_has_none_after_the_answer(self):
+        for answer in 'done', 'retry':
+            with self.subTest(answer):
+                body = {'entry': 'two', 'key': answer}
+                more = {'agent': 'bank', 'action': 'POST /append', 'parameters': {'body': body}}
+                run, before = self.late(within='400ms', then=more), len(self.entries())
+                doc = self.tutti('runs', 'resume', run, '--in-doubt', answer, '--json', code=1).json
+                self.assertIn("the workflow's timeout of 400 ms", doc['error'])
+                self.assertNotIn('next', [name for name, n in doc['nodes'].items() if n['status'] == 'completed'])
+                self.assertEqual(len(self.entries()), before)
 
     def test_the_key_is_the_same_for_the_same_step(self):
         server = self.model()

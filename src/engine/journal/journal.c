@@ -349,10 +349,12 @@ view_recall(struct view *v, const struct record *rec)
     AUTO(json_freep) json_t *at = NULL;
     const struct json_want want = {"at", &at};
     PASS(feed(v, rec, true));
+    if (rec->kind == REC_RUN_WAITING && v->former.len && json_bool(v->waiting, "left_open", false))
+        vec_last(&v->former).parked = json_int(v->waiting, "at", 0);
     if (rec->kind != REC_RUN_STARTED && rec->kind != REC_RUN_RESUMED)
         return NULL;
     PASS(record_pick(rec, &want, 1));
-    vec_push(&v->former, ((struct life){json_integer_value(at), json_integer_value(at)}));
+    vec_push(&v->former, ((struct life){json_integer_value(at), json_integer_value(at), 0}));
     return NULL;
 }
 

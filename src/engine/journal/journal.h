@@ -100,6 +100,9 @@ struct err *MUST view_waits(const struct view *v, json_t *list);
 /* How long former lives of the run worked on it, from a wall time on: each from its start to its
  * last step's end. The time in which nobody had the run is not counted. */
 int64_t view_former_ms(const struct view *v, int64_t since_wall_ms);
+/* What of a workflow's time (0: no limit; else never 0) they left, of that in which they worked on
+ * calls that are open: when its time was over it is, whatever is answered about such a call. */
+int64_t view_workflow_ms(const struct view *v, int64_t timeout_ms, int64_t since_wall_ms);
 /* The same for what is at the path: without the time in which all of it waited for somebody. */
 int64_t view_worked_ms(struct view *v, const char *path, int64_t since_wall_ms);
 const json_t *view_session(const struct view *v); /* its last session.state, or NULL */

@@ -498,6 +498,29 @@ damaged_records(void **state)
     }
 }
 
+/* What was worked on calls that were left open is gone from a workflow's time; waiting is not. */
+static void
+left_open(void **state)
+{
+    (void)state;
+    static const struct line lines[] = {
+        {REC_RUN_STARTED, "", "{\"at\":1000}"},
+        {REC_STEP_DONE, "a/x", "{\"began\":1000,\"at\":1400}"},
+        {REC_RUN_WAITING, "", "{\"reason\":\"in doubt\",\"at\":1900,\"left_open\":true}"},
+        {REC_RUN_RESUMED, "", "{\"at\":5000}"},
+        {REC_RUN_WAITING, "", "{\"reason\":\"a person\",\"at\":5500}"},
+        {REC_RUN_RESUMED, "", "{\"at\":9000}"},
+    };
+    static const struct {
+        int64_t timeout, since, left;
+    } row[] = {{0, 0, 0}, {2000, 0, 1500}, {2000, 1800, 1900}, {2000, 5000, 2000}, {500, 0, 1}};
+    struct view *v = view_new("R1");
+    feed(v, view_recall, lines, COUNT(lines));
+    for (size_t i = 0; i < COUNT(row); i++)
+        assert_int_equal(view_workflow_ms(v, row[i].timeout, row[i].since), row[i].left);
+    view_free(v);
+}
+
 /* What steps of former lives took, and may have taken: the last word of each counts. */
 static void
 costs(void **state)
@@ -541,5 +564,5 @@ TESTS(journal_test, cmocka_unit_test(codec), cmocka_unit_test(deep), cmocka_unit
       cmocka_unit_test(document_waiting), cmocka_unit_test(document_ends),
       cmocka_unit_test(document_small), cmocka_unit_test(document_numbers),
       cmocka_unit_test(document_cut_off), cmocka_unit_test(recall), cmocka_unit_test(node_members),
-      cmocka_unit_test(former_lives), cmocka_unit_test(former_work),
+      cmocka_unit_test(former_lives), cmocka_unit_test(former_work), cmocka_unit_test(left_open),
       cmocka_unit_test(damaged_records), cmocka_unit_test(costs))

@@ -27,6 +27,7 @@ struct place {        /* what happened at a path: of a node or of a step */
 };
 struct life { /* from a process taking the run to its last step's end; wall ms */
     int64_t from, to;
+    int64_t parked; /* when calls were left open, the end of which is not known; 0: none were */
 };
 struct stint { /* worked.c: when a step worked, or a short wait was waited for */
     char *path;

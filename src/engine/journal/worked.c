@@ -20,6 +20,17 @@ view_former_ms(const struct view *v, int64_t since_wall_ms)
     return sum;
 }
 
+int64_t
+view_workflow_ms(const struct view *v, int64_t timeout_ms, int64_t since_wall_ms)
+{
+    int64_t left = timeout_ms;
+    for (size_t i = 0; timeout_ms && i < v->former.len; i++) {
+        const struct life *l = &v->former.at[i];
+        left -= MAX(l->parked - MAX(l->to, since_wall_ms), 0);
+    }
+    return timeout_ms ? MAX(left, 1) : 0;
+}
+
 /* ---- stints, by path ------------------------------------------------------- */
 
 static int
