@@ -81,8 +81,8 @@ changed(struct run *r, const char *agent, struct member *m)
     if (!r->engine->subscribers.len)
         return;
     json_t *detail = member_json(agent, m);
-    run_publish(r,
-                (struct run_event){.name = EVENT_AGENT_STATUS, .path = m->task, .detail = detail});
+    run_publish_now(
+        r, (struct run_event){.name = EVENT_AGENT_STATUS, .path = m->task, .detail = detail});
     json_decref(detail);
 }
 

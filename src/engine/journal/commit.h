@@ -45,9 +45,10 @@ struct err *MUST broken_again(const struct run *r); /* a copy of r->broken */
 void flush_soon(struct run *r); /* flush.c: commits what was appended, if nobody else does */
 
 /* telling.c: fills in the run and the time, and tells everybody: at once, or when something that
- * was appended before is just being committed, after that; but what agents are doing always at
- * once. Of ev only the name must stay. */
+ * was appended before is just being committed, after that. Of ev only the name must stay. */
 void run_publish(struct run *r, struct run_event ev);
+/* Always at once: what is no matter of this run alone. */
+void run_publish_now(struct run *r, struct run_event ev);
 /* The record with this number has been told: so is what waited for it. */
 void run_tell_upto(struct run *r, uint64_t number);
 void telling_free(struct telling *OWN t); /* accepts NULL; what was not told is forgotten */

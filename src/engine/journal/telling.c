@@ -45,11 +45,10 @@ late_fini(struct late *l)
     json_decref(l->detail);
 }
 
-/* What an agent is doing is no matter of this run alone, and told for each of a million items. */
-static bool
-is_of_process(const struct run_event *ev)
+void
+run_publish_now(struct run *r, struct run_event ev)
 {
-    return strcmp(ev->name, EVENT_AGENT_STATUS) == 0;
+    tell_all(r, &ev);
 }
 
 void
@@ -57,7 +56,7 @@ run_publish(struct run *r, struct run_event ev)
 {
     if (!r->engine->subscribers.len)
         return;
-    if (ev.seq || r->told >= r->want_commit || is_of_process(&ev)) {
+    if (ev.seq || r->told >= r->want_commit) {
         tell_all(r, &ev);
         return;
     }
